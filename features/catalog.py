@@ -1,0 +1,123 @@
+"""Product facts as arrays: what a shop tells of its products, joined with what visitors did with them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from features.record import Records, category16, hash64
+from features.stats import ItemStats
+from features.table import HashIndex
+
+FACTS: Final = ("price", "category", "category_price", "views", "cart_rate", "buy_rate")
+"""Columns of the facts table. category: its 16-bit bucket; category_price: mean price of the category's products."""
+
+PRICE, CATEGORY, CATEGORY_PRICE, ITEM_VIEWS, CART_RATE, BUY_RATE = range(len(FACTS))
+
+FactTable = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What a shop tells of a product. price, margin: money per unit; None, "" or -1 (stock) where unknown."""
+
+    item_id: str
+    title: str = ""
+    url: str = ""
+    image: str = ""
+    category: str = ""
+    price: float | None = None
+    margin: float | None = None
+    stock: int = -1
+    stores: Mapping[str, int] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    rating: float | None = None
+    reviews: int | None = None
+    added_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The facts of each record's item. table: float32 (m, len(FACTS)), row 0 all NaN; rows: int32 (n,) into it."""
+
+    table: FactTable
+    rows: npt.NDArray[np.int32]
+
+
+def no_facts(records: Records) -> Facts:
+    """Facts where nothing is known of any item."""
+    return Facts(np.full((1, len(FACTS)), np.nan, np.float32), np.zeros(records.size, np.int32))
+
+
+def facts_as_of(records: Records, rates: npt.NDArray[np.float32], catalog: "Catalog") -> Facts:
+    """Facts for a log in which each record knows of its item only what was known before it.
+
+    rates: float32 (n, 3) as from ItemStats.known_before_each, in the records' order.
+    """
+    static = catalog.facts(records)
+    table = np.empty((records.size + 1, len(FACTS)), np.float32)
+    table[0] = np.nan
+    table[1:] = static.table[static.rows]
+    table[1:, ITEM_VIEWS:] = rates
+    rows = np.arange(1, records.size + 1, dtype=np.int32)
+    rows[records["item"] == 0] = 0
+    return Facts(table, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Products by id, and the facts of every item known from the catalog or from events."""
+
+    products: Mapping[str, Product]
+    table: FactTable
+    index: HashIndex
+
+    @classmethod
+    def of(cls, products: Iterable[Product], stats: ItemStats | None = None) -> "Catalog":
+        """A catalog of the products, joined with item statistics where given."""
+        by_id = {product.item_id: product for product in products}
+        listed = list(by_id.values())
+        hashes = np.array([hash64(p.item_id) for p in listed], np.uint64)
+        seen = stats.items[1:] if stats is not None else np.empty(0, np.uint64)
+        extra = seen[~np.isin(seen, hashes)]
+        keys = np.concatenate([np.zeros(1, np.uint64), hashes, extra])
+        table = np.full((keys.size, len(FACTS)), np.nan, np.float32)
+        table[1 : len(listed) + 1, : CATEGORY_PRICE + 1] = _product_facts(listed)
+        index = HashIndex.of(keys)
+        if stats is not None:
+            rates = stats.rates()
+            table[1:, ITEM_VIEWS:] = rates[0]  # an item nobody touched yet is as the shop's mean
+            table[index.find(stats.items[1:]), ITEM_VIEWS:] = rates[1:]
+        return cls(by_id, table, index)
+
+    def with_stats(self, stats: ItemStats) -> "Catalog":
+        """This catalog joined with fresher item statistics."""
+        return Catalog.of(self.products.values(), stats)
+
+    def product(self, item_id: str) -> Product | None:
+        return self.products.get(item_id)
+
+    def facts(self, records: Records) -> Facts:
+        """The facts of each record's item; row 0 (unknown) where the item is in neither catalog nor statistics."""
+        return Facts(self.table, np.maximum(self.index.find(records["item"]), 0).astype(np.int32))
+
+
+def _product_facts(products: list[Product]) -> FactTable:
+    """Price, category and its mean price. float32 (n, 3)."""
+    if not products:
+        return np.empty((0, 3), np.float32)
+    price = np.array([np.nan if p.price is None else p.price for p in products])
+    bucket = np.array([category16(p.category) for p in products])
+    known = np.isfinite(price)
+    total = np.bincount(bucket[known], price[known], 1 << 16)
+    count = np.bincount(bucket[known], minlength=1 << 16)
+    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    category = np.where(bucket > 0, bucket, np.nan)
+    return np.column_stack([price, category, np.where(bucket > 0, mean[bucket], np.nan)]).astype(np.float32)
+
+
+EMPTY_CATALOG: Final = Catalog(
+    {}, np.full((1, len(FACTS)), np.nan, np.float32), HashIndex(np.zeros(2, np.uint64), np.zeros(2, np.int32))
+)

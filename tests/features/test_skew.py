@@ -1,0 +1,81 @@
+"""Online and offline are one: fold of each tail equals replay of the whole log, to the bit."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.catalog import Catalog, Facts, Product, facts_as_of
+from features.events import KINDS, TAIL_EVENTS
+from features.fold import fold, replay
+from features.record import EVENT, Records
+from features.schema import FEATURES
+from features.stats import ItemStats
+from features.tail import order
+
+CATALOG = Catalog.of([Product(str(i), category=f"c{i % 5}", price=float(i)) for i in range(30)])
+PRODUCTS = CATALOG.index.slots[CATALOG.index.slots != 0]
+
+
+def a_log(events: int, visitors: int, seed: int) -> tuple[Records, np.ndarray]:
+    """A log of all kinds with gaps of all sizes, repeats and unknowns, ordered as a log is."""
+    rng = np.random.default_rng(seed)
+    log = np.zeros(events, EVENT)
+    log["ts_ms"] = 1_700_000_000_000 + np.cumsum(rng.choice([0, 400, 30_000, 1_900_000, 3 * 86_400_000], events))
+    log["kind"] = rng.integers(0, len(KINDS), events)
+    log["item"] = rng.choice(np.append(PRODUCTS, [0, 7, 8]), events)
+    log["category"] = rng.choice([0, 1, 513], events)
+    log["price"] = rng.choice([np.nan, 0.0, 9.99, 1e7], events)
+    log["event"] = rng.integers(0, events * 2, events)
+    for name, top in (("line", 2), ("quantity", 256), ("page", 15), ("source", 256), ("flags", 16)):
+        log[name] = rng.integers(0, top, events)
+    visitor = rng.integers(0, visitors, events).astype(np.int64)
+    positions = order(log, visitor)
+    return log[positions], visitor[positions]
+
+
+def folds(log: Records, visitor: np.ndarray, facts: Facts) -> np.ndarray:
+    """The vector of each position by fold, from that position's own tail."""
+    starts = np.searchsorted(visitor, visitor)
+    out = []
+    for i in range(log.size):
+        window = slice(max(starts[i], i - TAIL_EVENTS + 1), i + 1)
+        out.append(fold(log[window], int(log["ts_ms"][i]), Facts(facts.table, facts.rows[window])))
+    return np.array(out)
+
+
+def differing(left: np.ndarray, right: np.ndarray) -> list[str]:
+    differs = (left.view(np.uint32) != right.view(np.uint32)).any(axis=0)
+    return [feature.name for feature, differs_here in zip(FEATURES, differs, strict=True) if differs_here]
+
+
+@pytest.mark.parametrize(("events", "visitors"), [(3000, 200), (2500, 2)])
+def test_fold_equals_replay_at_every_event_also_past_the_tails_length(events, visitors):
+    log, visitor = a_log(events, visitors, seed=events)
+    facts = CATALOG.facts(log)
+    assert differing(folds(log, visitor, facts), replay(log, visitor, facts)) == []
+
+
+def test_fold_equals_replay_with_item_statistics_as_of_each_event():
+    log, visitor = a_log(2000, 50, seed=1)
+    by_time = np.argsort(log["ts_ms"], kind="stable")
+    rates = np.empty((log.size, 3), np.float32)
+    _, rates[by_time] = ItemStats.empty().known_before_each(log[by_time])
+    facts = facts_as_of(log, rates, CATALOG)
+    assert differing(folds(log, visitor, facts), replay(log, visitor, facts)) == []
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 6))
+def test_any_log_has_no_skew(seed, events, visitors):
+    log, visitor = a_log(events, visitors, seed)
+    facts = CATALOG.facts(log)
+    assert differing(folds(log, visitor, facts), replay(log, visitor, facts)) == []
+
+
+def test_the_comparison_sees_a_single_bit():
+    log, visitor = a_log(50, 3, seed=5)
+    right = replay(log, visitor, CATALOG.facts(log))
+    left = right.copy()
+    left.view(np.uint32)[10, 3] ^= 1
+    assert differing(left, right) == [FEATURES[3].name]
