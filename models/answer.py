@@ -1,0 +1,97 @@
+"""The answer to a decision request: the HTTP body, the same bytes for the same decision."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from models.chosen import Chosen, Decision
+from models.inputs import Inputs, Suggestion
+from models.intent import INTENTS
+from models.moment import locale_of
+from models.policy_terms import Action, Content
+from models.stage import STAGES
+
+BECAUSE = {"en": "Because you looked at {title}", "nl": "Omdat je {title} bekeek"}
+"""Why a product is recommended, where the action's content has no `because`; by language."""
+
+
+def answer(decision: Decision) -> bytes:
+    """The body as JSON, UTF-8."""
+    inputs, scores = decision.inputs, decision.scores
+    stage = intent = None
+    if scores is not None:
+        stage = {"name": decision.stage, "probabilities": _rounded(STAGES, scores.stage)}
+        intent = _rounded(INTENTS, scores.intent)
+    locale = locale_of(decision.policy, inputs.context.locale)
+    body = {
+        "decision_id": inputs.decision_id,
+        "stage": stage,
+        "intent": intent,
+        "placements": {chosen.placement: _filled(decision, chosen, locale) for chosen in decision.chosen},
+        "degraded": decision.degraded,
+        "degraded_because": decision.degraded_because or None,
+        "bundle": decision.bundle_id or None,
+        "policy": decision.policy.version,
+    }
+    return msgspec.json.encode(body)
+
+
+def _rounded(names: tuple[str, ...], numbers: Any) -> dict[str, float]:
+    return {name: round(number, 6) for name, number in zip(names, numbers.tolist(), strict=True)}
+
+
+def _filled(decision: Decision, chosen: Chosen, locale: str) -> dict[str, Any]:
+    """One placement of the answer."""
+    action = decision.policy.action(chosen.action) if chosen.action is not None else None
+    if action is None:
+        return {"action": None, "reason": chosen.reason}
+    content = action.content[locale]
+    filled: dict[str, Any] = {
+        "action": action.id,
+        "kind": action.kind,
+        "content": {name: text for name, text in content.fields().items() if name != "because"},
+    }
+    filled.update(_products(action, content, locale, chosen, decision.inputs))
+    filled["show_after_s"] = action.show_after_s
+    filled["expires_at"] = _iso(decision.inputs.now_ms + action.ttl_s * 1000)
+    filled["reason"] = action.reason.get(locale, "")
+    return filled
+
+
+def _products(action: Action, content: Content, locale: str, chosen: Chosen, inputs: Inputs) -> dict[str, Any]:
+    """The products a recommend action shows, or the stores that have the page's product."""
+    if action.recommend:
+        because = dict(content.more).get("because") or BECAUSE.get(locale.partition("-")[0], "")
+        return {"items": [_item(suggestion, because, inputs) for suggestion in chosen.products]}
+    if action.kind == "availability" and inputs.product is not None:
+        stores = sorted(inputs.product.stores.items())
+        return {"stores": [{"store": store, "stock": units} for store, units in stores if units > 0]}
+    return {}
+
+
+def _item(suggestion: Suggestion, because: str, inputs: Inputs) -> dict[str, Any]:
+    product = suggestion.product
+    title = _title(suggestion.because, inputs) if suggestion.because else ""
+    return {
+        "item_id": product.item_id,
+        "title": product.title,
+        "url": product.url,
+        "image": product.image,
+        "price": product.price,
+        "reason": because.replace("{title}", title) if title else "",
+    }
+
+
+def _title(item_id: str, inputs: Inputs) -> str:
+    """The title of a product the decision knows of; "" if it does not."""
+    if inputs.product is not None and inputs.product.item_id == item_id:
+        return inputs.product.title
+    known = (*inputs.recent, *(suggestion.product for suggestion in inputs.recommended))
+    return next((product.title for product in known if product.item_id == item_id), "")
+
+
+def _iso(ts_ms: int) -> str:
+    """Unix ms as ISO 8601 with milliseconds, UTC."""
+    at = datetime.fromtimestamp(ts_ms // 1000, UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{ts_ms % 1000:03d}Z"

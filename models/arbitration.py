@@ -1,0 +1,199 @@
+"""Arbitration: candidates against silence over posterior draws, with the exact probability of each.
+
+A decision takes one draw of the policy's, picked by a hash of its id; the candidate with the highest net value in that
+draw wins if it is above 0, the worth of silence. Over all ids each candidate wins in a known share of the draws, so:
+
+    propensity = (1 - m e) share + e      m eligible candidates with silence, e the exploration floor, m e <= 0.2
+
+net value = value x lever x P(works | stage) - cost x (1 + messages already shown in this session), the probability
+mixed over the visitor's stage distribution. Compiled, in plain float32 steps without fused or reordered operations:
+the same bits on every machine, so that a receipt replays.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from features.record import hash64
+from models.policy_terms import Action, Policy
+from models.stage import STAGES
+
+DRAWS: Final = 512
+MOST_EXPLORATION: Final = 0.2
+SILENCE: Final = 0
+"""Silence's place among the candidates of a placement; candidate i stands at i + 1."""
+
+_WHOLE: Final = float(1 << 64)
+
+Table = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Draws of each action's incremental probability in each stage.
+
+    id: first 16 hex digits of the table's SHA-256. table: float32 (n_actions, 6, D), in the policy's order of actions.
+    mean: float64 (n_actions, 6).
+    """
+
+    id: str
+    table: Table
+    mean: Floats
+
+    @classmethod
+    def of(cls, table: Table) -> "Draws":
+        """Draws from a table (n, 6, D) of probabilities. Raises ValueError where it is none."""
+        if table.ndim != 3 or table.shape[1] != len(STAGES) or table.shape[2] < 1:
+            raise ValueError(f"draws: shape {table.shape} instead of (actions, {len(STAGES)}, draws)")
+        if not bool(np.all((table >= -1) & (table <= 1))):
+            raise ValueError("draws: an incremental probability is not from -1 to 1")
+        table = np.ascontiguousarray(table, np.float32)
+        table.setflags(write=False)
+        identity = hashlib.sha256(str(table.shape).encode() + table.tobytes()).hexdigest()[:16]
+        return cls(identity, table, table.mean(axis=2, dtype=np.float64))
+
+    @property
+    def count(self) -> int:
+        """How many draws."""
+        return int(self.table.shape[2])
+
+
+def prior_draws(policy: Policy, count: int = DRAWS) -> Draws:
+    """Draws from the policy's priors, the same for the same policy: seeded by its version and each action's id."""
+    table = np.zeros((len(policy.actions), len(STAGES), count), np.float32)
+    for place, action in enumerate(policy.actions):
+        random = np.random.Generator(np.random.Philox(key=[hash64(policy.version), action.hash]))
+        for stage, mean in enumerate(action.prior.mean):
+            table[place, stage] = _beta(random, mean, action.prior.strength, count)
+    return Draws.of(table)
+
+
+def _beta(random: np.random.Generator, mean: float, strength: float, count: int) -> Floats:
+    """Draws of a probability with a mean and a weight in visitors; a mean of 0 or 1 is certain."""
+    if mean in (0.0, 1.0):
+        return np.full(count, mean)
+    return random.beta(mean * strength, (1.0 - mean) * strength, count)
+
+
+@numba.njit(cache=True, nogil=True)
+def _net_values(table, rows, stage, worth, cost, out):  # type: ignore[no-untyped-def]
+    """out[i, d] = worth[i] * sum over s of stage[s] * table[rows[i], s, d] - cost[i]."""
+    for i in range(rows.size):
+        draws = table[rows[i]]
+        net = out[i]
+        for d in range(net.size):
+            net[d] = -cost[i]
+        for s in range(stage.size):
+            weight = worth[i] * stage[s]
+            for d in range(net.size):
+                net[d] += weight * draws[s, d]
+
+
+@numba.njit(cache=True, nogil=True)
+def _winners(net, rows, best, winner, wins):  # type: ignore[no-untyped-def]
+    """winner[d]: 0 for silence or i + 1 for rows[i], whichever is highest in draw d; wins: how often each is."""
+    for d in range(best.size):
+        best[d] = 0.0
+        winner[d] = 0
+    for i in range(rows.size):
+        values = net[rows[i]]
+        for d in range(best.size):
+            if values[d] > best[d]:
+                best[d] = values[d]
+                winner[d] = i + 1
+    for d in range(best.size):
+        wins[winner[d]] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """Net values of a page's eligible actions in every draw.
+
+    actions: positions in the policy. probability: float64 (m,), mean P(works). cost: float64 (m,), with what was
+    already shown. net: float32 (m, D).
+    """
+
+    actions: tuple[int, ...]
+    probability: Floats
+    cost: Floats
+    net: Table
+
+    @classmethod
+    def of(
+        cls, policy: Policy, draws: Draws, actions: tuple[int, ...], stage: Floats, shown_in_session: int
+    ) -> "Contest":
+        """The contest of the actions under a stage distribution (6,)."""
+        chosen = [policy.actions[place] for place in actions]
+        rows = np.array(actions, np.int64)
+        worth = np.array([action.value * action.lever for action in chosen], np.float32)
+        cost = np.array([action.cost * (1 + shown_in_session) for action in chosen], np.float64)
+        net = np.empty((len(actions), draws.count), np.float32)
+        _net_values(draws.table, rows, stage.astype(np.float32), worth, cost.astype(np.float32), net)
+        return cls(actions, _probability(draws, rows, stage), cost, net)
+
+    def net_mean(self, place: int, action: Action) -> float:
+        """Mean net value of the action at a place of `actions`."""
+        return float(action.value * action.lever * self.probability[place] - self.cost[place])
+
+
+def _probability(draws: Draws, rows: npt.NDArray[np.int64], stage: Floats) -> Floats:
+    """Mean probability under the stages, summed in one order."""
+    probability = np.zeros(rows.size)
+    for s in range(len(STAGES)):
+        probability += draws.mean[rows, s] * float(stage[s])
+    return probability
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Who won a placement. winner: SILENCE or place + 1. share, propensity: (m + 1,), silence first, each summing to 1.
+
+    explored: whether the exploration floor decided, not the draw.
+    """
+
+    winner: int
+    share: tuple[float, ...]
+    propensity: tuple[float, ...]
+    draw: int
+    explored: bool
+
+
+def arbitrate(contest: Contest, places: tuple[int, ...], decision_id: str, placement: str, floor: float) -> Outcome:
+    """Decides a placement among the contest's places (positions in `contest.actions`) and silence."""
+    count = contest.net.shape[1]
+    wins = np.zeros(len(places) + 1, np.int64)
+    winner = np.empty(count, np.int64)
+    _winners(contest.net, np.array(places, np.int64), np.empty(count, np.float32), winner, wins)
+    share = tuple(won / count for won in wins.tolist())
+    each = floor_of(len(share), floor)
+    propensity = tuple((1.0 - len(share) * each) * won + each for won in share)
+    key = f"{decision_id}|{placement}"
+    draw = hash64(key) % count
+    explore = hash64(f"{key}|explore") / _WHOLE
+    if explore < len(share) * each:
+        return Outcome(min(int(explore / each), len(share) - 1), share, propensity, draw, True)
+    return Outcome(int(winner[draw]), share, propensity, draw, False)
+
+
+def floor_of(eligible: int, floor: float) -> float:
+    """The least chance of each of the eligible, silence included: 0 for silence alone, together at most 0.2."""
+    return min(floor, MOST_EXPLORATION / eligible) if eligible > 1 else 0.0
+
+
+def held_out(policy: Policy, visitor_id: str) -> bool:
+    """Whether a visitor belongs to the holdout, who never see anything: the same answer every time."""
+    return hash64(f"{visitor_id}|{policy.shop}|holdout") / _WHOLE < policy.holdout
+
+
+def warm_up() -> None:
+    """Compiles what a decision runs, so that the first one is as quick as the next."""
+    table, rows = np.zeros((1, len(STAGES), 2), np.float32), np.zeros(1, np.int64)
+    table.setflags(write=False)
+    net, one = np.empty((1, 2), np.float32), np.zeros(1, np.float32)
+    _net_values(table, rows, np.zeros(len(STAGES), np.float32), one, one, net)
+    _winners(net, rows, np.empty(2, np.float32), np.empty(2, np.int64), np.zeros(2, np.int64))

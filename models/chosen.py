@@ -1,0 +1,98 @@
+"""A decision's result as frozen values: what each placement got, beside everything it did not get and why."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from models.bundle import Scores
+from models.inputs import Inputs, Suggestion
+from models.policy_terms import Policy
+from models.stage import STAGES
+
+REASONS: Final = ("won", "explored", "silence", "no_candidate", "holdout", "fallback", "degraded")
+"""Why a placement got what it got: it won the draw; the exploration floor decided; silence won; every candidate was
+blocked; the visitor is held out; a degraded decision had a fallback, or none."""
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """An action considered for a placement. gate: the first closed one, "" if all were open.
+
+    The numbers are None where a gate was closed or nothing was arbitrated. probability and net are means over the
+    draws; cost grows with what was already shown; share: of the draws it won; propensity: chance of being chosen.
+    """
+
+    action: str
+    gate: str = ""
+    detail: str = ""
+    value: float | None = None
+    probability: float | None = None
+    lever: float | None = None
+    cost: float | None = None
+    net: float | None = None
+    share: float | None = None
+    propensity: float | None = None
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """What a placement got. action: None is silence. propensity: of what was chosen. draw: the one it was decided by.
+
+    silence_share, silence_propensity: silence's own, beside the candidates'. products: of a recommend action.
+    """
+
+    placement: str
+    action: str | None
+    propensity: float
+    reason: str
+    candidates: tuple[Candidate, ...] = ()
+    silence_share: float = 1.0
+    silence_propensity: float = 1.0
+    draw: int | None = None
+    products: tuple[Suggestion, ...] = ()
+
+    @classmethod
+    def silence(cls, placement: str, reason: str) -> "Chosen":
+        """Certain silence, without candidates."""
+        return cls(placement, None, 1.0, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided. vector and scores are None where degraded. chosen: in the policy's order of placements."""
+
+    inputs: Inputs
+    policy: Policy
+    bundle_id: str
+    draws_id: str
+    vector: npt.NDArray[np.float32] | None
+    scores: Scores | None
+    chosen: tuple[Chosen, ...]
+    degraded_because: str
+
+    @property
+    def degraded(self) -> bool:
+        """Whether it was made without the visitor's state."""
+        return bool(self.degraded_because)
+
+    @property
+    def stage(self) -> str:
+        """The likeliest stage; "" where degraded."""
+        return STAGES[int(np.argmax(self.scores.stage))] if self.scores is not None else ""
+
+    @property
+    def silent(self) -> bool:
+        """Whether no placement got an action."""
+        return all(chosen.action is None for chosen in self.chosen)
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """`placement=action` of each placement that got one."""
+        return tuple(f"{chosen.placement}={chosen.action}" for chosen in self.chosen if chosen.action is not None)
+
+    @property
+    def rule_errors(self) -> int:
+        """How many actions were blocked because their rule failed."""
+        failed = {c.action for chosen in self.chosen for c in chosen.candidates if c.gate == "rule_error"}
+        return len(failed)

@@ -1,0 +1,194 @@
+"""One decision, start to end and pure: inputs -> vector -> scores -> candidates and gates -> arbitration -> answer.
+
+* UnknownPlacement   the policy has no such placement; lists those it has
+"""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from features.catalog import no_facts
+from features.fold import fold
+from features.tail import tail_of
+from models.answer import answer
+from models.arbitration import SILENCE, Contest, Draws, Outcome, arbitrate, held_out
+from models.bundle import Scores
+from models.chosen import Candidate, Chosen, Decision
+from models.gates import Closed, first_closed_gate, first_closed_without_state
+from models.inputs import Context, Inputs, Suggestion
+from models.moment import Moment, granted, locale_of
+from models.offers import offers
+from models.policy_terms import Policy
+
+__all__ = [
+    "Candidate",
+    "Chosen",
+    "Context",
+    "Decision",
+    "Inputs",
+    "Suggestion",
+    "UnknownPlacement",
+    "answer",
+    "decide",
+]
+
+Vector = npt.NDArray[np.float32]
+
+
+class UnknownPlacement(LookupError):
+    """A request names placements the policy does not have."""
+
+    def __init__(self, unknown: tuple[str, ...], known: tuple[str, ...]) -> None:
+        super().__init__(f"unknown placement {', '.join(unknown)}; the policy has {', '.join(known)}")
+        self.unknown, self.known = unknown, known
+
+
+class Scoring(Protocol):
+    """What a decision needs of a bundle."""
+
+    @property
+    def id(self) -> str: ...
+
+    def score(self, vector: Vector) -> Scores: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page being filled. gates: of every action considered, by position; contest: of those with all gates open."""
+
+    moment: Moment
+    draws: Draws
+    gates: dict[int, Closed | None]
+    contest: Contest
+    places: dict[int, int]
+
+
+def decide(inputs: Inputs, bundle: Scoring | None, policy: Policy, draws: Draws) -> Decision:
+    """Fills the placements, in the policy's order. Raises UnknownPlacement; everything else ends in a decision.
+
+    Without a bundle, or with `inputs.degraded_because`, only fallback actions and silence are possible.
+    """
+    unknown = policy.unknown(inputs.placements)
+    if unknown and inputs.degraded_because != "policy":
+        raise UnknownPlacement(unknown, tuple(policy.at))
+    because = inputs.degraded_because or ("" if bundle is not None else "bundle")
+    placements = tuple(p.id for p in policy.placements if p.id in inputs.placements) + unknown
+    if because or bundle is None:
+        chosen = _without_state(inputs, policy, placements)
+        return Decision(inputs, policy, "", "", None, None, chosen, because)
+    tail = tail_of(inputs.tail or b"")
+    vector = fold(tail, inputs.now_ms, inputs.facts or no_facts(tail))
+    scores = bundle.score(vector)
+    if held_out(policy, inputs.visitor_id):
+        chosen = tuple(Chosen.silence(placement, "holdout") for placement in placements)
+    else:
+        chosen = _fill(Moment.of(inputs, policy, tail, vector, scores), draws, placements)
+    return Decision(inputs, policy, bundle.id, draws.id, vector, scores, chosen, "")
+
+
+def _without_state(inputs: Inputs, policy: Policy, placements: tuple[str, ...]) -> tuple[Chosen, ...]:
+    """For each placement the first fallback action that its gates let through, by the policy's order; else silence."""
+    if held_out(policy, inputs.visitor_id):
+        return tuple(Chosen.silence(placement, "holdout") for placement in placements)
+    allowed, locale = granted(inputs, policy), locale_of(policy, inputs.context.locale)
+    taken: dict[int, str] = {}
+    filled = []
+    for placement in placements:
+        candidates: list[Candidate] = []
+        winner: str | None = None
+        for place in policy.at.get(placement, ()):
+            action = policy.actions[place]
+            closed = _once(place, taken) or first_closed_without_state(action, inputs, allowed, locale)
+            if closed is None and winner is None:
+                winner, taken[place] = action.id, placement
+                candidates.append(Candidate(action.id, propensity=1.0))
+            elif closed is None:
+                candidates.append(Candidate(action.id, propensity=0.0))
+            else:
+                candidates.append(Candidate(action.id, closed.gate, closed.detail))
+        reason = "fallback" if winner else "degraded"
+        silent = 0.0 if winner else 1.0
+        filled.append(Chosen(placement, winner, 1.0, reason, tuple(candidates), silent, silent))
+    return tuple(filled)
+
+
+def _fill(moment: Moment, draws: Draws, placements: tuple[str, ...]) -> tuple[Chosen, ...]:
+    """Arbitrates placement after placement; an action stands at most once on a page."""
+    policy = moment.policy
+    considered = dict.fromkeys(place for placement in placements for place in policy.at[placement])
+    gates = {place: first_closed_gate(policy.actions[place], moment) for place in considered}
+    eligible = tuple(place for place, closed in gates.items() if closed is None)
+    contest = Contest.of(policy, draws, eligible, moment.scores.stage, moment.history.shown_in_session)
+    page = _Page(moment, draws, gates, contest, {place: row for row, place in enumerate(eligible)})
+    taken: dict[int, str] = {}
+    filled = []
+    for placement in placements:
+        chosen, winner = _place(page, placement, taken)
+        if winner is not None:
+            taken[winner] = placement
+        filled.append(chosen)
+    return tuple(filled)
+
+
+def _place(page: _Page, placement: str, taken: dict[int, str]) -> tuple[Chosen, int | None]:
+    """One placement, given what the earlier ones took, and the position of the action it gets."""
+    policy = page.moment.policy
+    here = policy.at[placement]
+    closed = {place: _once(place, taken) or page.gates[place] for place in here}
+    eligible = [place for place in here if closed[place] is None]
+    rows = tuple(page.places[place] for place in eligible)
+    outcome = arbitrate(page.contest, rows, page.moment.inputs.decision_id, placement, policy.exploration_floor)
+    standing = {place: at for at, place in enumerate(eligible, 1)}
+    candidates = tuple(
+        _blocked(policy.actions[place].id, shut)
+        if (shut := closed[place]) is not None
+        else _factors(page, place, outcome.share[standing[place]], outcome.propensity[standing[place]])
+        for place in here
+    )
+    winner = None if outcome.winner == SILENCE else eligible[outcome.winner - 1]
+    return _chosen(page.moment, placement, winner, outcome, candidates), winner
+
+
+def _once(place: int, taken: dict[int, str]) -> Closed | None:
+    return Closed("once", f"already at {taken[place]} on this page") if place in taken else None
+
+
+def _blocked(action_id: str, closed: Closed) -> Candidate:
+    return Candidate(action_id, closed.gate, closed.detail)
+
+
+def _factors(page: _Page, place: int, share: float, propensity: float) -> Candidate:
+    action, row, contest = page.moment.policy.actions[place], page.places[place], page.contest
+    return Candidate(
+        action.id,
+        value=action.value,
+        probability=float(contest.probability[row]),
+        lever=action.lever,
+        cost=float(contest.cost[row]),
+        net=contest.net_mean(row, action),
+        share=share,
+        propensity=propensity,
+    )
+
+
+_SILENT_BECAUSE: Final = {True: "no_candidate", False: "silence"}
+
+
+def _chosen(
+    moment: Moment, placement: str, winner: int | None, outcome: Outcome, candidates: tuple[Candidate, ...]
+) -> Chosen:
+    action = moment.policy.actions[winner] if winner is not None else None
+    reason = "explored" if outcome.explored else "won" if action else _SILENT_BECAUSE[len(outcome.share) == 1]
+    return Chosen(
+        placement,
+        action.id if action else None,
+        outcome.propensity[outcome.winner],
+        reason,
+        candidates,
+        outcome.share[SILENCE],
+        outcome.propensity[SILENCE],
+        outcome.draw,
+        offers(action.recommend, moment.inputs, moment.tail) if action and action.recommend else (),
+    )

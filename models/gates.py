@@ -1,0 +1,180 @@
+"""Gates: what can block an action, asked in one order, the first closed one kept by name with its detail.
+
+| gate       | closed when                                                                        |
+|------------|------------------------------------------------------------------------------------|
+| consent    | the visitor has not allowed the purpose the action needs                            |
+| schedule   | now is outside the action's dates, weekdays or hours                                |
+| stage      | the likeliest stage is not one of the action's                                      |
+| rule       | the action's rule does not hold, or what it needs is unknown                        |
+| rule_error | the rule failed                                                                     |
+| cap        | the visitor has seen the action as often as its caps allow                          |
+| cooldown   | the visitor dismissed it (for chat: any chat prompt) not long enough ago            |
+| budget     | the visitor has seen as many messages as the session's or the day's budget allows   |
+| truth      | a claim's evidence has expired, or the catalog does not bear it out                 |
+| content    | there are no words in the page's language, or no product to recommend               |
+| once       | an earlier placement of the same page already has the action                        |
+| fallback   | the decision is degraded and the action is not marked safe for that                 |
+"""
+
+from typing import Final, NamedTuple
+
+from features.catalog import Product
+from models.inputs import Inputs
+from models.moment import DAY_MS, Moment
+from models.offers import offers
+from models.policy_terms import Action
+from models.rules import holds
+from models.schedule import outside
+
+
+class Closed(NamedTuple):
+    """A closed gate: its name, and why in words a shopkeeper reads."""
+
+    gate: str
+    detail: str
+
+
+def first_closed_gate(action: Action, moment: Moment) -> Closed | None:
+    """The first gate that blocks an action at a moment; None if all are open."""
+    history = moment.history
+    seen = bool(history.shown or history.dismissed)
+    return (
+        consent(action, moment)
+        or (schedule(action, moment) if action.schedule else None)
+        or (stage(action, moment) if action.stages else None)
+        or (rule(action, moment) if action.when else None)
+        or (cap(action, moment) or cooldown(action, moment) or budget(action, moment) if seen else None)
+        or (truth(action, moment) if action.claims or action.kind == "availability" else None)
+        or content(action, moment)
+    )
+
+
+def first_closed_without_state(action: Action, inputs: Inputs, granted: tuple[str, ...], locale: str) -> Closed | None:
+    """The same for a degraded decision: of the visitor nothing is known, so only safe actions come through."""
+    if not action.fallback:
+        return Closed("fallback", "the decision is degraded; the action is not marked as a fallback")
+    return _consent(action, granted) or _schedule(action, inputs.now_ms) or _words(action, locale, inputs)
+
+
+def consent(action: Action, moment: Moment) -> Closed | None:
+    return _consent(action, moment.granted)
+
+
+def _consent(action: Action, granted: tuple[str, ...]) -> Closed | None:
+    if action.consent == "none" or action.consent in granted:
+        return None
+    return Closed("consent", f"needs consent for {action.consent}; granted: {', '.join(granted) or 'nothing'}")
+
+
+def schedule(action: Action, moment: Moment) -> Closed | None:
+    return _schedule(action, moment.inputs.now_ms)
+
+
+def _schedule(action: Action, now_ms: int) -> Closed | None:
+    why = outside(action.schedule, now_ms) if action.schedule else ""
+    return Closed("schedule", why) if why else None
+
+
+def stage(action: Action, moment: Moment) -> Closed | None:
+    if not action.stages or moment.stage in action.stages:
+        return None
+    return Closed("stage", f"the likeliest stage is {moment.stage}; needs {' or '.join(action.stages)}")
+
+
+def rule(action: Action, moment: Moment) -> Closed | None:
+    if action.when is None:
+        return None
+    try:
+        if holds(action.when, moment.context):
+            return None
+    except KeyError as unknown:
+        return Closed("rule", f"{unknown.args[0]!r} is unknown: {action.when.source}")
+    except Exception as bad:  # noqa: BLE001  whatever CEL raises, the action stays closed and the error is counted
+        return Closed("rule_error", f"{type(bad).__name__}: {str(bad)[:200]}: {action.when.source}")
+    return Closed("rule", f"not so: {action.when.source}")
+
+
+def cap(action: Action, moment: Moment) -> Closed | None:
+    times = moment.history.shown.get(action.hash)
+    if not times:
+        return None
+    now_ms, caps = moment.inputs.now_ms, action.caps
+    windows = (
+        (caps.per_session, moment.history.session_ms - 1, "in this session"),
+        (caps.per_day, now_ms - DAY_MS, "in 24 hours"),
+        (caps.per_30_days, now_ms - 30 * DAY_MS, "in 30 days"),
+    )
+    for most, after_ms, words in windows:
+        if most is not None and (count := sum(ts_ms > after_ms for ts_ms in times)) >= most:
+            return Closed("cap", f"shown {count} times {words}; at most {most}")
+    return None
+
+
+def cooldown(action: Action, moment: Moment) -> Closed | None:
+    dismissed = moment.history.dismissed
+    if not dismissed or not action.cooldown_after_dismissal_s:
+        return None
+    answered = (action.hash,) if action.kind != "chat" else moment.policy.chats
+    last_ms = max((dismissed[item] for item in answered if item in dismissed), default=None)
+    if last_ms is None:
+        return None
+    left_s = action.cooldown_after_dismissal_s - (moment.inputs.now_ms - last_ms) / 1000
+    return Closed("cooldown", f"dismissed; stays away for another {_span(left_s)}") if left_s > 0 else None
+
+
+def budget(action: Action, moment: Moment) -> Closed | None:
+    limits = moment.policy.session_budget
+    for most, count, words in (
+        (limits.per_session, moment.history.shown_in_session, "in this session"),
+        (limits.per_day, moment.history.shown_in_day, "in 24 hours"),
+    ):
+        if most is not None and count >= most:
+            return Closed("budget", f"{count} messages shown {words}; at most {most}")
+    return None
+
+
+def truth(action: Action, moment: Moment) -> Closed | None:
+    product = moment.inputs.product
+    for claim in action.claims:
+        if claim.expires_ms is not None and claim.expires_ms <= moment.inputs.now_ms:
+            return Closed("truth", f"the evidence for {claim.text!r} has expired")
+        if claim.fact and not _bears_out(claim.fact, product):
+            return Closed("truth", f"the catalog does not bear out {claim.text!r}: no {claim.fact}")
+    if action.kind == "availability" and not _bears_out("stores", product):
+        return Closed("truth", "no store is known to have the product")
+    return None
+
+
+def _bears_out(fact: str, product: Product | None) -> bool:
+    """Whether the catalog has a fact of the page's product."""
+    if product is None:
+        return False
+    if fact == "stores":
+        return any(units > 0 for units in product.stores.values())
+    known = getattr(product, fact)
+    return known is not None and known > 0
+
+
+def content(action: Action, moment: Moment) -> Closed | None:
+    closed = _words(action, moment.locale, moment.inputs)
+    if closed is None and action.recommend and not offers(action.recommend, moment.inputs, moment.tail):
+        return Closed("content", f"no product to recommend ({action.recommend.source})")
+    return closed
+
+
+def _words(action: Action, locale: str, inputs: Inputs) -> Closed | None:
+    if locale in action.content:
+        return None
+    return Closed("content", f"no words for locale {inputs.context.locale!r}; has {', '.join(action.content)}")
+
+
+def _span(seconds: float) -> str:
+    if seconds >= 172_800:
+        return f"{seconds / 86_400:.0f} days"
+    return f"{seconds / 3600:.0f} hours" if seconds >= 7200 else f"{seconds / 60:.0f} minutes"
+
+
+GATE_NAMES: Final = (
+    *("consent", "schedule", "stage", "rule", "rule_error", "cap", "cooldown", "budget", "truth", "content"),
+    *("once", "fallback"),
+)

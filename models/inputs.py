@@ -1,0 +1,65 @@
+"""What a decision is made from, besides bundle, policy and draws: values the service gathers and a receipt keeps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from features.catalog import Facts, Product
+
+DEGRADED_BECAUSE: Final = ("store", "deadline", "bundle", "policy")
+"""Why a decision is made without the visitor's state: Redis gone, no time left, no bundle, no valid policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The page as the request described it; everything "" or () if not said."""
+
+    page_type: str = ""
+    item_id: str = ""
+    category: str = ""
+    locale: str = ""
+    device: str = ""
+    channel: str = ""
+    referrer: str = ""
+    query: str = ""
+    cart_item_ids: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A recommended product with its facts. because: id of the product it follows from, "" for popularity."""
+
+    product: Product
+    score: float
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything a decision is made from, besides bundle, policy and draws.
+
+    placements: at least one. consent: purposes granted; None if the request said nothing.
+    tail: packed records; None if the store is gone or may not be read; b"" for a new visitor. Without the purpose
+    "personalization" the caller passes only this page's own event.
+    facts: catalog.facts(tail_of(tail)); None if there is no catalog.
+    product: of context.item_id. recommended: best first, similar ones before popular ones.
+    recent: products of items in the tail, any order (recently_viewed orders them by the tail).
+    degraded_because: "" or "store", "deadline", "bundle", "policy".
+    """
+
+    shop: str
+    decision_id: str
+    visitor_id: str
+    now_ms: int
+    placements: tuple[str, ...]
+    user_id: str = ""
+    context: Context = Context()
+    consent: tuple[str, ...] | None = None
+    tail: bytes | None = b""
+    attributes: Mapping[str, str | float | bool] = field(default_factory=dict)
+    facts: Facts | None = None
+    product: Product | None = None
+    recommended: tuple[Suggestion, ...] = ()
+    recent: tuple[Product, ...] = ()
+    degraded_because: str = ""

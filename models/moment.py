@@ -1,0 +1,177 @@
+"""The moment a decision is about: what gates and rules see of a visitor, a page and what was shown before."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import cel
+import numpy as np
+import numpy.typing as npt
+
+from features.catalog import Product
+from features.events import CODE, KINDS, SESSION_GAP_MS
+from features.record import Records
+from features.schema import INDEX
+from features.tail import session_starts
+from models.bundle import Scores
+from models.inputs import Inputs
+from models.intent import INTENTS
+from models.policy_terms import Policy
+from models.rules import ATTRIBUTES, FEATURE_NAMES, FLAGS, ITEM_NAMES, LOCAL_TIME, Name
+from models.schedule import local_time
+from models.stage import STAGES
+
+DAY_MS: Final = 86_400_000
+_SHOWN, _DISMISSED = CODE["view_promotion"], CODE["dismiss_promotion"]
+_EVENT_KIND: Final = INDEX["event_kind"]
+
+Vector = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What this visitor was shown, as far as the tail reaches. Keys are hashes of action ids, times Unix ms.
+
+    shown: times of each action, oldest first. dismissed: the last time of each. session_ms: when this session began.
+    """
+
+    shown: Mapping[int, tuple[int, ...]]
+    dismissed: Mapping[int, int]
+    session_ms: int
+    shown_in_session: int
+    shown_in_day: int
+
+    @classmethod
+    def of(cls, tail: Records, now_ms: int) -> "History":
+        """The history in a tail as of now."""
+        kinds = tail["kind"]
+        places = np.flatnonzero((kinds == _SHOWN) | (kinds == _DISMISSED))
+        session_ms = _session_begin(tail, now_ms)
+        if not places.size:
+            return cls({}, {}, session_ms, 0, 0)
+        shown: dict[int, tuple[int, ...]] = {}
+        dismissed: dict[int, int] = {}
+        times = []
+        found = tail[places]
+        for kind, action, ts_ms in zip(*(found[name].tolist() for name in ("kind", "item", "ts_ms")), strict=True):
+            if kind == _DISMISSED:
+                dismissed[action] = ts_ms
+            else:
+                shown[action] = (*shown.get(action, ()), ts_ms)
+                times.append(ts_ms)
+        in_session = sum(ts_ms >= session_ms for ts_ms in times)
+        return cls(shown, dismissed, session_ms, in_session, sum(ts_ms > now_ms - DAY_MS for ts_ms in times))
+
+
+def _session_begin(tail: Records, now_ms: int) -> int:
+    """When the session that now belongs to began; now, if the last event is too long ago."""
+    times = tail["ts_ms"]
+    if not times.size or now_ms - int(times[-1]) > SESSION_GAP_MS:
+        return now_ms
+    return int(times[np.flatnonzero(session_starts(times))[-1]])
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Everything gates look at. granted: purposes the visitor allows. locale: of the content; "" if none fits."""
+
+    inputs: Inputs
+    policy: Policy
+    granted: tuple[str, ...]
+    locale: str
+    tail: Records
+    vector: Vector
+    scores: Scores
+    stage: str
+    history: History
+    context: cel.Context
+
+    @classmethod
+    def of(cls, inputs: Inputs, policy: Policy, tail: Records, vector: Vector, scores: Scores) -> "Moment":
+        """The moment of a visitor whose state is known."""
+        stage = STAGES[int(np.argmax(scores.stage))]
+        history = History.of(tail, inputs.now_ms)
+        context = cel.Context(variables=rule_variables(policy, inputs, vector, scores, stage))
+        locale = locale_of(policy, inputs.context.locale)
+        return cls(inputs, policy, granted(inputs, policy), locale, tail, vector, scores, stage, history, context)
+
+
+def granted(inputs: Inputs, policy: Policy) -> tuple[str, ...]:
+    """The purposes the visitor allows: what the request says, else what the policy assumes."""
+    return policy.assumed_consent if inputs.consent is None else inputs.consent
+
+
+def locale_of(policy: Policy, asked: str) -> str:
+    """The shop's locale for what a page asks: the same, else of the same language; its first if nothing is asked."""
+    asked = asked.replace("_", "-")
+    if not asked:
+        return policy.locales[0]
+    if asked in policy.locales:
+        return asked
+    language = asked.partition("-")[0].lower()
+    return next((locale for locale in policy.locales if locale.partition("-")[0] == language), "")
+
+
+def rule_variables(
+    policy: Policy, inputs: Inputs, vector: Vector, scores: Scores, stage: str
+) -> dict[str, dict[str, Any]]:
+    """What the policy's rules mention, by variable and field; what is unknown is left out."""
+    variables: dict[str, dict[str, Any]] = {variable: {} for variable, _ in policy.rule_names}
+    for name in policy.rule_names:
+        value = _value(name, policy, inputs, vector, scores, stage)
+        if value is not None:
+            variables[name[0]][name[1]] = value
+    return variables
+
+
+def _value(name: Name, policy: Policy, inputs: Inputs, vector: Vector, scores: Scores, stage: str) -> Any:
+    """The value of a name a rule can mention; None where unknown."""
+    variable, field = name
+    if variable == "event":
+        return _event_value(field, inputs, vector)
+    if variable == "stage":
+        return stage if field == "name" else float(scores.stage[STAGES.index(field)])
+    if variable == "intent":
+        return float(scores.intent[INTENTS.index(field)])
+    if name == ATTRIBUTES:
+        return {key: _decimal(given) for key, given in inputs.attributes.items()}
+    if name in LOCAL_TIME:
+        at = local_time(inputs.now_ms, policy.timezone)
+        return float(at.hour if field == "hour" else at.weekday())
+    known = _item_value(field, inputs.product) if variable == "item" and field in ITEM_NAMES else None
+    return known if known is not None else _feature_value(name, vector)
+
+
+def _decimal(given: str | float | bool) -> str | float | bool:
+    """Numbers are decimals in a rule, however they were written."""
+    return given if isinstance(given, str | bool) else float(given)
+
+
+def _feature_value(name: Name, vector: Vector) -> float | bool | None:
+    place = FEATURE_NAMES.get(name)
+    number = float(vector[place]) if place is not None else float("nan")
+    if number != number:
+        return None
+    return number == 1.0 if name in FLAGS else number
+
+
+def _event_value(field: str, inputs: Inputs, vector: Vector) -> str | None:
+    if field == "name":
+        code = float(vector[_EVENT_KIND])
+        return KINDS[int(code)] if code == code else None
+    text: str = getattr(inputs.context, field)
+    return text or None
+
+
+def _item_value(field: str, product: Product | None) -> float | str | None:
+    """A catalog fact of the page's product."""
+    if product is None:
+        return None
+    if field == "stock":
+        return float(product.stock) if product.stock >= 0 else None
+    if field == "in_store_stock":
+        return float(sum(product.stores.values())) if product.stores else None
+    if field == "category":
+        return product.category or None
+    number = getattr(product, field)
+    return None if number is None else float(number)

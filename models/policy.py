@@ -1,0 +1,183 @@
+"""A shop's policy: one YAML or TOML file of placements, actions, rules and limits.
+
+* PolicyError   the file cannot be used; lists every problem as file:line:column: message
+
+`load_policy` is pure: the same text gives the same policy. Only `warnings` looks at the time, and is given it.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, tzinfo
+from types import MappingProxyType
+from typing import Any
+
+from features.record import hash64
+from models.action_kinds import BY_NAME, PRIOR_STRENGTH, ActionKind
+from models.policy_check import check
+from models.policy_fields import BAD, NODE
+from models.policy_file import Node, PolicyError, Problem, parse
+from models.policy_schema import POLICY
+from models.policy_terms import (
+    WEEKDAYS,
+    Action,
+    Budget,
+    Caps,
+    Claim,
+    Content,
+    Placement,
+    Policy,
+    Prior,
+    Recommend,
+    Schedule,
+)
+from models.stage import STAGES
+
+__all__ = ["Action", "Policy", "PolicyError", "Problem", "empty_policy", "load_policy", "warnings"]
+
+SOON_MS = 30 * 86_400_000
+"""A claim that expires within 30 days deserves a warning."""
+
+_CONTENT_FIELDS = ("title", "text", "cta", "url", "image")
+_NO_TABLE: Mapping[str, Any] = MappingProxyType({})
+
+
+def load_policy(text: str, filename: str) -> Policy:
+    """The policy of a file's text. Raises PolicyError with every problem found."""
+    root, problems = parse(text, filename)
+
+    def report(node: Node, message: str) -> None:
+        problems.append(Problem(filename, node.line, node.column, message))
+
+    read = POLICY.read(root, report)
+    if read is not BAD:
+        check(read, report)
+    if problems:
+        raise PolicyError(tuple(sorted(set(problems))))
+    return _policy(read, hashlib.sha256(text.encode()).hexdigest()[:12], filename)
+
+
+def empty_policy(shop: str) -> Policy:
+    """A policy without placements and actions, for a shop that has no valid file: all it can give is silence."""
+    return Policy(shop, "none", ("en",), (), (), MappingProxyType({}), UTC)
+
+
+def warnings(policy: Policy, now_ms: int) -> tuple[Problem, ...]:
+    """What is valid and still deserves a look, at a moment (Unix ms)."""
+    found = [
+        Problem(policy.filename, action.line, 0, f"{action.id}: {message}")
+        for action in policy.actions
+        for message in (*_aging(action, now_ms), *_worth(action))
+    ]
+    idle = [p.id for p in policy.placements if not policy.at[p.id]]
+    return (*found, *(Problem(policy.filename, 1, 0, f"placement {name!r} has no action") for name in idle))
+
+
+def _aging(action: Action, now_ms: int) -> list[str]:
+    """Claims and schedules that are over, or nearly."""
+    found = []
+    for claim in action.claims:
+        if claim.expires_ms is not None and claim.expires_ms <= now_ms:
+            found.append(f"the proof of {claim.text!r} has expired; the action is blocked")
+        elif claim.expires_ms is not None and claim.expires_ms <= now_ms + SOON_MS:
+            found.append(f"the proof of {claim.text!r} expires within 30 days")
+    if action.schedule and action.schedule.to_ms is not None and action.schedule.to_ms <= now_ms:
+        found.append("its schedule is over")
+    return found
+
+
+def _worth(action: Action) -> list[str]:
+    """An action that its own prior never lifts above silence."""
+    allowed = [action.prior.mean[STAGES.index(stage)] for stage in action.stages or STAGES]
+    if max(allowed) * action.value * action.lever > action.cost:
+        return []
+    return [f"by its prior it is worth less than its cost ({action.cost:g}) in every stage; silence wins on average"]
+
+
+def _policy(read: Mapping[str, Any], version: str, filename: str) -> Policy:
+    """The frozen policy of a file that passed every check."""
+    zone: tzinfo = read.get("timezone", UTC)
+    placements = tuple(_placement(p) for p in read["placements"])
+    actions = tuple(_action(a, zone, read["locales"]) for a in read["actions"])
+    at = {p.id: tuple(i for i, action in enumerate(actions) if p.id in action.placements) for p in placements}
+    budget = read.get("session_budget", _NO_TABLE)
+    return Policy(
+        shop=read["shop"],
+        version=version,
+        locales=read["locales"],
+        placements=placements,
+        actions=actions,
+        at=MappingProxyType(at),
+        timezone=zone,
+        currency=read.get("currency", "EUR"),
+        session_budget=Budget(budget.get("per_session"), budget.get("per_day")),
+        holdout=read.get("holdout", 0.0),
+        exploration_floor=read.get("exploration_floor", 0.01),
+        assumed_consent=read.get("consent", _NO_TABLE).get("assumed", ()),
+        custom_events=read.get("custom_events", ()),
+        attribution_window_s=read.get("attribution_window_s", 86_400),
+        rule_names=tuple(sorted({name for action in actions if action.when for name in action.when.names})),
+        chats=tuple(action.hash for action in actions if action.kind == "chat"),
+        filename=filename,
+    )
+
+
+def _placement(read: Mapping[str, Any]) -> Placement:
+    return Placement(
+        read["id"], read["kinds"], read.get("max_items", 0), read.get("max_chars", 0), read.get("description", "")
+    )
+
+
+def _action(read: Mapping[str, Any], zone: tzinfo, locales: tuple[str, ...]) -> Action:
+    kind = BY_NAME[read["kind"]]
+    caps = read.get("caps", _NO_TABLE)
+    reason = read.get("reason", {})
+    return Action(
+        id=read["id"],
+        hash=hash64(read["id"]),
+        kind=kind.name,
+        placements=read["placements"],
+        content=MappingProxyType({locale: _content(content) for locale, content in read["content"].items()}),
+        value=read["value"],
+        cost=read.get("cost", kind.cost),
+        lever=read.get("lever", 1.0),
+        prior=_prior(read.get("prior", _NO_TABLE), kind),
+        stages=read.get("stages", ()),
+        when=read.get("when"),
+        caps=Caps(caps.get("per_session"), caps.get("per_day"), caps.get("per_30_days")),
+        cooldown_after_dismissal_s=read.get("cooldown_after_dismissal_s", kind.cooldown_after_dismissal_s),
+        schedule=_schedule(read["schedule"], zone) if "schedule" in read else None,
+        consent=read.get("consent", "none"),
+        claims=tuple(Claim(c["text"], c["evidence"], c.get("expires")) for c in read.get("claims", ())),
+        recommend=_recommend(read.get("recommend", _NO_TABLE)) if kind.name == "recommend" else None,
+        show_after_s=read.get("show_after_s", kind.show_after_s),
+        ttl_s=read.get("ttl_s", kind.ttl_s),
+        reason=MappingProxyType(dict(reason) if isinstance(reason, dict) else dict.fromkeys(locales, reason)),
+        fallback=read.get("fallback", False),
+        line=read[NODE].line,
+    )
+
+
+def _content(read: Mapping[str, Any]) -> Content:
+    own = {name: read[name] for name in _CONTENT_FIELDS if name in read}
+    return Content(**own, more=tuple((k, v) for k, v in read.items() if k != NODE and k not in own))
+
+
+def _prior(read: Mapping[str, Any], kind: ActionKind) -> Prior:
+    mean = read.get("mean", dict(zip(STAGES, kind.prior, strict=True)))
+    if isinstance(mean, Mapping):
+        by_stage = tuple(float(mean.get(stage, 0.0)) for stage in STAGES)
+    else:
+        by_stage = (mean,) * len(STAGES)
+    return Prior(by_stage, read.get("strength", PRIOR_STRENGTH))
+
+
+def _schedule(read: Mapping[str, Any], zone: tzinfo) -> Schedule:
+    weekdays = tuple(WEEKDAYS.index(day) for day in read.get("weekdays", ()))
+    return Schedule(read.get("timezone", zone), read.get("from"), read.get("to"), weekdays, read.get("hours"))
+
+
+def _recommend(read: Mapping[str, Any]) -> Recommend:
+    plain = Recommend()
+    return Recommend(
+        read.get("source", plain.source), read.get("count", plain.count), read.get("exclude", plain.exclude)
+    )

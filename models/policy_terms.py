@@ -1,0 +1,189 @@
+"""The words of a policy as frozen values: what a shop may say, where, when, to whom and at what worth.
+
+`models.policy.load_policy` makes them from the shop's file; nothing here reads a file, a clock or a random number.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Final, Literal
+
+from models.rules import Name, Rule
+
+PURPOSES: Final = ("analytics", "personalization", "marketing")
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+EXCLUSIONS: Final = ("bought", "cart", "out_of_stock", "current")
+CATALOG_FACTS: Final = ("stock", "stores", "price", "rating", "reviews")
+"""What `evidence: catalog:<fact>` may name: the claim holds only while the catalog says so."""
+
+Source = Literal["similar", "popular", "recently_viewed"]
+SOURCES: Final[tuple[Source, ...]] = ("similar", "popular", "recently_viewed")
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A place on a page. max_items and max_chars: 0 is no limit."""
+
+    id: str
+    kinds: tuple[str, ...]
+    max_items: int = 0
+    max_chars: int = 0
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a visitor reads, in one locale. `more` holds the shop's further text fields in the file's order."""
+
+    title: str = ""
+    text: str = ""
+    cta: str = ""
+    url: str = ""
+    image: str = ""
+    more: tuple[tuple[str, str], ...] = ()
+
+    def fields(self) -> dict[str, str]:
+        """The fields that are not empty, title first."""
+        own = {
+            "title": self.title,
+            "text": self.text,
+            "cta": self.cta,
+            "url": self.url,
+            "image": self.image,
+        }
+        return {name: text for name, text in (own | dict(self.more)).items() if text}
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """How often one visitor may be shown one action; None is no cap. A day is 24 hours back from now."""
+
+    per_session: int | None = None
+    per_day: int | None = None
+    per_30_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many messages one visitor may be shown over all actions; None is no limit."""
+
+    per_session: int | None = None
+    per_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When an action may be shown. from_ms/to_ms: Unix time, to_ms excluded; None is open.
+
+    weekdays: 0 is Monday. hours: minutes of the local day, the second excluded; (1320, 360) spans midnight.
+    """
+
+    timezone: tzinfo
+    from_ms: int | None = None
+    to_ms: int | None = None
+    weekdays: tuple[int, ...] = ()
+    hours: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Something an action asserts, with what proves it. expires_ms: Unix time, None is never."""
+
+    text: str
+    evidence: str
+    expires_ms: int | None = None
+
+    @property
+    def fact(self) -> str:
+        """The catalog fact the claim rests on; "" if its evidence is a document."""
+        kind, _, name = self.evidence.partition(":")
+        return name if kind == "catalog" else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recommend:
+    """Which products a recommend action shows: where they come from, how many, and which never."""
+
+    source: Source = "similar"
+    count: int = 4
+    exclude: tuple[str, ...] = EXCLUSIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """Belief before data: incremental probability of the outcome by stage (6 numbers), and its weight in visitors."""
+
+    mean: tuple[float, ...]
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something a shop could do. Money is in the shop's currency.
+
+    hash: hash64 of the id, as in the records of its outcomes. stages: () is every one. reason: why a visitor sees it,
+    by locale. consent: the purpose it needs, or "none". ttl_s: how long the answer stands. line: where the file has it.
+    """
+
+    id: str
+    hash: int
+    kind: str
+    placements: tuple[str, ...]
+    content: Mapping[str, Content]
+    value: float
+    cost: float
+    lever: float
+    prior: Prior
+    stages: tuple[str, ...] = ()
+    when: Rule | None = None
+    caps: Caps = Caps()
+    cooldown_after_dismissal_s: int = 0
+    schedule: Schedule | None = None
+    consent: str = "none"
+    claims: tuple[Claim, ...] = ()
+    recommend: Recommend | None = None
+    show_after_s: float = 0.0
+    ttl_s: int = 1800
+    reason: Mapping[str, str] = field(default_factory=dict)
+    fallback: bool = False
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One shop's policy. version: first 12 hex digits of the SHA-256 of the file's text.
+
+    at: for each placement id, the positions in `actions` of those that may stand there, in the file's order.
+    assumed_consent: the purposes granted where a request says nothing. rule_names: what the rules mention, sorted.
+    chats: hashes of the chat actions: a no to one is a no to all.
+    """
+
+    shop: str
+    version: str
+    locales: tuple[str, ...]
+    placements: tuple[Placement, ...]
+    actions: tuple[Action, ...]
+    at: Mapping[str, tuple[int, ...]]
+    timezone: tzinfo
+    currency: str = "EUR"
+    session_budget: Budget = Budget()
+    holdout: float = 0.0
+    exploration_floor: float = 0.01
+    assumed_consent: tuple[str, ...] = ()
+    custom_events: tuple[str, ...] = ()
+    attribution_window_s: int = 86_400
+    rule_names: tuple[Name, ...] = ()
+    chats: tuple[int, ...] = ()
+    filename: str = ""
+
+    def placement(self, placement_id: str) -> Placement | None:
+        """The placement of that id, or None."""
+        return next((p for p in self.placements if p.id == placement_id), None)
+
+    def action(self, action_id: str) -> Action | None:
+        """The action of that id, or None."""
+        return next((a for a in self.actions if a.id == action_id), None)
+
+    def unknown(self, placements: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the given placement ids that this policy does not have."""
+        return tuple(p for p in placements if p not in self.at)

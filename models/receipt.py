@@ -1,0 +1,315 @@
+"""Receipts: what a decision was made from and what came of it, as JSON that replays to the same bytes.
+
+* InvalidReceipt   the bytes are no receipt of this version
+* BundleGone       the bundle the decision was made with is not there any more; names it
+* PolicyGone       the same for the policy's version
+* DrawsGone        the same for the draws
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from features.catalog import FACTS, Facts
+from features.schema import FINGERPRINT, INDEX, N_FEATURES
+from models.answer import answer
+from models.arbitration import Draws, prior_draws
+from models.chosen import Candidate, Chosen, Decision
+from models.decision import Scoring, decide
+from models.inputs import Inputs
+from models.intent import INTENTS
+from models.policy import empty_policy
+from models.policy_terms import Policy
+from models.rules import FEATURE_NAMES, mentioned
+from models.stage import STAGES
+
+VERSION: Final = 1
+Vector = npt.NDArray[np.float32]
+
+
+class InvalidReceipt(ValueError):
+    """Bytes that are no receipt, or one of a version this code does not read."""
+
+
+class Gone(LookupError):
+    """Something a replay needs is not there any more. id: of what is gone."""
+
+    what = "part"
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__(f"{self.what} {identifier} is gone: the decision cannot be replayed")
+        self.id = identifier
+
+
+class BundleGone(Gone):
+    what = "bundle"
+
+
+class PolicyGone(Gone):
+    what = "policy"
+
+
+class DrawsGone(Gone):
+    what = "draws"
+
+
+class KeptFacts(msgspec.Struct, frozen=True):
+    """Facts as bytes, cut to the rows the tail uses. table: float32 (m, len(FACTS)); rows: int32 (n,)."""
+
+    table: bytes
+    rows: bytes
+
+    @classmethod
+    def of(cls, facts: Facts) -> "KeptFacts":
+        used, rows = np.unique(np.concatenate([np.zeros(1, np.int32), facts.rows]), return_inverse=True)
+        table = np.ascontiguousarray(facts.table[used], "<f4")
+        return cls(table.tobytes(), rows[1:].astype("<i4").tobytes())
+
+    def facts(self) -> Facts:
+        return Facts(np.frombuffer(self.table, "<f4").reshape(-1, len(FACTS)), np.frombuffer(self.rows, "<i4"))
+
+
+class KeptScores(msgspec.Struct, frozen=True):
+    """Scores as numbers, in the order of STAGES and INTENTS."""
+
+    stage: tuple[float, ...]
+    intent: tuple[float, ...]
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """A decision with what it was made from. bundle and draws are "" and vector and scores None where degraded.
+
+    features: fingerprint of the feature table. vector: float32, little-endian. answer: the JSON body as it was sent.
+    """
+
+    version: int
+    decision_id: str
+    shop: str
+    visitor_id: str
+    ts_ms: int
+    bundle: str
+    policy: str
+    draws: str
+    features: str
+    stage: str
+    degraded_because: str
+    inputs: Inputs
+    facts: KeptFacts | None
+    vector: bytes | None
+    scores: KeptScores | None
+    chosen: tuple[Chosen, ...]
+    answer: msgspec.Raw
+
+    @property
+    def numbers(self) -> Vector | None:
+        """The vector as an array; None where degraded."""
+        return None if self.vector is None else np.frombuffer(self.vector, "<f4")
+
+
+def encode(decision: Decision, body: bytes | None = None) -> bytes:
+    """The receipt of a decision. body: its answer, if it is at hand already."""
+    inputs, scores = decision.inputs, decision.scores
+    receipt = Receipt(
+        version=VERSION,
+        decision_id=inputs.decision_id,
+        shop=inputs.shop,
+        visitor_id=inputs.visitor_id,
+        ts_ms=inputs.now_ms,
+        bundle=decision.bundle_id,
+        policy=decision.policy.version,
+        draws=decision.draws_id,
+        features=FINGERPRINT,
+        stage=decision.stage,
+        degraded_because=decision.degraded_because,
+        inputs=replace(inputs, facts=None),
+        facts=None if inputs.facts is None or decision.vector is None else KeptFacts.of(inputs.facts),
+        vector=None if decision.vector is None else decision.vector.astype("<f4", copy=False).tobytes(),
+        scores=None if scores is None else KeptScores(tuple(scores.stage.tolist()), tuple(scores.intent.tolist())),
+        chosen=decision.chosen,
+        answer=msgspec.Raw(body if body is not None else answer(decision)),
+    )
+    return msgspec.json.encode(receipt)
+
+
+def decode(data: bytes) -> Receipt:
+    """The receipt in its bytes. Raises InvalidReceipt."""
+    try:
+        receipt: Receipt = msgspec.json.decode(data, type=Receipt, dec_hook=_no_hook)
+    except (msgspec.DecodeError, UnicodeDecodeError) as bad:
+        raise InvalidReceipt(f"not a receipt: {bad}") from bad
+    if receipt.version != VERSION:
+        raise InvalidReceipt(f"the receipt is of version {receipt.version}; this reads {VERSION}")
+    return receipt
+
+
+def _no_hook(type_: type, value: Any) -> Any:
+    """Arrays never stand in a receipt as such; KeptFacts holds them."""
+    raise NotImplementedError(f"a receipt holds no {type_}")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """What a replay gave. differs: which of answer, vector, scores and propensities are not the same."""
+
+    identical: bool
+    differs: tuple[str, ...]
+    answer: bytes
+    expected: bytes
+
+
+FindBundle = Callable[[str], Scoring | None]
+FindPolicy = Callable[[str], Policy | None]
+FindDraws = Callable[[str], Draws | None]
+
+
+def replay(
+    receipt: Receipt, find_bundle: FindBundle, find_policy: FindPolicy, find_draws: FindDraws | None = None
+) -> ReplayResult:
+    """Decides again from the receipt and compares byte for byte. Raises BundleGone, PolicyGone, DrawsGone.
+
+    find_draws: learned draws by id; where it is left out or finds none, those of the policy's priors are tried.
+    """
+    policy = empty_policy(receipt.shop) if receipt.policy == "none" else find_policy(receipt.policy)
+    if policy is None:
+        raise PolicyGone(receipt.policy)
+    bundle = find_bundle(receipt.bundle) if receipt.bundle else None
+    if receipt.bundle and bundle is None:
+        raise BundleGone(receipt.bundle)
+    draws = _draws(receipt, policy, find_draws)
+    facts = receipt.facts.facts() if receipt.facts else None
+    again = decode(encode(decide(replace(receipt.inputs, facts=facts), bundle, policy, draws)))
+    pairs: dict[str, tuple[object, object]] = {
+        "answer": (bytes(again.answer), bytes(receipt.answer)),
+        "vector": (again.vector, receipt.vector),
+        "scores": (again.scores, receipt.scores),
+        "propensities": (again.chosen, receipt.chosen),
+    }
+    differs = tuple(name for name, (now, then) in pairs.items() if now != then)
+    return ReplayResult(not differs, differs, bytes(again.answer), bytes(receipt.answer))
+
+
+def _draws(receipt: Receipt, policy: Policy, find_draws: FindDraws | None) -> Draws:
+    found = find_draws(receipt.draws) if find_draws and receipt.draws else None
+    draws = found or prior_draws(policy)
+    if receipt.draws and draws.id != receipt.draws:
+        raise DrawsGone(receipt.draws)
+    return draws
+
+
+def why(receipt: Receipt, action: str | None = None) -> dict[str, Any]:
+    """Why each placement got what it got, every candidate beside silence; with `action`, why that one did (not) show.
+
+    Raises LookupError where no placement of the decision considered the action.
+    """
+    if action is not None:
+        return _why_action(receipt, action)
+    scores = receipt.scores
+    return {
+        "decision_id": receipt.decision_id,
+        "ts_ms": receipt.ts_ms,
+        "bundle": receipt.bundle or None,
+        "policy": receipt.policy,
+        "degraded_because": receipt.degraded_because or None,
+        "stage": dict(zip(STAGES, scores.stage, strict=True)) if scores else None,
+        "intent": dict(zip(INTENTS, scores.intent, strict=True)) if scores else None,
+        "placements": {chosen.placement: _why_placement(receipt, chosen) for chosen in receipt.chosen},
+    }
+
+
+def _why_placement(receipt: Receipt, chosen: Chosen) -> dict[str, Any]:
+    return {
+        "action": chosen.action,
+        "reason": chosen.reason,
+        "propensity": chosen.propensity,
+        "draw": chosen.draw,
+        "candidates": [_why_candidate(receipt, candidate) for candidate in chosen.candidates],
+        "silence": {"net": 0.0, "share": chosen.silence_share, "propensity": chosen.silence_propensity},
+    }
+
+
+def _why_candidate(receipt: Receipt, candidate: Candidate) -> dict[str, Any]:
+    if candidate.gate:
+        shown = {"action": candidate.action, "gate": candidate.gate, "detail": candidate.detail}
+        known = _known(receipt, candidate.detail) if candidate.gate in ("rule", "rule_error") else {}
+        return shown | ({"values": known} if known else {})
+    factors = msgspec.structs.asdict(candidate)
+    return {name: value for name, value in factors.items() if name not in ("gate", "detail") and value is not None}
+
+
+def _known(receipt: Receipt, rule: str) -> dict[str, float | None]:
+    """What the features a rule mentions were; None where unknown."""
+    vector = receipt.numbers
+    if vector is None or receipt.features != FINGERPRINT or len(vector) != N_FEATURES:
+        return {}
+    places = {name: FEATURE_NAMES[name] for name in mentioned(rule) if name in FEATURE_NAMES}
+    return {".".join(name): _or_none(float(vector[place])) for name, place in places.items()}
+
+
+def _or_none(number: float) -> float | None:
+    return None if number != number else number
+
+
+def _why_action(receipt: Receipt, action: str) -> dict[str, Any]:
+    found = [
+        {"placement": chosen.placement, "shown": chosen.action == action, **_verdict(receipt, chosen, candidate)}
+        for chosen in receipt.chosen
+        for candidate in chosen.candidates
+        if candidate.action == action
+    ]
+    if not found:
+        holdout = any(chosen.reason == "holdout" for chosen in receipt.chosen)
+        because = "the visitor is in the holdout" if holdout else "no placement of this decision takes it"
+        raise LookupError(f"{action!r} was not considered: {because}")
+    return {"decision_id": receipt.decision_id, "action": action, "placements": found}
+
+
+def _verdict(receipt: Receipt, chosen: Chosen, candidate: Candidate) -> dict[str, Any]:
+    """One candidate's fate: shown, blocked by a gate, or beaten by another or by silence."""
+    shown = _why_candidate(receipt, candidate)
+    if candidate.gate:
+        return {"because": f"gate {candidate.gate}: {candidate.detail}", **shown}
+    if chosen.action == candidate.action:
+        return {"because": f"it was chosen ({chosen.reason})", **shown}
+    winner = next((c for c in chosen.candidates if c.action == chosen.action), None)
+    name = chosen.action or "silence"
+    return {
+        "because": f"it lost to {name}",
+        "lost_to": _why_candidate(receipt, winner) if winner else {"action": None, "net": 0.0},
+        **shown,
+    }
+
+
+class Explaining(Protocol):
+    """What an explanation needs of a bundle."""
+
+    @property
+    def id(self) -> str: ...
+
+    def explain(self, vector: Vector) -> Mapping[str, Mapping[str, float]]: ...
+
+
+def explain(receipt: Receipt, bundle: Explaining, top: int = 10) -> dict[str, list[dict[str, Any]]]:
+    """For each stage and intent the features that moved its score most, largest first; {} where degraded.
+
+    Each with its contribution in the model's raw score and its value. Takes milliseconds: not for the request path.
+    Raises BundleGone where the bundle is not the decision's own.
+    """
+    vector = receipt.numbers
+    if vector is None:
+        return {}
+    if bundle.id != receipt.bundle:
+        raise BundleGone(receipt.bundle)
+    return {model: _largest(parts, vector, top) for model, parts in bundle.explain(vector).items()}
+
+
+def _largest(contributions: Mapping[str, float], vector: Vector, top: int) -> list[dict[str, Any]]:
+    named = ((name, number) for name, number in contributions.items() if name in INDEX and number != 0.0)
+    best = sorted(named, key=lambda pair: (-abs(pair[1]), pair[0]))[:top]
+    return [
+        {"feature": name, "contribution": round(number, 6), "value": _or_none(float(vector[INDEX[name]]))}
+        for name, number in best
+    ]

@@ -1,0 +1,48 @@
+"""docs/policy.md says what the policy's tables in the code say."""
+
+import re
+from pathlib import Path
+
+from models.action_kinds import KINDS
+from models.gates import GATE_NAMES
+from models.policy_schema import sections
+from models.rules import EVENT_NAMES, FUNCTIONS, ITEM_NAMES
+
+PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
+
+
+def part(heading: str) -> str:
+    """The text under a heading, up to the next."""
+    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert found, heading
+    return found[1]
+
+
+def rows(heading: str) -> list[list[str]]:
+    return [
+        [c.strip() for c in line.strip("|").split("|")] for line in part(heading).splitlines() if line.startswith("| `")
+    ]
+
+
+def test_every_field_of_every_table_is_told_with_its_meaning():
+    for title, table in sections():
+        told = [(name.strip("`"), bool(must), meaning) for name, must, meaning in rows(title)]
+        assert told == [(f.name, f.required, f.doc) for f in table.fields], title
+
+
+def test_every_kind_is_told_with_its_defaults():
+    told = [
+        (name.strip("`"), meaning, prior, float(cost)) for name, meaning, prior, cost, *_ in rows("Kinds of action")
+    ]
+    assert told == [(k.name, k.meaning, " ".join(f"{p:g}" for p in k.prior), k.cost) for k in KINDS]
+
+
+def test_every_function_and_name_of_rules_is_told():
+    text = part("Rules")
+    names = [*FUNCTIONS, *(f"event.{n}" for n in EVENT_NAMES), *(f"item.{n}" for n in ITEM_NAMES)]
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_every_gate_is_told_in_its_order():
+    lines = [line.split("|")[1].strip() for line in part("Gates").splitlines() if line.startswith("| ")]
+    assert lines[1:] == list(GATE_NAMES)

@@ -1,0 +1,156 @@
+"""Arbitration: propensities are exact, silence always stands, and the same inputs give the same bits."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.arbitration import DRAWS, SILENCE, Contest, Draws, arbitrate, floor_of, held_out, prior_draws
+from models.stage import STAGES
+from tests.models.deciding import action, shop
+
+EVEN = np.full(len(STAGES), 1 / len(STAGES))
+
+
+def contest(policy, draws=None, stage=EVEN, shown=0, actions=None) -> Contest:
+    chosen = tuple(range(len(policy.actions))) if actions is None else actions
+    return Contest.of(policy, draws or prior_draws(policy), chosen, stage, shown)
+
+
+def several(count: int, **fields):
+    return shop(*(action(f"x{i}", **fields) for i in range(count)))
+
+
+def test_the_draws_of_a_policy_are_the_same_in_every_process():
+    policy = several(3)
+    here = prior_draws(policy).id
+    code = (
+        "from tests.models.test_arbitration import several; from models.arbitration import prior_draws;"
+        "print(prior_draws(several(3)).id)"
+    )
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, env=environment)
+    assert there.stdout.strip() == here, there.stderr
+
+
+def test_draws_have_their_prior_s_mean_and_spread():
+    policy = shop(action("x", prior={"mean": {"evaluation": 0.1, "loyalty": 1.0}, "strength": 100}))
+    draws = prior_draws(policy, 20_000)
+    mean, std = draws.table.mean(axis=2)[0], draws.table.std(axis=2)[0]
+    assert mean[2] == pytest.approx(0.1, abs=0.002)
+    assert std[2] == pytest.approx(np.sqrt(0.1 * 0.9 / 101), rel=0.05)
+    assert (mean[0], mean[5]) == (0, 1)
+
+
+def test_an_action_s_draws_do_not_depend_on_its_neighbours():
+    one, two = action("x"), action("y")
+    both, other = shop(one, two), shop(two, one)
+    same_version = replace(other, version=both.version)
+    assert np.array_equal(prior_draws(both).table[0], prior_draws(same_version).table[1])
+    assert not np.array_equal(prior_draws(both).table[0], prior_draws(both).table[1])
+
+
+@pytest.mark.parametrize(
+    "table", [np.zeros((1, 5, 4)), np.zeros((6, 4)), np.full((1, 6, 4), np.nan), np.full((1, 6, 4), 2.0)]
+)
+def test_a_table_that_is_no_probabilities_is_refused(table):
+    with pytest.raises(ValueError):
+        Draws.of(table)
+
+
+def test_net_value_is_value_times_probability_times_lever_less_growing_cost():
+    policy = shop(action("x", value=10, cost=0.5, lever=2, prior={"mean": 0.3}))
+    table = np.full((1, 6, 4), 0.25, np.float32)
+    at = contest(policy, Draws.of(table), shown=2)
+    assert at.net[0].tolist() == pytest.approx([10 * 0.25 * 2 - 0.5 * 3] * 4)
+    assert at.net_mean(0, policy.actions[0]) == pytest.approx(3.5)
+
+
+def test_the_probability_is_mixed_over_the_stages():
+    policy = shop(action("x", value=1, cost=0))
+    table = np.zeros((1, 6, 2), np.float32)
+    table[0, 3] = 0.5
+    stage = np.array([0, 0, 0.25, 0.75, 0, 0])
+    at = contest(policy, Draws.of(table), stage)
+    assert at.net[0].tolist() == [0.375, 0.375]
+    assert at.probability[0] == 0.375
+
+
+def test_propensities_sum_to_one_and_are_what_a_hundred_thousand_ids_give():
+    policy = shop(action("a", value=30), action("b", value=28), action("c", value=1, cost=3))
+    at = contest(policy)
+    first = arbitrate(at, (0, 1, 2), "id", "top", 0.02)
+    assert sum(first.propensity) == pytest.approx(1, abs=1e-12)
+    assert sum(first.share) == 1
+    times = 20_000
+    counts = np.bincount([arbitrate(at, (0, 1, 2), f"id-{i}", "top", 0.02).winner for i in range(times)], minlength=4)
+    error = np.sqrt(np.array(first.propensity) * (1 - np.array(first.propensity)) / times)
+    assert np.all(np.abs(counts / times - first.propensity) < 4 * error)
+
+
+def test_the_share_is_the_count_of_draws_an_action_wins():
+    policy = several(4)
+    at = contest(policy)
+    by_hand = np.argmax(np.vstack([np.zeros((1, DRAWS), np.float32), at.net]), axis=0)
+    outcome = arbitrate(at, (0, 1, 2, 3), "id", "top", 0.0)
+    assert outcome.share == tuple(np.bincount(by_hand, minlength=5) / DRAWS)
+    assert outcome.winner == by_hand[outcome.draw]
+    assert outcome.propensity == outcome.share
+
+
+def test_an_action_worth_nothing_loses_to_silence():
+    policy = several(2, value=0, cost=0)
+    outcome = arbitrate(contest(policy), (0, 1), "id", "top", 0.0)
+    assert outcome.winner == SILENCE
+    assert outcome.share == (1.0, 0.0, 0.0)
+
+
+def test_silence_alone_is_certain():
+    outcome = arbitrate(contest(several(1)), (), "id", "top", 0.1)
+    assert (outcome.winner, outcome.propensity, outcome.explored) == (SILENCE, (1.0,), False)
+
+
+def test_the_floor_gives_every_eligible_action_its_chance_and_takes_at_most_a_fifth():
+    policy = several(1, value=0, cost=5)
+    outcome = arbitrate(contest(policy), (0,), "id", "top", 0.05)
+    assert outcome.propensity == pytest.approx((0.95, 0.05))
+    assert floor_of(40, 0.1) * 40 == pytest.approx(0.2)
+    assert floor_of(1, 0.1) == 0
+
+
+def test_a_tie_goes_to_the_first_in_the_policy():
+    policy = several(3, value=1, cost=0)
+    at = contest(policy, Draws.of(np.full((3, 6, 8), 0.5, np.float32)))
+    assert arbitrate(at, (0, 1, 2), "id", "top", 0.0).share == (0.0, 1.0, 0.0, 0.0)
+    assert arbitrate(at, (1, 2), "id", "top", 0.0).share == (0.0, 1.0, 0.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    nets=st.lists(st.floats(-5, 5, width=32), min_size=6, max_size=6),
+    floor=st.floats(0, 0.1),
+    count=st.integers(0, 6),
+    identifier=st.text(min_size=1, max_size=8),
+)
+def test_propensities_always_sum_to_one_and_respect_the_floor(nets, floor, count, identifier):
+    at = Contest(tuple(range(6)), np.zeros(6), np.zeros(6), np.array([[n, -n] for n in nets], np.float32))
+    outcome = arbitrate(at, tuple(range(count)), identifier, "top", floor)
+    assert sum(outcome.propensity) == pytest.approx(1)
+    assert min(outcome.propensity) >= floor_of(count + 1, floor) - 1e-12
+    assert outcome.propensity[outcome.winner] > 0
+
+
+def test_the_holdout_is_the_share_asked_for_and_stays_the_same():
+    policy = replace(several(1), holdout=0.1)
+    held = [held_out(policy, f"visitor-{i}") for i in range(5000)]
+    assert sum(held) / 5000 == pytest.approx(0.1, abs=0.015)
+    assert held == [held_out(policy, f"visitor-{i}") for i in range(5000)]
+    assert not any(held_out(replace(policy, holdout=0.0), f"visitor-{i}") for i in range(100))
+    assert held != [held_out(replace(policy, shop="other"), f"visitor-{i}") for i in range(5000)]

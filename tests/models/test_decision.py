@@ -1,0 +1,266 @@
+"""Decisions: from inputs to the answer's bytes, pure, with a holdout and a safe degraded form."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from features.catalog import Product
+from models.arbitration import prior_draws
+from models.bundle import decode, encode
+from models.chosen import REASONS
+from models.decision import UnknownPlacement, answer, decide
+from models.inputs import Context, Suggestion
+from models.policy import empty_policy
+from models.policy_terms import Policy
+from tests.models.bundles import parts
+from tests.models.deciding import NOBODY, NOW, PRODUCTS, FixedScores, Visitor, action, shop
+
+SURE = {"prior": {"mean": 0.5, "strength": 1000}}
+"""An action that beats silence in every draw."""
+
+
+def decision(policy: Policy, visitor: Visitor = NOBODY, *placements: str, stage: str = "evaluation", **inputs: object):
+    made_from = replace(visitor.inputs(*placements), **inputs)
+    return decide(made_from, FixedScores(stage), policy, prior_draws(policy))
+
+
+def placements_of(policy: Policy, *args: object, **kwargs: object) -> dict:
+    return json.loads(answer(decision(policy, *args, **kwargs)))["placements"]  # type: ignore[arg-type]
+
+
+def quiet(*actions: dict, **fields: object) -> Policy:
+    """A policy without exploration, so that a test can say who wins."""
+    return shop(*actions, exploration_floor=0, **fields)
+
+
+def test_the_answer_has_every_part_of_the_contract():
+    body = json.loads(answer(decision(quiet(action("x", **SURE, reason="because", ttl_s=60, show_after_s=2)))))
+    assert list(body) == [
+        *("decision_id", "stage", "intent", "placements", "degraded", "degraded_because", "bundle", "policy"),
+    ]
+    assert body["stage"]["name"] == "evaluation"
+    assert sum(body["stage"]["probabilities"].values()) == pytest.approx(1)
+    assert body["intent"] == {"buy": 0.2, "leave": 0.3, "help": 0.1}
+    assert body["placements"]["top"] == {
+        "action": "x",
+        "kind": "badge",
+        "content": {"text": "x en"},
+        "show_after_s": 2.0,
+        "expires_at": "2026-11-23T12:01:00.000Z",
+        "reason": "because",
+    }
+    assert (body["degraded"], body["degraded_because"], body["bundle"]) == (False, None, "0123456789abcdef")
+
+
+def test_the_same_inputs_give_the_same_bytes():
+    policy = shop(*(action(f"x{i}") for i in range(5)))
+    inputs = Visitor().did("view_item", 2, item_id="p1").inputs("top", "side")
+    draws = prior_draws(policy)
+    bodies = {answer(decide(inputs, FixedScores(), policy, draws)) for _ in range(3)}
+    assert len(bodies) == 1
+    assert (
+        len({answer(decide(replace(inputs, decision_id=f"d{i}"), FixedScores(), policy, draws)) for i in range(40)})
+        > 20
+    )
+
+
+def test_a_real_bundle_decides():
+    bundle = decode(*encode(parts()))
+    policy = shop(action("x"))
+    made = decide(Visitor().did("view_item", 1, item_id="p1").inputs(), bundle, policy, prior_draws(policy))
+    assert made.bundle_id == bundle.id
+    assert made.scores is not None
+    assert made.scores.stage.sum() == pytest.approx(1)
+    assert not made.degraded
+
+
+def test_propensities_of_candidates_and_silence_sum_to_one():
+    policy = shop(*(action(f"x{i}") for i in range(4)), action("closed", stages=["loyalty"]))
+    (chosen,) = decision(policy).chosen
+    assert sum(c.propensity or 0 for c in chosen.candidates) + chosen.silence_propensity == pytest.approx(1)
+    assert [c.gate for c in chosen.candidates] == ["", "", "", "", "stage"]
+    assert chosen.candidates[-1].propensity is None
+
+
+def test_an_action_stands_at_most_once_on_a_page_and_placements_fill_in_the_policy_s_order():
+    policy = quiet(action("x", placements=["top", "side"], **SURE))
+    made = decision(policy, Visitor(), "side", "top")
+    assert [(c.placement, c.action) for c in made.chosen] == [("top", "x"), ("side", None)]
+    blocked = made.chosen[1].candidates[0]
+    assert (blocked.gate, blocked.detail) == ("once", "already at top on this page")
+    assert made.chosen[1].reason == "no_candidate"
+    assert made.actions == ("top=x",)
+
+
+def test_a_later_placement_s_propensity_is_given_what_the_earlier_got():
+    policy = quiet(action("x", placements=["top", "side"], value=100, **SURE), action("y", placements=["side"], **SURE))
+    side = decision(policy, Visitor(), "top", "side").chosen[1]
+    assert (side.action, side.propensity) == ("y", 1.0)
+    assert decision(policy, Visitor(), "side").chosen[0].action == "x"
+
+
+def test_an_unknown_placement_is_refused_with_the_known_ones():
+    with pytest.raises(UnknownPlacement) as caught:
+        decision(shop(action("x")), Visitor(), "top", "nowhere")
+    assert caught.value.unknown == ("nowhere",)
+    assert "top, side" in str(caught.value)
+
+
+def test_a_held_out_visitor_sees_nothing_with_certainty():
+    policy = replace(quiet(action("x", **SURE)), holdout=1.0)
+    made = decision(policy)
+    assert made.silent
+    assert (made.chosen[0].reason, made.chosen[0].propensity) == ("holdout", 1.0)
+    assert json.loads(answer(made))["placements"]["top"] == {"action": None, "reason": "holdout"}
+    assert decide(Visitor().inputs(), None, policy, prior_draws(policy)).chosen[0].reason == "holdout"
+
+
+def test_each_message_shown_makes_the_next_dearer():
+    policy = quiet(action("x", value=1, cost=0.1, prior={"mean": 0.3, "strength": 1e6}))
+    assert decision(policy).chosen[0].action == "x"
+    seen = Visitor().did("view_promotion", 3, action="a").did("view_promotion", 2, action="b")
+    assert decision(policy, seen.did("view_promotion", 1, action="c")).chosen[0].action is None
+
+
+@pytest.mark.parametrize("because", ["store", "deadline", "policy"])
+def test_a_degraded_decision_shows_only_fallbacks(because):
+    policy = shop(action("loud", **SURE), action("safe", fallback=True), action("other", fallback=True))
+    made = decision(policy, Visitor(), "top", "side", tail=None, degraded_because=because)
+    body = json.loads(answer(made))
+    assert made.degraded
+    assert (body["stage"], body["intent"], body["degraded"], body["degraded_because"]) == (None, None, True, because)
+    assert body["placements"]["top"]["action"] == "safe"
+    assert body["placements"]["side"] == {"action": None, "reason": "degraded"}
+    assert [c.gate for c in made.chosen[0].candidates] == ["fallback", "", ""]
+
+
+def test_without_a_bundle_a_decision_is_degraded():
+    policy = shop(action("safe", fallback=True))
+    made = decide(Visitor().inputs(), None, policy, prior_draws(policy))
+    assert (made.degraded_because, made.chosen[0].action, made.bundle_id) == ("bundle", "safe", "")
+
+
+def test_a_fallback_still_respects_its_schedule_and_language():
+    over = shop(action("safe", fallback=True, schedule={"to": "2020-01-01"}))
+    assert decide(Visitor().inputs(), None, over, prior_draws(over)).chosen[0].candidates[0].gate == "schedule"
+    policy = shop(action("safe", fallback=True))
+    french = decide(Visitor().on(locale="fr").inputs(), None, policy, prior_draws(policy))
+    assert french.chosen[0].candidates[0].gate == "content"
+
+
+def test_a_shop_without_a_policy_is_silent_in_every_placement_asked_for():
+    policy = empty_policy("demo")
+    made = decide(
+        replace(Visitor().inputs("any", "other"), degraded_because="policy"), None, policy, prior_draws(policy)
+    )
+    assert json.loads(answer(made))["placements"] == {
+        "any": {"action": None, "reason": "degraded"},
+        "other": {"action": None, "reason": "degraded"},
+    }
+
+
+def test_a_visitor_whose_tail_may_not_be_read_is_decided_for_by_the_page_alone():
+    policy = quiet(action("x", **SURE, when="event.page_type == 'product'"))
+    made = decide(
+        replace(Visitor().on("product").inputs(), tail=None, facts=None), FixedScores(), policy, prior_draws(policy)
+    )
+    assert not made.degraded
+    assert made.chosen[0].action == "x"
+
+
+def recommending(**recommend: object) -> Policy:
+    content = {"en": {"title": "More"}, "nl": {"title": "Meer", "because": "Na {title}"}}
+    return quiet(action("r", kind="recommend", content=content, recommend=recommend, **SURE))
+
+
+def items(policy: Policy, visitor: Visitor, **inputs: object) -> list[str]:
+    filled = placements_of(policy, visitor, **inputs)["top"]
+    return [item["item_id"] for item in filled.get("items", [])]
+
+
+def test_recommended_products_leave_out_what_is_bought_held_seen_excluded_or_gone():
+    gone = Product("gone", stock=0)
+    visitor = replace(
+        Visitor()
+        .did("purchase", 600, item_id="p1")
+        .did("add_to_cart", 5, item_id="p2")
+        .did("add_to_cart", 4, item_id="p3")
+        .did("remove_from_cart", 3, item_id="p3"),
+        recommended=(Suggestion(gone, 9.0), *(Suggestion(p, 1.0, "p0") for p in PRODUCTS)),
+        context=Context(item_id="p0", exclude=("p4",)),
+    )
+    assert items(recommending(count=6), visitor) == ["p3", "p5"]
+    everything = recommending(count=6, exclude=[])
+    assert items(everything, visitor) == ["gone", "p0", "p1", "p2", "p3", "p5"]
+    assert items(recommending(count=1), visitor) == ["p3"]
+
+
+def test_a_purchase_empties_the_cart_for_recommendations():
+    visitor = Visitor().did("add_to_cart", 9, item_id="p2").did("purchase", 8, item_id="p1")
+    assert "p2" in items(recommending(count=6), visitor)
+
+
+def test_the_request_s_own_cart_counts_too():
+    visitor = replace(Visitor(), context=Context(cart_item_ids=("p1", "p2")))
+    assert items(recommending(count=6), visitor) == ["p3", "p4", "p5"]
+
+
+def test_recently_viewed_is_in_the_order_of_the_tail_newest_first():
+    visitor = (
+        Visitor().did("view_item", 9, item_id="p3").did("view_item", 8, item_id="p1").did("view_item", 7, item_id="p3")
+    )
+    assert items(recommending(source="recently_viewed", exclude=[]), visitor) == ["p3", "p1"]
+
+
+def test_popular_takes_only_what_is_there_for_its_popularity():
+    visitor = Visitor(recommended=(Suggestion(PRODUCTS[1], 2.0, "p0"), Suggestion(PRODUCTS[2], 1.0)))
+    assert items(recommending(source="popular"), visitor) == ["p2"]
+    assert items(recommending(source="similar"), visitor) == ["p1", "p2"]
+
+
+def test_each_product_says_what_led_to_it_in_the_page_s_language():
+    visitor = Visitor(recommended=(Suggestion(PRODUCTS[1], 2.0, "p0"), Suggestion(PRODUCTS[2], 1.0)))
+    shown = placements_of(recommending(), visitor)["top"]
+    assert [item["reason"] for item in shown["items"]] == ["Because you looked at Product 0", ""]
+    assert shown["items"][0] == {
+        "item_id": "p1",
+        "title": "Product 1",
+        "url": "/p/1",
+        "image": "",
+        "price": 20.0,
+        "reason": "Because you looked at Product 0",
+    }
+    dutch = placements_of(recommending(), visitor.on(locale="nl-BE"))["top"]
+    assert dutch["items"][0]["reason"] == "Na Product 0"
+    assert "because" not in dutch["content"]
+
+
+def test_availability_lists_the_stores_that_have_the_product():
+    policy = quiet(action("a", kind="availability", **SURE))
+    visitor = replace(Visitor(), product=Product("p", stores={"Utrecht": 0, "Gent": 2, "Breda": 1}))
+    shown = placements_of(policy, visitor)["top"]
+    assert shown["stores"] == [{"store": "Breda", "stock": 1}, {"store": "Gent", "stock": 2}]
+
+
+def test_a_rule_error_is_counted_once_for_each_action():
+    policy = shop(action("x", placements=["top", "side"], when="visitor.attributes.tier > 2.0"))
+    made = decision(policy, Visitor(attributes={"tier": "gold"}), "top", "side")
+    assert made.rule_errors == 1
+
+
+def test_reasons_are_from_the_closed_list():
+    policy = shop(*(action(f"x{i}", value=i) for i in range(3)), exploration_floor=0.1)
+    draws = prior_draws(policy)
+    seen = set()
+    for i in range(300):
+        inputs = Visitor().inputs(decision_id=f"d{i}")
+        seen |= {chosen.reason for chosen in decide(inputs, FixedScores(), policy, draws).chosen}
+    assert seen == {"won", "explored", "silence"}
+    assert seen <= set(REASONS)
+
+
+def test_time_comes_from_the_inputs():
+    policy = quiet(action("x", **SURE, ttl_s=1))
+    made = decision(policy, Visitor(), now_ms=NOW + 1_500)
+    assert json.loads(answer(made))["placements"]["top"]["expires_at"] == "2026-11-23T12:00:02.500Z"

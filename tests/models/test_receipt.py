@@ -1,0 +1,205 @@
+"""Receipts: what a decision was made from replays to the same bytes, or says what is gone."""
+
+import json
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+
+from features.events import CODE
+from models import receipt as receipts
+from models.arbitration import Draws, prior_draws
+from models.bundle import decode as decode_bundle
+from models.bundle import encode as encode_bundle
+from models.decision import answer, decide
+from models.policy import empty_policy
+from models.policy_terms import Policy
+from models.receipt import BundleGone, DrawsGone, InvalidReceipt, PolicyGone, Receipt, replay, why
+from tests.models.bundles import parts
+from tests.models.deciding import FixedScores, Visitor, action, shop
+
+BUNDLE = FixedScores()
+
+
+def policy_() -> Policy:
+    content = {"en": {"title": "More"}, "nl": {"title": "Meer"}}
+    return shop(
+        *(action(f"x{i}", placements=["top", "side"]) for i in range(4)),
+        action("r", kind="recommend", content=content),
+        action("late", stages=["loyalty"]),
+        action("ruled", when="session.views > 40 && visitor.since_purchase_s > 1"),
+    )
+
+
+POLICY = policy_()
+DRAWS = prior_draws(POLICY)
+
+
+def visitor(events: int = 12) -> Visitor:
+    kinds = ("view_item", "add_to_cart", "search", "view_promotion", "purchase", "page_view")
+    made = Visitor(attributes={"tier": "gold", "orders": 3, "member": True})
+    for i in range(events):
+        kind = kinds[i % len(kinds)]
+        assert kind in CODE
+        made = made.did(kind, 2 * (events - i), item_id=f"p{i % 7}", price=9.99 + i, action=f"x{i % 4}", query="tent")
+    return made.on("product", item_id="p2", locale="nl", cart_item_ids=("p5",))
+
+
+def receipt_of(decision_id: str = "d1", **kwargs: object) -> tuple[Receipt, bytes]:
+    made = decide(visitor().inputs("top", "side", decision_id=decision_id), BUNDLE, POLICY, DRAWS)
+    body = answer(made)
+    return receipts.decode(receipts.encode(made, body)), body
+
+
+def find_bundle(identifier: str) -> FixedScores | None:
+    return BUNDLE if identifier == BUNDLE.id else None
+
+
+def find_policy(version: str) -> Policy | None:
+    return POLICY if version == POLICY.version else None
+
+
+def test_five_hundred_receipts_replay_to_identical_bytes():
+    for i in range(500):
+        kept, body = receipt_of(f"decision-{i}")
+        again = replay(kept, find_bundle, find_policy)
+        assert again.identical, again.differs
+        assert again.answer == body == bytes(kept.answer)
+
+
+def test_a_receipt_from_a_real_bundle_replays_on_a_bundle_loaded_again():
+    identifier, files = encode_bundle(parts())
+    made = decide(visitor(200).inputs("top"), decode_bundle(identifier, files), POLICY, DRAWS)
+    kept = receipts.decode(receipts.encode(made))
+    again = replay(kept, lambda i: decode_bundle(i, files) if i == identifier else None, lambda _: policy_())
+    assert again.identical, again.differs
+
+
+def test_the_answer_is_the_same_whether_given_or_made():
+    made = decide(visitor().inputs(), BUNDLE, POLICY, DRAWS)
+    assert receipts.encode(made) == receipts.encode(made, answer(made))
+
+
+def test_facts_are_kept_cut_to_the_tail():
+    kept, _ = receipt_of()
+    assert kept.facts is not None
+    assert kept.facts.facts().rows.size == 12
+    assert len(kept.facts.facts().table) <= 8
+
+
+def test_a_degraded_decision_replays_without_bundle_or_draws():
+    safe = shop(action("safe", fallback=True))
+    made = decide(replace(visitor().inputs(), tail=None, degraded_because="store"), BUNDLE, safe, prior_draws(safe))
+    kept = receipts.decode(receipts.encode(made))
+    assert (kept.bundle, kept.vector, kept.scores, kept.stage) == ("", None, None, "")
+    assert replay(kept, lambda _: None, lambda _: safe).identical
+
+
+def test_a_decision_without_a_policy_replays():
+    none = empty_policy("demo")
+    made = decide(replace(visitor().inputs("any"), degraded_because="policy"), None, none, prior_draws(none))
+    assert replay(receipts.decode(receipts.encode(made)), lambda _: None, lambda _: None).identical
+
+
+def test_a_receipt_whose_bundle_is_gone_says_which():
+    kept, _ = receipt_of()
+    with pytest.raises(BundleGone, match="bundle 0123456789abcdef is gone"):
+        replay(kept, lambda _: None, find_policy)
+
+
+def test_a_receipt_whose_policy_is_gone_says_which():
+    kept, _ = receipt_of()
+    with pytest.raises(PolicyGone, match=f"policy {POLICY.version} is gone"):
+        replay(kept, find_bundle, lambda _: None)
+
+
+def test_learned_draws_are_asked_for_and_missed_by_name():
+    learned = Draws.of(np.clip(DRAWS.table * np.float32(1.5), 0, 1))
+    made = decide(visitor().inputs(), BUNDLE, POLICY, learned)
+    kept = receipts.decode(receipts.encode(made))
+    assert replay(kept, find_bundle, find_policy, lambda i: learned if i == learned.id else None).identical
+    with pytest.raises(DrawsGone, match=learned.id):
+        replay(kept, find_bundle, find_policy)
+
+
+def test_a_replay_with_another_bundle_under_the_same_name_is_found_out():
+    kept, _ = receipt_of()
+    other = FixedScores(stage="loyalty")
+    again = replay(kept, lambda _: other, find_policy)
+    assert not again.identical
+    assert {"answer", "scores", "propensities"} <= set(again.differs)
+
+
+def test_a_changed_receipt_is_found_out():
+    made = decide(visitor().inputs(), BUNDLE, POLICY, DRAWS)
+    data = json.loads(receipts.encode(made))
+    data["inputs"]["attributes"]["tier"] = "none"
+    data["inputs"]["now_ms"] += 3_600_000
+    again = replay(receipts.decode(json.dumps(data).encode()), find_bundle, find_policy)
+    assert "vector" in again.differs
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b"\xff\xfe", b'{"version": "x"}'])
+def test_bytes_that_are_no_receipt_are_refused(data):
+    with pytest.raises(InvalidReceipt):
+        receipts.decode(data)
+
+
+def test_a_receipt_of_another_version_is_refused():
+    kept, _ = receipt_of()
+    with pytest.raises(InvalidReceipt, match="version 99"):
+        receipts.decode(msgspec.json.encode(msgspec.structs.replace(kept, version=99)))
+
+
+def test_why_shows_every_candidate_beside_silence():
+    kept, _ = receipt_of()
+    told = why(kept)
+    json.dumps(told)
+    top = told["placements"]["top"]
+    assert {c["action"] for c in top["candidates"]} == {"x0", "x1", "x2", "x3", "r", "late", "ruled"}
+    weighed = next(c for c in top["candidates"] if c["action"] == "x0")
+    assert set(weighed) == {"action", "value", "probability", "lever", "cost", "net", "share", "propensity"}
+    assert weighed["net"] == pytest.approx(weighed["value"] * weighed["probability"] - weighed["cost"])
+    assert top["silence"]["net"] == 0
+    total = sum(c.get("propensity", 0) for c in top["candidates"]) + top["silence"]["propensity"]
+    assert total == pytest.approx(1)
+
+
+def test_why_not_names_the_gate_and_what_the_rule_saw():
+    kept, _ = receipt_of()
+    (found,) = why(kept, "late")["placements"]
+    assert found["because"] == "gate stage: the likeliest stage is evaluation; needs loyalty"
+    (ruled,) = why(kept, "ruled")["placements"]
+    assert ruled["gate"] == "rule"
+    assert set(ruled["values"]) == {"session.views", "visitor.since_purchase_s"}
+
+
+def test_why_not_names_who_won_instead():
+    kept, _ = receipt_of()
+    top = kept.chosen[0]
+    loser = next(c.action for c in top.candidates if not c.gate and c.action != top.action)
+    found = why(kept, loser)["placements"][0]
+    assert found["because"] == f"it lost to {top.action or 'silence'}"
+    assert found["lost_to"]["action"] == top.action
+    if top.action:
+        assert why(kept, top.action)["placements"][0]["shown"] is True
+
+
+def test_why_not_of_an_action_nobody_considered_is_refused():
+    kept, _ = receipt_of()
+    with pytest.raises(LookupError, match="was not considered"):
+        why(kept, "nothing")
+
+
+def test_an_explanation_names_the_features_that_moved_each_score():
+    identifier, files = encode_bundle(parts())
+    bundle = decode_bundle(identifier, files)
+    kept = receipts.decode(receipts.encode(decide(visitor().inputs(), bundle, POLICY, DRAWS)))
+    told = receipts.explain(kept, bundle)
+    assert {"stage_evaluation", "intent_buy"} <= set(told)
+    largest = [abs(part["contribution"]) for part in told["intent_buy"]]
+    assert 0 < len(largest) <= 10
+    assert largest == sorted(largest, reverse=True)
+    with pytest.raises(BundleGone):
+        receipts.explain(receipt_of()[0], bundle)

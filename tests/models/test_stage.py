@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from features.events import KINDS
+from features.schema import N_FEATURES
+from models.calibration import Calibration
+from models.intent import INTENTS, IntentModel
+from models.scorer import ConstantScorer, InvalidModel, Scorer
+from models.stage import STAGES, STATIC_STAGE, StageModel
+from tests.models.bundles import model_text, vectors
+
+
+def test_every_kind_of_event_has_a_static_stage_and_every_stage_a_kind() -> None:
+    assert set(STATIC_STAGE) == set(KINDS)
+    assert set(STATIC_STAGE.values()) == set(STAGES)
+
+
+def test_stage_probabilities_sum_to_one_and_equal_their_batch() -> None:
+    model = StageModel(Scorer(model_text(6), N_FEATURES), Calibration.line(np.full(6, 0.8), np.zeros(6)))
+    rows = vectors(200, seed=11)
+    batch = model.probabilities_batch(rows)
+    assert batch.sum(axis=1) == pytest.approx(1.0)
+    assert np.array_equal(np.stack([model.probabilities(row) for row in rows]), batch)
+
+
+def test_intents_are_scored_each_on_its_own_and_equal_their_batch() -> None:
+    constant = ConstantScorer(np.array([0.1]), N_FEATURES)
+    scorers = (Scorer(model_text(1), N_FEATURES), constant, constant)
+    model = IntentModel(scorers, (Calibration.identity(1),) * len(INTENTS))
+    rows = vectors(200, seed=12)
+    batch = model.probabilities_batch(rows)
+    assert batch.shape == (200, 3)
+    assert np.array_equal(np.stack([model.probabilities(row) for row in rows]), batch)
+
+
+def test_models_of_the_wrong_width_are_refused() -> None:
+    with pytest.raises(InvalidModel):
+        StageModel(Scorer(model_text(1), N_FEATURES), Calibration.identity(6))
+    with pytest.raises(InvalidModel):
+        IntentModel((Scorer(model_text(6), N_FEATURES),) * 3, (Calibration.identity(1),) * 3)
+    with pytest.raises(InvalidModel):
+        IntentModel((Scorer(model_text(1), N_FEATURES),), (Calibration.identity(1),))
