@@ -1,0 +1,1 @@
+"""Numbers to a decision. Pure but for registry.py."""

@@ -1,0 +1,1 @@
+"""I/O, online: the HTTP service, the recorder and the learner. Knows features and models, never training."""
