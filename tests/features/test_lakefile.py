@@ -114,7 +114,8 @@ def test_days_outside_the_window_are_not_opened(tmp_path: Path) -> None:
 
 
 def test_an_empty_lake_has_no_rows_but_every_column(tmp_path: Path) -> None:
-    full = lakefile.write_events(tmp_path / "full", [ROW], "a") and lakefile.read_events(tmp_path / "full")
+    lakefile.write_events(tmp_path / "full", [ROW], "a")
+    full = lakefile.read_events(tmp_path / "full")
     empty = lakefile.read_events(tmp_path / "none")
     assert empty.schema == full.schema and len(empty) == 0
     assert lakefile.write_events(tmp_path, [], "a") == []

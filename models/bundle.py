@@ -1,0 +1,256 @@
+"""A bundle: the models that go live together, in one content-addressed folder.
+
+manifest.json names every other file with its checksum, the fingerprint of the feature table it was trained on, the
+data window, the figures and the seed, and holds no clock: the same data and seed give the same bytes. The bundle's id
+is the first 16 hex digits of the manifest's SHA-256. Models are LightGBM texts (or base rates, in the manifest, where
+the log had nothing to learn from), arrays are .npz without pickle.
+
+InvalidBundle.reason is one of
+
+* missing      a file is not there
+* checksum     a file is not what the manifest says, or the id is not the manifest's
+* manifest     the manifest is no JSON object of this format
+* fingerprint  trained on another feature table than this code's; train again
+* name         a file name that leads out of the folder or is unknown
+* pickle       an array or file that only pickle could read
+* array        arrays that do not fit, or NaN in them
+* model        a model's text is damaged
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from features.schema import FEATURES, FINGERPRINT, N_FEATURES
+from models.calibration import Calibration
+from models.folders import Folder
+from models.intent import INTENTS, IntentModel
+from models.recommend import ItemIndex
+from models.scorer import ConstantScorer, InvalidModel, Predictor, Scorer
+from models.stage import STAGES, StageModel
+
+Floats = npt.NDArray[np.float64]
+Vector = npt.NDArray[np.float32]
+ArrayMap = dict[str, npt.NDArray[np.generic]]
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+MODELS: Final = ("stage", *(f"intent_{name}" for name in INTENTS))
+_FILES: Final = frozenset({"calibration.npz", "items.npz", *(f"{name}.txt" for name in MODELS)})
+_PICKLES = (".pkl", ".pickle", ".joblib")
+
+
+class InvalidBundle(ValueError):
+    """A bundle was refused. reason: one of the words in this module's docstring."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a bundle says of a vector. stage: float64 (6,), intent: float64 (3,)."""
+
+    stage: Floats
+    intent: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a bundle is written from.
+
+    models: by name (MODELS), a LightGBM text, or base rates (K,). calibrations: by the same names. about: JSON values
+    for the manifest (window, rows, figures, seed, notes).
+    """
+
+    models: Mapping[str, str | Floats]
+    calibrations: Mapping[str, Calibration]
+    items: ItemIndex
+    about: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A checked, immutable set of models."""
+
+    id: str
+    manifest: Mapping[str, Any]
+    stage: StageModel
+    intent: IntentModel
+    items: ItemIndex
+
+    def score(self, vector: Vector) -> Scores:
+        """Stage and intent of one vector, shape (N,)."""
+        return Scores(self.stage.probabilities(vector), self.intent.probabilities(vector))
+
+    def explain(self, vector: Vector) -> dict[str, dict[str, float]]:
+        """By model (`stage_<name>`, `intent_<name>`), what each feature adds to the raw log-odds; "base" is the rest.
+
+        Features that add nothing are left out. Milliseconds: not for the request path.
+        """
+        explained = {}
+        stages = self.stage.scorer.contributions(vector)
+        for name, row in zip(STAGES, stages, strict=True):
+            explained[f"stage_{name}"] = _named(row)
+        for name, scorer in zip(INTENTS, self.intent.scorers, strict=True):
+            explained[f"intent_{name}"] = _named(scorer.contributions(vector)[0])
+        return explained
+
+
+def _named(contributions: Floats) -> dict[str, float]:
+    names = [*(feature.name for feature in FEATURES), "base"]
+    return {name: float(value) for name, value in zip(names, contributions, strict=True) if value or name == "base"}
+
+
+def encode(parts: Parts) -> tuple[str, dict[str, bytes]]:
+    """The bundle's id and its files by name, manifest included: the same parts give the same bytes."""
+    if set(parts.models) != set(MODELS) or set(parts.calibrations) != set(MODELS):
+        raise InvalidBundle("manifest", f"models and calibrations must be those of {', '.join(MODELS)}")
+    files = {f"{name}.txt": model.encode() for name, model in parts.models.items() if isinstance(model, str)}
+    arrays: ArrayMap = {}
+    for name in MODELS:
+        arrays |= parts.calibrations[name].to_arrays(name)
+    files["calibration.npz"] = _npz(arrays)
+    files["items.npz"] = _npz(parts.items.to_arrays())
+    manifest = {
+        **parts.about,
+        "format": FORMAT,
+        "features": {"fingerprint": FINGERPRINT, "count": N_FEATURES},
+        "constants": {name: rates.tolist() for name, rates in parts.models.items() if not isinstance(rates, str)},
+        "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+    }
+    text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
+    return identity(text), {**files, MANIFEST: text}
+
+
+def identity(manifest: bytes) -> str:
+    """A bundle's id: the first 16 hex digits of its manifest's SHA-256."""
+    return hashlib.sha256(manifest).hexdigest()[:16]
+
+
+def _npz(arrays: ArrayMap) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **dict(sorted(arrays.items())))
+    return buffer.getvalue()
+
+
+def write(folder: str | Path, parts: Parts) -> str:
+    """Writes the bundle's files into a folder, the manifest last, and returns its id.
+
+    Replaces an earlier bundle there. Raises InvalidBundle if what was written does not load.
+    """
+    identifier, files = encode(parts)
+    target = Folder(folder)
+    for name in sorted(files, key=lambda name: name == MANIFEST):
+        target.write(name, files[name])
+    for name in _FILES - set(files):  # a model that is a constant now, and was not in the bundle replaced here
+        if target.local:
+            (Path(target.address) / name).unlink(missing_ok=True)
+    load(folder)
+    return identifier
+
+
+def load(folder: str | Path) -> Bundle:
+    """The bundle in a folder (a path or an address fsspec knows), checked in full. Raises InvalidBundle."""
+    identifier, files = read_files(Folder(folder))
+    return decode(identifier, files)
+
+
+def read_files(folder: Folder) -> tuple[str, dict[str, bytes]]:
+    """A bundle's id and its files' bytes, names and checksums verified. Raises InvalidBundle."""
+    for name in folder.names():
+        if name.endswith(_PICKLES):
+            raise InvalidBundle("pickle", f"{name}: a bundle holds no pickle")
+    text = _read(folder, MANIFEST)
+    files = {MANIFEST: text}
+    for name, expected in _listed(_manifest(text)).items():
+        files[name] = _read(folder, name)
+        if hashlib.sha256(files[name]).hexdigest() != expected:
+            raise InvalidBundle("checksum", f"{name} is not the file that the manifest was written for")
+    return identity(text), files
+
+
+def _read(folder: Folder, name: str) -> bytes:
+    try:
+        return folder.read(name)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise InvalidBundle("missing", f"{name} is not in {folder.address}") from error
+
+
+def _manifest(text: bytes) -> dict[str, Any]:
+    try:
+        manifest = json.loads(text)
+    except ValueError as error:
+        raise InvalidBundle("manifest", f"not JSON: {error}") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise InvalidBundle("manifest", f"not of format {FORMAT}")
+    return manifest
+
+
+def _listed(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Files and checksums that the manifest names, every name known and none missing."""
+    listed, constants = manifest.get("files"), manifest.get("constants")
+    if not isinstance(listed, dict) or not isinstance(constants, dict):
+        raise InvalidBundle("manifest", "files or constants are not listed")
+    for name, checksum in listed.items():
+        if name not in _FILES:
+            raise InvalidBundle("name", f"{name!r} is no file of a bundle")
+        if not isinstance(checksum, str):
+            raise InvalidBundle("manifest", f"{name} has no checksum")
+    for name in sorted(_FILES - set(listed) - {f"{name}.txt" for name in constants}):
+        raise InvalidBundle("missing", f"{name} is not in the manifest")
+    return listed
+
+
+def decode(identifier: str, files: Mapping[str, bytes]) -> Bundle:
+    """A bundle from verified files. Raises InvalidBundle."""
+    manifest = _manifest(files[MANIFEST])
+    trained_on = manifest.get("features")
+    if not isinstance(trained_on, dict) or trained_on.get("fingerprint") != FINGERPRINT:
+        found = trained_on.get("fingerprint") if isinstance(trained_on, dict) else None
+        raise InvalidBundle("fingerprint", f"trained on features {found}, this code makes {FINGERPRINT}: train again")
+    arrays, indexed = _arrays("calibration.npz", files), _arrays("items.npz", files)
+    try:
+        scorers = {name: _scorer(name, manifest, files) for name in MODELS}
+        curves = {name: Calibration.from_arrays(arrays, name) for name in MODELS}
+        stage = StageModel(scorers["stage"], curves["stage"])
+        intents = [f"intent_{name}" for name in INTENTS]
+        intent = IntentModel(tuple(scorers[i] for i in intents), tuple(curves[i] for i in intents))
+        items = ItemIndex.from_arrays(indexed)
+    except InvalidModel as error:
+        raise InvalidBundle("model", str(error)) from error
+    except (KeyError, ValueError) as error:
+        raise InvalidBundle("array", str(error)) from error
+    return Bundle(identifier, manifest, stage, intent, items)
+
+
+def _scorer(name: str, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Predictor:
+    if name in manifest["constants"]:
+        return ConstantScorer(np.asarray(manifest["constants"][name], np.float64), N_FEATURES)
+    try:
+        return Scorer(files[f"{name}.txt"].decode("ascii"), N_FEATURES)
+    except (InvalidModel, UnicodeDecodeError) as error:
+        raise InvalidModel(f"{name}.txt: {error}") from error
+
+
+def _arrays(name: str, files: Mapping[str, bytes]) -> ArrayMap:
+    """Arrays of a verified .npz; float arrays without NaN."""
+    try:
+        with np.load(io.BytesIO(files[name]), allow_pickle=False) as archive:
+            arrays: ArrayMap = {key: archive[key] for key in archive.files}
+    except (ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
+        reason = "pickle" if "pickle" in str(error).lower() else "array"
+        raise InvalidBundle(reason, f"{name}: {error}") from error
+    for key, array in arrays.items():
+        if array.dtype.kind == "f" and bool(np.any(np.isnan(array.astype(np.float64)))):
+            raise InvalidBundle("array", f"{name}: {key} holds NaN")
+    return arrays

@@ -1,0 +1,57 @@
+"""Reading requests: bodies within their limit, of a type that is taken, and answers as JSON."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from service.errors import Problem
+
+JSON_TYPES: Final = frozenset({"", "application/json", "text/plain"})
+"""text/plain is what sendBeacon sends without a preflight."""
+
+LINE_TYPES: Final = JSON_TYPES | {"application/x-ndjson", "application/ndjson", "application/jsonl"}
+
+
+async def read_json_body(request: Request, limit: int) -> bytes:
+    """The whole body. Raises Problem: unsupported_media_type, body_too_large; the limit holds while it streams in."""
+    check_type(request, JSON_TYPES)
+    announced = request.headers.get("content-length", "0")
+    if announced.isdigit() and int(announced) > limit:
+        raise _too_large(limit)
+    chunks, size = [], 0
+    async for chunk in chunks_of(request):
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def chunks_of(request: Request) -> AsyncIterator[bytes]:
+    """The body as it arrives. Raises Problem if the caller goes away before its end."""
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect:
+        raise Problem("malformed_json", "The body ended before its end.") from None
+
+
+def check_type(request: Request, taken: frozenset[str]) -> None:
+    """Raises Problem unsupported_media_type."""
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given not in taken:
+        raise Problem("unsupported_media_type", f"`{given}` is none of {', '.join(sorted(taken - {''}))}.")
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise Problem("unsupported_media_type", f"The body is encoded ({encoding}).")
+
+
+def json_response(body: bytes, status: int = 200) -> Response:
+    """A JSON answer that nobody keeps."""
+    return Response(body, status, {"cache-control": "no-store"}, media_type="application/json")
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem("body_too_large", f"The body is larger than {limit:,} bytes.")

@@ -1,0 +1,322 @@
+"""What requests are served with: bundle, policy, draws, catalog and the learner's snapshot of each shop; and the keys.
+
+Every second the marks of their sources are read (a pointer, a file's time and size, a counter). What changed is built
+and checked off the event loop, then goes live by one assignment: a request that took the old one keeps it. What is
+refused is logged with its reason, counted, and shown on /readyz, while the old one stays live.
+"""
+
+import asyncio
+import time
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+import structlog
+
+from features.catalog import EMPTY_CATALOG, Catalog, Product
+from models import bundle as bundles
+from models.arbitration import Draws, prior_draws
+from models.bundle import Bundle
+from models.inputs import Suggestion
+from models.policy import empty_policy, load_policy
+from models.policy_terms import Policy
+from models.recommend import ItemIndex, recommend
+from models.registry import Registry
+from service.catalog_store import CatalogStore
+from service.errors import StoreUnavailable
+from service.keys import Keys
+from service.live import LiveStats, load_live
+from service.memory import Keeper
+from service.metrics import Metrics
+from service.settings import Settings
+from service.watched import Watched
+
+PERIOD_S: Final = 1.0
+REBUILD_SHARE: Final = 20
+"""A catalog that takes a second to build is built at most every twenty: building must not eat what serving needs."""
+
+POPULAR: Final = 20
+"""Popular products at hand for every decision that recommends."""
+
+BUNDLES_KEPT: Final = 4
+"""Bundles that are no longer live and were asked for by a replay."""
+
+SUFFIXES: Final = (".yaml", ".yml", ".toml")
+
+_log = structlog.get_logger("tact.watcher")
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Everything one shop is served with, never changed. bundle: None if none is live.
+
+    policy: an empty one if the shop has none (`has_policy` False). indexes: the bundle's, then the learner's.
+    listed: the catalog's products in the order of its rows. popular: best first. recommending: placements that may
+    hold recommendations.
+    """
+
+    shop: str
+    bundle: Bundle | None
+    policy: Policy
+    has_policy: bool
+    draws: Draws
+    catalog: Catalog
+    listed: tuple[Product, ...] = ()
+    indexes: tuple[ItemIndex, ...] = ()
+    popular: tuple[Suggestion, ...] = ()
+    recommending: frozenset[str] = frozenset()
+
+    def product(self, item_id: str) -> Product:
+        """The catalog's product; of one that only events know, its id."""
+        return self.catalog.product(item_id) or Product(item_id)
+
+    def item_of(self, item_hash: int) -> str:
+        """The id of an item by its hash, "" if neither catalog nor models know it."""
+        for index in self.indexes:
+            row = index.row(item_hash)
+            if row >= 0:
+                return index.ids[row]
+        at = int(self.catalog.index.find(np.array([item_hash], np.uint64))[0])
+        return self.listed[at - 1].item_id if 0 < at <= len(self.listed) else ""
+
+
+@dataclass(slots=True)
+class _Shop:
+    """What is watched for one shop."""
+
+    bundle: Watched[Bundle | None] = field(default_factory=lambda: Watched("bundle", None))
+    policy: Watched[tuple[Policy, Draws] | None] = field(default_factory=lambda: Watched("policy", None))
+    live: Watched[LiveStats | None] = field(default_factory=lambda: Watched("live", None))
+    products: Watched[tuple[Product, ...]] = field(default_factory=lambda: Watched("catalog", ()))
+    catalog: Catalog = EMPTY_CATALOG
+    catalog_of: Hashable = None
+    catalog_not_before_s: float = 0.0
+    unreachable: str = ""
+
+    def problems(self) -> dict[str, str]:
+        """What was refused and why."""
+        parts: tuple[Watched[object], ...] = (self.bundle, self.policy, self.live, self.products)  # type: ignore[assignment]
+        refused: dict[str, str] = {part.what: part.problem for part in parts if part.problem}
+        return refused | ({"sources": self.unreachable} if self.unreachable else {})
+
+
+class Watcher:
+    """The live state of all shops."""
+
+    def __init__(self, settings: Settings, catalogs: CatalogStore, metrics: Metrics) -> None:
+        self._settings, self._catalogs, self._metrics = settings, catalogs, metrics
+        self._registry = Registry(settings.registry)
+        self._archive = settings.home / "policies-archive"
+        self._keys: Watched[Keys] = Watched("keys", Keys({}))
+        self._shops: dict[str, _Shop] = {}
+        self._live: dict[str, Live] = {}
+        self._earlier: dict[str, Bundle] = {}
+        self._keeper = Keeper()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def keys(self) -> Keys:
+        """The API keys as the file holds them now."""
+        return self._keys.value
+
+    def get(self, shop: str) -> Live:
+        """What a shop is served with; a shop nobody has set up yet has nothing, and its decisions degrade."""
+        live = self._live.get(shop)
+        if live is None:
+            live = self._live[shop] = _assemble(shop, _Shop())
+        return live
+
+    def start(self) -> None:
+        """Look again every second from now on; refresh() was called before. Needs a running loop."""
+        self._keeper.begin()
+        self._task = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Stop watching; what is live stays."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def refresh(self) -> None:
+        """Look at every source once and swap what changed."""
+        await asyncio.to_thread(self._refresh_keys)
+        for shop in sorted({*self._keys.value.shops, *self._policy_files()}):
+            watched = self._shops.setdefault(shop, _Shop())
+            try:
+                products_changed = await self._refresh_products(shop, watched)
+                live = await asyncio.to_thread(self._refresh_shop, shop, watched, products_changed)
+                watched.unreachable = ""
+            except Exception as error:  # noqa: BLE001  # one shop's registry or files must not stop the others
+                self._tell_unreachable(shop, watched, error)
+                continue
+            if live is not None:
+                self._live[shop] = live
+                version = live.policy.version if live.has_policy else ""
+                self._metrics.live(shop, live.bundle.id if live.bundle else "", version)
+                if products_changed:
+                    self._keeper.keep()
+
+    def _tell_unreachable(self, shop: str, watched: _Shop, error: Exception) -> None:
+        """Told once, not every second: what is live stays."""
+        reason = f"{type(error).__name__}: {error}"
+        if reason != watched.unreachable:
+            watched.unreachable = reason
+            self._metrics.reload_failed("sources")
+            _log.error("sources_unreachable", shop=shop, exc_info=error)
+
+    def readiness(self) -> dict[str, dict[str, object]]:
+        """For each shop: what is live, and what was refused."""
+        return {
+            shop: {
+                "bundle": live.bundle.id if live.bundle else None,
+                "policy": live.policy.version if live.has_policy else None,
+                "products": len(live.listed),
+                "refused": self._shops[shop].problems(),
+            }
+            for shop in sorted(self._shops)
+            for live in (self.get(shop),)
+        }
+
+    def find_bundle(self, bundle_id: str) -> Bundle:
+        """A bundle a receipt names, live or not. Raises UnknownBundle, InvalidBundle. Slow: call it in a thread."""
+        for live in tuple(self._live.values()):
+            if live.bundle is not None and live.bundle.id == bundle_id:
+                return live.bundle
+        found = self._earlier.get(bundle_id)
+        if found is None:
+            found = bundles.load(self._registry.path(bundle_id))
+            kept = list(self._earlier.items())[-(BUNDLES_KEPT - 1) :]
+            self._earlier = dict([*kept, (bundle_id, found)])
+        return found
+
+    def find_policy(self, version: str) -> Policy:
+        """A policy a receipt names, live or archived. Raises KeyError. Reads a file: call it in a thread."""
+        for live in tuple(self._live.values()):
+            if live.policy.version == version:
+                return live.policy
+        for suffix in SUFFIXES:
+            path = self._archive / f"{version}{suffix}"
+            if path.is_file():
+                return load_policy(path.read_text(encoding="utf-8"), path.name)
+        raise KeyError(version)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(PERIOD_S)
+            try:
+                await self.refresh()
+            except OSError as error:  # the folder of policies or keys; it may be back in a second
+                _log.error("watcher_failed", exc_info=error)
+
+    def _refresh_keys(self) -> None:
+        path = self._settings.keys_file
+        self._keys.refresh(_mark(path), lambda: Keys.load(path), "", self._metrics)
+
+    def _policy_files(self) -> Mapping[str, Path]:
+        """The policy file of each shop; the first suffix counts where a shop has several."""
+        folder = self._settings.policies
+        found = [path for suffix in reversed(SUFFIXES) for path in folder.glob(f"*{suffix}")]
+        return {path.stem: path for path in found}
+
+    async def _refresh_products(self, shop: str, watched: _Shop) -> bool:
+        version = 0
+        try:
+            version = await self._catalogs.version(shop)
+            if version == watched.products.mark or time.monotonic() < watched.catalog_not_before_s:
+                return False
+            products = tuple(await self._catalogs.products(shop))
+        except StoreUnavailable:
+            return False  # readiness and the store's own metrics tell it; the catalog we have stays
+        except (msgspec.MsgspecError, ValueError) as error:
+            watched.products.refuse(version, error, shop, self._metrics)
+            return False
+        return watched.products.refresh(version, lambda: products, shop, self._metrics)
+
+    def _refresh_shop(self, shop: str, watched: _Shop, changed: bool) -> Live | None:
+        """Runs in a thread. A new Live if anything changed."""
+        path = self._policy_files().get(shop)
+        metrics = self._metrics
+        changed |= watched.policy.refresh(_mark(path), lambda: self._load_policy(shop, path), shop, metrics)
+        bundle_id = self._registry.live(shop)
+        changed |= watched.bundle.refresh(bundle_id, lambda: self._load_bundle(bundle_id), shop, metrics)
+        folder = self._settings.live
+        pointer = _mark(folder / shop / "CURRENT")
+        changed |= watched.live.refresh(pointer, lambda: load_live(folder, shop), shop, metrics)
+        if isinstance(pointer, tuple):
+            metrics.live_age_s.labels(shop).set(time.time() - pointer[1] / 1e9)
+        changed |= _refresh_catalog(watched)
+        return _assemble(shop, watched) if changed or shop not in self._live else None
+
+    def _load_policy(self, shop: str, path: Path | None) -> tuple[Policy, Draws] | None:
+        if path is None:
+            return None
+        text = path.read_text(encoding="utf-8")
+        policy = load_policy(text, str(path))
+        if policy.shop != shop:
+            raise ValueError(f"{path}: `shop` is {policy.shop}, by its name it is the policy of {shop}")
+        self._archive.mkdir(parents=True, exist_ok=True)
+        kept = self._archive / f"{policy.version}{path.suffix}"
+        if not kept.exists():
+            new = kept.with_suffix(f"{path.suffix}.{time.monotonic_ns()}")
+            new.write_text(text, encoding="utf-8")
+            new.replace(kept)
+        return policy, prior_draws(policy)
+
+    def _load_bundle(self, bundle_id: str | None) -> Bundle | None:
+        return None if bundle_id is None else bundles.load(self._registry.path(bundle_id))
+
+
+def _refresh_catalog(watched: _Shop) -> bool:
+    """Join products and item statistics anew if either changed and the last time is long enough ago."""
+    wanted = (watched.products.mark, watched.live.mark)
+    started = time.monotonic()
+    if wanted == watched.catalog_of or started < watched.catalog_not_before_s:
+        return False
+    stats = watched.live.value.stats if watched.live.value is not None else None
+    watched.catalog = Catalog.of(watched.products.value, stats)
+    watched.catalog_of = wanted
+    finished = time.monotonic()
+    watched.catalog_not_before_s = finished + REBUILD_SHARE * (finished - started)
+    return True
+
+
+def _assemble(shop: str, watched: _Shop) -> Live:
+    bundle, live = watched.bundle.value, watched.live.value
+    if watched.policy.value is not None:
+        policy, draws = watched.policy.value
+    else:
+        policy = empty_policy(shop)
+        draws = prior_draws(policy)
+    indexes = ([bundle.items] if bundle is not None else []) + ([live.index] if live is not None else [])
+    catalog = watched.catalog
+    popular = recommend(indexes, (), POPULAR) if indexes else ()
+    return Live(
+        shop=shop,
+        bundle=bundle,
+        policy=policy,
+        has_policy=watched.policy.value is not None,
+        draws=draws,
+        catalog=catalog,
+        listed=tuple(catalog.products.values()),
+        indexes=tuple(indexes),
+        popular=tuple(
+            Suggestion(catalog.product(r.item_id) or Product(r.item_id), r.score, r.because) for r in popular
+        ),
+        recommending=frozenset(
+            placement
+            for placement, actions in policy.at.items()
+            if any(policy.actions[i].kind == "recommend" for i in actions)
+        ),
+    )
+
+
+def _mark(path: Path | None) -> Hashable:
+    """What changes when a file is changed or replaced; None if there is no file."""
+    try:
+        found = path.stat() if path is not None else None
+    except FileNotFoundError:
+        return None
+    return (str(path), found.st_mtime_ns, found.st_size, found.st_ino) if found is not None else None

@@ -1,0 +1,205 @@
+"""The request path of a decision, as the picture in docs/architecture.md has it: one round trip, then pure functions.
+
+It always answers. What is missing (the store, time, a bundle, a policy, or an error of our own) makes it degraded:
+only actions marked as safe without knowledge of the visitor may show, else silence.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from msgspec import UnsetType
+
+from features.events import Row
+from features.record import pack
+from features.tail import tail_of
+from models import receipt
+from models.decision import Decision, answer, decide
+from models.inputs import Inputs
+from service import fallback, stream
+from service.auth import check_clock
+from service.bundle_watcher import Live
+from service.errors import Problem, StoreUnavailable
+from service.ingest import ANALYTICS, Terms, consents, inherit, rows, terms
+from service.keys import Access
+from service.metrics import Metrics
+from service.page import context_of, event_of_page
+from service.receipts import ReceiptWriter
+from service.settings import Settings
+from service.store import Attributes, Store
+from service.suggest import recent_items, recent_products, suggestions
+from service.wire import DecisionRequest, read_decision, read_event
+
+PERSONALIZATION: Final = "personalization"
+
+_log = structlog.get_logger("tact.decide")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of the visitor. tail: None if the store is gone; then `because` says "store" or "deadline"."""
+
+    tail: bytes | None
+    attributes: Attributes
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A decision's body, and the decision unless making it failed."""
+
+    body: bytes
+    decision: Decision | None
+
+
+class Decider:
+    """POST /v1/decisions after the body is read. live: what a shop is served with now. now_ms: the clock."""
+
+    def __init__(
+        self,
+        store: Store,
+        live: Callable[[str], Live],
+        receipts: ReceiptWriter,
+        metrics: Metrics,
+        settings: Settings,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._store, self._live, self._receipts = store, live, receipts
+        self._metrics, self._settings, self._now_ms = metrics, settings, now_ms
+
+    async def decide(self, body: bytes, access: Access) -> bytes:
+        """The answer's body. Raises Problem for a request that cannot be answered, and nothing else."""
+        started = time.perf_counter()
+        try:
+            return (await self.answer(read_decision(body), access)).body
+        finally:
+            self._metrics.decision_s.observe(time.perf_counter() - started)
+
+    async def answer(self, request: DecisionRequest, access: Access) -> Answered:
+        """Answer a request that has been read. Raises Problem."""
+        give_up = time.monotonic() + self._settings.deadline_ms / 1000
+        check_clock(request.clock_ms, access)
+        live = self._live(access.shop)  # once: a swap must not split a request over two versions
+        against = terms(access.shop, live.policy, self._now_ms(), self._settings, request.clock_ms)
+        _check_placements(request.placements, live)
+        partition = self._store.partition(request.visitor_id)
+        decision_id = stream.decision_id(against.now_ms, secrets.token_bytes(10), partition)
+        events = _events(request, against, live, decision_id)
+        try:
+            seen = await self._see(request, against, events)
+            inputs = inputs_of(request, live, against.now_ms, decision_id, seen)
+            decision = decide(inputs, live.bundle, live.policy, live.draws)
+            body = answer(decision)
+            self._count(decision, live)
+            if consents(request.context.consent, live.policy, ANALYTICS):
+                await self._receipts.put(_entry(decision, body), give_up - time.monotonic())
+            return Answered(body, decision)
+        except Exception as error:  # noqa: BLE001  # the page gets an answer whatever it is, the log the trace
+            _log.error("decision_failed", decision_id=decision_id, shop=access.shop, exc_info=error)
+            self._metrics.degraded("error")
+            bundle = live.bundle.id if live.bundle else ""
+            return Answered(fallback.silence(decision_id, request.placements, live.policy.version, bundle), None)
+
+    async def _see(self, request: DecisionRequest, against: Terms, events: Sequence[Sequence[Row]]) -> Seen:
+        """One round trip: append what may be stored, read what may be used."""
+        consent = request.context.consent
+        store = events if consents(consent, against.policy, ANALYTICS) else ()
+        use = consents(consent, against.policy, PERSONALIZATION)
+        own = pack(row for rows_ in events for row in rows_).tobytes()
+        if not store and events:
+            self._metrics.not_stored("consent", len(events))
+        if not store and not use:
+            return Seen(own, {})
+        try:
+            async with asyncio.timeout(self._settings.store_timeout_ms / 1000):
+                found = await self._store.append_and_read(against.shop, request.visitor_id, store)
+        except (TimeoutError, StoreUnavailable) as error:
+            because = "deadline" if isinstance(error, TimeoutError) else "store"
+            self._metrics.not_stored(because, len(store))
+            return Seen(None, {}, because) if use else Seen(own, {})
+        for lines in store:
+            self._metrics.event(lines[0].event)
+        if not use:
+            return Seen(own, {})
+        return Seen(found.tail if store else found.tail + own, found.attributes)
+
+    def _count(self, decision: Decision, live: Live) -> None:
+        """What the metrics tell of a decision."""
+        if decision.degraded:
+            self._metrics.degraded(decision.degraded_because)
+        for chosen in decision.chosen:
+            action = live.policy.action(chosen.action) if chosen.action is not None else None
+            self._metrics.decided(live.shop, chosen.placement, action.kind if action is not None else "silence")
+            for candidate in chosen.candidates:
+                if candidate.gate:
+                    self._metrics.gate_closed(candidate.gate)
+                if candidate.gate == "rule_error":
+                    self._metrics.rule_failed(live.shop, candidate.action)
+
+
+def _check_placements(placements: Sequence[str], live: Live) -> None:
+    unknown = live.policy.unknown(tuple(placements)) if live.has_policy else ()
+    if unknown:
+        there_are = ", ".join(live.policy.at) or "none"
+        at = placements.index(unknown[0])
+        raise Problem("unknown_placement", f"`{unknown[0]}`: there are {there_are}.", f"/placements/{at}")
+
+
+def _events(request: DecisionRequest, against: Terms, live: Live, decision_id: str) -> list[list[Row]]:
+    """The events that come with the request; without any, the one that the page itself is. Raises Problem."""
+    if isinstance(request.events, UnsetType):
+        product = live.catalog.product(request.context.item_id)
+        return [rows(event_of_page(request, decision_id, product), against)]
+    found = []
+    for i, raw in enumerate(request.events):
+        try:
+            found.append(rows(inherit(read_event(raw), request.visitor_id, request.user_id), against))
+        except Problem as problem:
+            raise problem.at(i) from None
+    return found
+
+
+def inputs_of(request: DecisionRequest, live: Live, now_ms: int, decision_id: str, seen: Seen) -> Inputs:
+    """Everything the decision is made from. Pure: what is live, and what was read."""
+    context = request.context
+    tail = tail_of(seen.tail) if seen.tail is not None else None
+    recommends = any(placement in live.recommending for placement in request.placements)
+    recent = recent_items(tail) if recommends and tail is not None else []
+    return Inputs(
+        shop=live.shop,
+        decision_id=decision_id,
+        visitor_id=request.visitor_id,
+        user_id=request.user_id,
+        now_ms=now_ms,
+        placements=tuple(request.placements),
+        context=context_of(context),
+        consent=tuple(context.consent) if context.consent is not None else None,
+        tail=tail.tobytes() if tail is not None else None,  # in order: sorted once, and the receipt's is the tail
+        attributes=seen.attributes,
+        facts=live.catalog.facts(tail) if tail is not None else None,
+        product=live.catalog.product(context.item_id) if context.item_id else None,
+        recommended=suggestions(live, recent, context.item_id) if recommends else (),
+        recent=recent_products(live, recent),
+        degraded_because=seen.because or ("" if live.has_policy else "policy") or ("" if live.bundle else "bundle"),
+    )
+
+
+def _entry(decision: Decision, body: bytes) -> stream.DecisionEntry:
+    inputs = decision.inputs
+    return stream.DecisionEntry(
+        shop=inputs.shop,
+        decision_id=inputs.decision_id,
+        visitor_id=inputs.visitor_id,
+        ts_ms=inputs.now_ms,
+        degraded=decision.degraded,
+        bundle=decision.bundle_id,
+        policy=decision.policy.version,
+        stage=decision.stage,
+        silent=decision.silent,
+        actions=decision.actions,
+        receipt=receipt.encode(decision, body),
+    )

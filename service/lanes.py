@@ -1,0 +1,269 @@
+"""Round trips to Redis: transactions of concurrent requests gathered into one write, on one server or a cluster.
+
+A lane is one connection. While its round trip is under way, new transactions gather; the next takes them all.
+Nothing is retried here and nothing waits longer than the time-out: the caller knows what a failure means.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import hiredis
+import redis.asyncio as redis
+from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.crc import key_slot
+from redis.exceptions import MovedError, RedisError, ResponseError
+
+from service.errors import StoreUnavailable
+from service.metrics import Metrics, StoreFailure
+
+Command = tuple[str | bytes | int | float, ...]
+_pack: Callable[[Any], bytes] = hiredis.pack_command
+
+LANES: Final = 2
+"""Round trips under way at once to one server: one is on the wire while the other is being read."""
+
+MAX_BATCH: Final = 128
+CONNECT_TIMEOUT_S: Final = 1.0
+"""A handshake may take longer than a decision waits: it then serves the next ones."""
+
+_MULTI: Final = _pack(("MULTI",))
+_EXEC: Final = _pack(("EXEC",))
+
+
+class Moved(StoreUnavailable):
+    """Another node of the cluster has the slot now; nothing was stored."""
+
+
+class Lane(Protocol):
+    """Where transactions go: one server or a cluster."""
+
+    async def run(self, p: int, commands: Sequence[Command]) -> list[Any]:
+        """EXEC's replies to the commands, which all belong to partition p. Raises StoreUnavailable."""
+
+    async def close(self) -> None:
+        """Close the connections; what is under way fails."""
+
+
+class _Transaction:
+    """One MULTI … EXEC on its way, and who waits for it."""
+
+    __slots__ = ("data", "done", "replies")
+
+    def __init__(self, commands: Sequence[Command], done: "asyncio.Future[list[Any]]") -> None:
+        self.data = b"".join((_MULTI, *map(_pack, commands), _EXEC))
+        self.replies = len(commands) + 2
+        self.done = done
+
+
+class Coalescer:
+    """All transactions to one server."""
+
+    def __init__(self, connect: Callable[[], AbstractConnection], timeout_s: float, metrics: Metrics) -> None:
+        """connect: makes a connection that is not yet connected. timeout_s: of a round trip."""
+        self._connect, self._timeout_s, self._metrics = connect, timeout_s, metrics
+        self._waiting: deque[_Transaction] = deque()
+        self._idle = [connect() for _ in range(LANES)]
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._woken = False
+
+    async def run(self, commands: Sequence[Command]) -> list[Any]:
+        """EXEC's replies. Raises StoreUnavailable; Moved if another node of a cluster has the slot."""
+        loop = asyncio.get_running_loop()
+        transaction = _Transaction(commands, loop.create_future())
+        self._waiting.append(transaction)
+        if self._idle and not self._woken:
+            self._woken = True
+            loop.call_soon(self._start)  # after the requests that are ready now have joined
+        return await transaction.done
+
+    async def close(self) -> None:
+        """Close the connections; what is under way fails."""
+        for task in tuple(self._under_way):
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        for connection in self._idle:
+            await connection.disconnect(nowait=True)
+        for transaction in self._waiting:
+            _fail(transaction, StoreUnavailable("the service is shutting down"))
+        self._waiting.clear()
+
+    def _start(self) -> None:
+        self._woken = False
+        while self._idle and (batch := self._take()):
+            task = asyncio.get_running_loop().create_task(self._serve(self._idle.pop(), batch))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+
+    def _take(self) -> list[_Transaction]:
+        batch: list[_Transaction] = []
+        while self._waiting and len(batch) < MAX_BATCH:
+            transaction = self._waiting.popleft()
+            if not transaction.done.done():  # its deadline has not passed meanwhile
+                batch.append(transaction)
+        return batch
+
+    async def _serve(self, connection: AbstractConnection, batch: list[_Transaction]) -> None:
+        """Round trips on one connection until nothing waits."""
+        try:
+            while batch:
+                await self._round_trip(connection, batch)
+                batch = self._take()
+        finally:
+            for transaction in batch:
+                _fail(transaction, StoreUnavailable("the service is shutting down"))
+            self._idle.append(connection)
+
+    async def _round_trip(self, connection: AbstractConnection, batch: list[_Transaction]) -> None:
+        started = time.perf_counter()
+        failure: tuple[StoreFailure, str] | None = None
+        try:
+            if not connection.is_connected:
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await connection.connect()  # type: ignore[no-untyped-call]  # redis has no types here
+            async with asyncio.timeout(self._timeout_s):
+                await connection.send_packed_command([t.data for t in batch], check_health=False)
+                for transaction in batch:
+                    await self._read(connection, transaction)
+        except (TimeoutError, redis.TimeoutError):
+            failure = ("timeout", f"no answer within {self._timeout_s * 1000:g} ms")
+        except (RedisError, OSError) as error:
+            failure = ("connection", f"{type(error).__name__}: {error}")
+        finally:
+            if failure is not None or any(not t.done.done() for t in batch):
+                await connection.disconnect(nowait=True)  # replies still on the way would be taken for the next ones
+            self._metrics.store_s.observe(time.perf_counter() - started)
+            self._metrics.store_batch.observe(len(batch))
+        if failure is not None:
+            self._metrics.store_failed(failure[0])
+            for transaction in batch:
+                _fail(transaction, StoreUnavailable(f"Redis: {failure[1]}"))
+
+    async def _read(self, connection: AbstractConnection, transaction: _Transaction) -> None:
+        refusal: ResponseError | None = None
+        reply: Any = None
+        for _ in range(transaction.replies):
+            try:
+                reply = await connection.read_response(disable_decoding=True)
+            except ResponseError as error:
+                refusal = refusal or error  # the first says why; EXEC then only says that it was aborted
+        if refusal is None and isinstance(reply, list):
+            refusal = next((part for part in reply if isinstance(part, ResponseError)), None)
+        if refusal is not None or not isinstance(reply, list):
+            self._metrics.store_failed("refused")
+            kind = Moved if isinstance(refusal, MovedError) else StoreUnavailable
+            _fail(transaction, kind(f"Redis refused: {refusal}"))
+        elif not transaction.done.done():
+            transaction.done.set_result(reply)
+
+
+class OneServer:
+    """A server that has every partition."""
+
+    def __init__(self, url: str, timeout_s: float, metrics: Metrics) -> None:
+        pool = ConnectionPool.from_url(url, **_CONNECTION, socket_connect_timeout=CONNECT_TIMEOUT_S)
+        self._coalescer = Coalescer(pool.make_connection, timeout_s, metrics)
+
+    async def run(self, p: int, commands: Sequence[Command]) -> list[Any]:
+        """EXEC's replies. Raises StoreUnavailable."""
+        return await self._coalescer.run(commands)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._coalescer.close()
+
+
+class Cluster:
+    """A cluster: each partition's hash tag decides its node. A moved slot is looked up again and tried once more."""
+
+    def __init__(self, client: "RedisCluster", timeout_s: float, metrics: Metrics) -> None:
+        self._client, self._timeout_s, self._metrics = client, timeout_s, metrics
+        self._nodes: dict[str, Coalescer] = {}
+        self._looking = asyncio.Lock()
+        self._seen = 0
+
+    async def run(self, p: int, commands: Sequence[Command]) -> list[Any]:
+        """EXEC's replies. Raises StoreUnavailable."""
+        seen = self._seen
+        if not seen:
+            await self._look_up(seen)
+        try:
+            return await self._node(p).run(commands)
+        except Moved:
+            await self._look_up(seen)
+            return await self._node(p).run(commands)
+        except StoreUnavailable:
+            self._seen = 0  # the node may be gone: the next transaction asks the others who took over
+            raise
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for coalescer in self._nodes.values():
+            await coalescer.close()
+
+    async def _look_up(self, seen: int) -> None:
+        async with self._looking:
+            if seen != self._seen and self._seen:
+                return  # another request has looked meanwhile
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await self._client.initialize()  # once; what follows asks again who has which slot
+                    await self._client.nodes_manager.initialize()
+            except (RedisError, OSError, TimeoutError) as error:
+                raise StoreUnavailable(f"the cluster does not answer: {error}") from error
+            self._seen = time.monotonic_ns()
+
+    def _node(self, p: int) -> Coalescer:
+        try:
+            node = self._client.nodes_manager.get_node_from_slot(key_slot(b"p%02d" % p))
+        except RedisError as error:
+            raise StoreUnavailable(f"no node has the slot of partition {p}: {error}") from error
+        if node.name not in self._nodes:
+            options = node.connection_kwargs | _CONNECTION
+            self._nodes[node.name] = Coalescer(lambda: node.connection_class(**options), self._timeout_s, self._metrics)
+        return self._nodes[node.name]
+
+
+_CONNECTION: Final[dict[str, Any]] = {
+    "protocol": 2,  # pinned: the replies' shapes are read here, not by the client
+    "decode_responses": False,
+    "socket_timeout": None,  # one time-out for a whole round trip instead of one for each reply
+    "retry": Retry(NoBackoff(), 0),
+    "health_check_interval": 0,
+    "driver_info": None,
+}
+
+
+def open_lane(url: str, client: "redis.Redis | RedisCluster", timeout_s: float, metrics: Metrics) -> Lane:
+    """The transactions' way to a server or, if `client` is one, a cluster."""
+    if isinstance(client, RedisCluster):
+        return Cluster(client, timeout_s, metrics)
+    return OneServer(url, timeout_s, metrics)
+
+
+def open_client(url: str, timeout_s: float = 2.0) -> "redis.Redis | RedisCluster":
+    """A client for what is not on the decision path. `?cluster=true` in the address makes it a cluster's."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    clustered = query.pop("cluster", "") in ("1", "true", "yes")
+    options: dict[str, Any] = {
+        "protocol": 2,
+        "decode_responses": False,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+    }
+    if clustered:
+        plain = urlunsplit(parts._replace(query=urlencode(query)))
+        return RedisCluster.from_url(plain, **options)
+    return redis.Redis.from_url(url, **options, retry=Retry(NoBackoff(), 1))
+
+
+def _fail(transaction: _Transaction, error: StoreUnavailable) -> None:
+    if not transaction.done.done():
+        transaction.done.set_exception(error)

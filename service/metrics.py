@@ -1,0 +1,165 @@
+"""What the service counts. One object bound to its own registry; the table for people: docs/metrics.md.
+
+Label sets are closed: shops, placements and actions come from policies, kinds and codes from tables in the code; never
+a visitor, never a raw path. With several workers (PROMETHEUS_MULTIPROC_DIR set before the client is imported, as
+`tact serve` does) the page shows the sum over all workers.
+"""
+
+import os
+from typing import Final, Literal
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+DECISION_BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25)
+"""Round the objective: a few milliseconds, and the deadline of 100 ms."""
+
+STORE_BUCKETS_S: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1)
+BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
+
+Because = Literal["store", "deadline", "bundle", "policy", "error"]
+Reload = Literal["policy", "bundle", "live", "catalog", "keys", "sources"]
+StoreFailure = Literal["timeout", "connection", "refused"]
+
+
+class Metrics:
+    """Every metric of one process. Methods cache label children: an observation is a dictionary look-up and an add."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter began is what a scrape's own times tell
+        self.registry = CollectorRegistry()
+        own = self.registry
+        self._decisions = Counter(
+            "tact_decisions", "Placements decided, by what was chosen.", ["shop", "placement", "kind"], registry=own
+        )
+        self.decision_s = Histogram(
+            "tact_decision_seconds", "Time to answer a decision.", buckets=DECISION_BUCKETS_S, registry=own
+        )
+        self._degraded = Counter("tact_degraded", "Decisions answered degraded.", ["because"], registry=own)
+        self._events = Counter("tact_events", "Events taken.", ["event"], registry=own)
+        self._not_stored = Counter(
+            "tact_events_not_stored", "Events that left no trace: no consent, or no store.", ["because"], registry=own
+        )
+        self._refused = Counter("tact_refused", "Requests and events refused.", ["code"], registry=own)
+        self._gates = Counter("tact_gate_closed", "Candidates blocked, by the gate.", ["gate"], registry=own)
+        self._rules = Counter("tact_rule_errors", "Rules that failed.", ["shop", "action"], registry=own)
+        self._store(own)
+        self._receipts(own)
+        self._reloads(own)
+        self.prompt_streams = Gauge(
+            "tact_prompt_streams", "Chat widgets connected.", multiprocess_mode="livesum", registry=own
+        )
+        self._prompts = Counter("tact_prompts", "Prompts sent to chat widgets.", ["shop"], registry=own)
+
+    def _store(self, own: CollectorRegistry) -> None:
+        self.store_s = Histogram(
+            "tact_store_seconds", "Round trips to the store.", buckets=STORE_BUCKETS_S, registry=own
+        )
+        self.store_batch = Histogram(
+            "tact_store_batch", "Transactions gathered in one round trip.", buckets=BATCH_BUCKETS, registry=own
+        )
+        self._store_failures = Counter("tact_store_failures", "Round trips that failed.", ["because"], registry=own)
+        self.trims = Counter("tact_tail_trims", "Tails cut back to their length.", registry=own)
+
+    def _receipts(self, own: CollectorRegistry) -> None:
+        self.receipts_queued = Gauge(
+            "tact_receipts_queued", "Receipts waiting to be written.", multiprocess_mode="livesum", registry=own
+        )
+        self.receipts_delayed = Counter(
+            "tact_receipts_delayed", "Receipts that had to wait for room in the queue.", registry=own
+        )
+        self.receipts_lost = Counter(
+            "tact_receipts_lost", "Receipts given up: the store was gone for too long.", registry=own
+        )
+
+    def _reloads(self, own: CollectorRegistry) -> None:
+        self._reload_failures = Counter(
+            "tact_reload_failures", "New versions refused; the old one stayed live.", ["what"], registry=own
+        )
+        self._bundle = Gauge(
+            "tact_bundle_info", "1 for the live bundle.", ["shop", "bundle"], multiprocess_mode="livemax", registry=own
+        )
+        self._policy = Gauge(
+            "tact_policy_info", "1 for the live policy.", ["shop", "policy"], multiprocess_mode="livemax", registry=own
+        )
+        self.live_age_s = Gauge(
+            "tact_live_age_seconds",
+            "How long ago the learner's snapshot in use was published.",
+            ["shop"],
+            multiprocess_mode="livemin",
+            registry=own,
+        )
+        self._infos: dict[tuple[str, str], str] = {}
+
+    def decided(self, shop: str, placement: str, kind: str) -> None:
+        """One placement of a decision; kind: the action's, or "silence"."""
+        self._decisions.labels(shop, placement, kind).inc()
+
+    def degraded(self, because: str) -> None:
+        """One decision made without what it should have been made with."""
+        self._degraded.labels(because).inc()
+
+    def event(self, kind: str, count: int = 1) -> None:
+        """Events taken; kind: a name of the vocabulary or "custom"."""
+        self._events.labels(kind).inc(count)
+
+    def not_stored(self, because: str, count: int = 1) -> None:
+        """Events that left no trace: "consent", or "store" and "deadline" where a decision degraded."""
+        self._not_stored.labels(because).inc(count)
+
+    def refused(self, code: str, count: int = 1) -> None:
+        """Requests or single events refused with this code."""
+        self._refused.labels(code).inc(count)
+
+    def gate_closed(self, gate: str, count: int = 1) -> None:
+        """Candidates a gate blocked."""
+        self._gates.labels(gate).inc(count)
+
+    def rule_failed(self, shop: str, action: str) -> None:
+        """A rule that failed: its action was not eligible."""
+        self._rules.labels(shop, action).inc()
+
+    def store_failed(self, because: StoreFailure) -> None:
+        """A round trip that brought no answer."""
+        self._store_failures.labels(because).inc()
+
+    def prompted(self, shop: str) -> None:
+        """A prompt that went to a chat widget."""
+        self._prompts.labels(shop).inc()
+
+    def reload_failed(self, what: Reload) -> None:
+        """A new version that was refused."""
+        self._reload_failures.labels(what).inc()
+
+    def live(self, shop: str, bundle: str, policy: str) -> None:
+        """Which bundle and policy a shop is served with; "" for none."""
+        self._inform(self._bundle, "bundle", shop, bundle)
+        self._inform(self._policy, "policy", shop, policy)
+
+    def _inform(self, gauge: Gauge, what: str, shop: str, version: str) -> None:
+        before = self._infos.get((what, shop))
+        if before == version:
+            return
+        if before:
+            gauge.labels(shop, before).set(0)
+        if version:
+            gauge.labels(shop, version).set(1)
+        self._infos[what, shop] = version
+
+    def page(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        if MULTIPROCESS not in os.environ:
+            return generate_latest(self.registry)
+        everywhere = CollectorRegistry()
+        MultiProcessCollector(everywhere)  # type: ignore[no-untyped-call]
+        return generate_latest(everywhere)

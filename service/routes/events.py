@@ -1,0 +1,37 @@
+"""POST /v1/events."""
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from service.auth import access_of, check_clock
+from service.body import json_response, read_json_body
+from service.core import Service
+from service.errors import Problem, StoreUnavailable
+from service.ingest import terms
+from service.wire import read_batch
+
+_log = structlog.get_logger("tact.events")
+
+
+def routes(service: Service) -> list[Route]:
+    """The hot route: a plain Starlette route, described for OpenAPI in service/openapi.py."""
+
+    async def post_events(request: Request) -> Response:
+        access = access_of(request, service.watcher.keys)
+        batch = read_batch(await read_json_body(request, service.settings.max_body_bytes))
+        check_clock(batch.clock_ms, access)
+        live = service.watcher.get(access.shop)
+        policy = live.policy if live.has_policy else None
+        against = terms(access.shop, policy, service.now_ms(), service.settings, batch.clock_ms)
+        try:
+            taken = await service.ingest.take(batch, against)
+        except (Problem, StoreUnavailable):
+            raise
+        except Exception as error:  # never a 500 here: nothing was acknowledged, so the caller may send it again
+            _log.error("events_failed", shop=access.shop, exc_info=error)
+            raise StoreUnavailable("the events could not be stored") from error
+        return json_response(taken.as_json(), 202)
+
+    return [Route("/v1/events", post_events, methods=["POST"])]

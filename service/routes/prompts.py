@@ -1,0 +1,136 @@
+"""GET /v1/prompts: a chat widget's stream of server-sent events. A prompt arrives when the moment comes.
+
+The service decides again for the placement `global.chat` when the visitor's tail has grown, and now and then while it
+has not (a pause is a moment, too). What it decides is a decision like any other: with a receipt, gates, caps, holdout.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from features.events import CODE
+from features.record import hash64
+from features.tail import tail_of
+from models.decision import Decision, answer
+from service.auth import access_of
+from service.core import Service
+from service.errors import Problem, StoreUnavailable
+from service.keys import Access
+from service.privacy import check_visitor_id
+from service.wire import DecisionRequest, RequestContext, check_consent
+
+PLACEMENT: Final = "global.chat"
+LOOK_S: Final = 1.0
+"""How often the tail's length is looked at."""
+
+IDLE_S: Final = 15.0
+"""How often to decide although nothing happened; also the heartbeat that keeps proxies from closing the stream."""
+
+MAX_STREAMS: Final = 2000
+_DISMISSED: Final = CODE["dismiss_promotion"]
+
+
+def router(service: Service) -> APIRouter:
+    """A publishable key is enough; EventSource sends it as `?key=`."""
+    paths = APIRouter(tags=["decisions"])
+    open_streams: set[int] = set()
+
+    @paths.get("/v1/prompts", summary="Prompts for a chat widget, as server-sent events")
+    async def get_prompts(
+        request: Request, visitor_id: str = "", locale: str = "", page_type: str = "", consent: str | None = None
+    ) -> Response:
+        """`event: prompt` with the filled placement; at most once for each action, never after it was dismissed."""
+        access = access_of(request, service.watcher.keys)
+        check_visitor_id(visitor_id)
+        purposes = None if consent is None else [purpose for purpose in consent.split(",") if purpose]
+        check_consent(purposes, "/consent")
+        if len(open_streams) >= MAX_STREAMS:
+            raise Problem("too_many_streams", f"{MAX_STREAMS} are open.")
+        context = RequestContext(locale=locale[:128], page_type=page_type[:128], consent=purposes)
+        wanted = DecisionRequest(visitor_id=visitor_id, placements=[PLACEMENT], context=context, events=[])
+        stream = Prompts(service, access, wanted, request.is_disconnected)
+        return StreamingResponse(
+            _counted(service, open_streams, stream),
+            media_type="text/event-stream",
+            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+        )
+
+    return paths
+
+
+async def _counted(service: Service, open_streams: set[int], stream: "Prompts") -> AsyncIterator[bytes]:
+    open_streams.add(id(stream))
+    service.metrics.prompt_streams.set(len(open_streams))
+    try:
+        async for piece in stream.pieces():
+            yield piece
+    finally:
+        open_streams.discard(id(stream))
+        service.metrics.prompt_streams.set(len(open_streams))
+
+
+class Prompts:
+    """One connection."""
+
+    def __init__(
+        self, service: Service, access: Access, wanted: DecisionRequest, gone: Callable[[], Awaitable[bool]]
+    ) -> None:
+        self._service, self._access, self._wanted, self._gone = service, access, wanted, gone
+        self._sent: set[str] = set()
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The stream's bytes until the widget or the service goes."""
+        yield b"retry: 5000\n\n"
+        length, decided_s = -1, 0.0
+        while not await self._gone() and not self._service.stopping.is_set():
+            now_length = await self._tail_length()
+            idle = time.monotonic() - decided_s >= IDLE_S
+            if (now_length is not None and now_length != length) or idle:
+                length, decided_s = now_length if now_length is not None else length, time.monotonic()
+                yield await self._decide() or b": still here\n\n"
+            await self._pause()
+
+    async def _tail_length(self) -> int | None:
+        try:
+            return await self._service.store.tail_length(self._access.shop, self._wanted.visitor_id)
+        except StoreUnavailable:
+            return None
+
+    async def _decide(self) -> bytes:
+        """A prompt, or nothing."""
+        live = self._service.watcher.get(self._access.shop)
+        if PLACEMENT not in live.policy.at:
+            return b""
+        decision = (await self._service.decider.answer(self._wanted, self._access)).decision
+        if decision is None or decision.degraded:
+            return b""  # a prompt interrupts: never without knowing the visitor
+        action = decision.chosen[0].action
+        if action is None or action in self._sent or dismissed(decision, action):
+            return b""
+        self._sent.add(action)
+        self._service.metrics.prompted(self._access.shop)
+        return _prompt(decision)
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self._service.stopping.wait(), LOOK_S)
+        except TimeoutError:
+            return
+
+
+def dismissed(decision: Decision, action: str) -> bool:
+    """Whether the visitor has ever waved this action away, as far as the tail reaches."""
+    tail = tail_of(decision.inputs.tail or b"")
+    return bool(((tail["kind"] == _DISMISSED) & (tail["item"] == hash64(action))).any())
+
+
+def _prompt(decision: Decision) -> bytes:
+    body: dict[str, Any] = msgspec.json.decode(answer(decision))
+    data = msgspec.json.encode({"decision_id": body["decision_id"], **body["placements"][PLACEMENT]})
+    return b"event: prompt\nid: " + decision.inputs.decision_id.encode() + b"\ndata: " + data + b"\n\n"

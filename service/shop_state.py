@@ -1,0 +1,134 @@
+"""What the learner knows of one shop: item statistics, the session index, and which events it has counted."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from features.events import CODE, MAX_LINES
+from features.record import EVENT, Records, hash64
+from features.stats import ItemStats
+from service.session_index import SessionIndex
+
+COUNTED: Final = frozenset({"view_item", "add_to_cart", "purchase"})
+"""Kinds of which ItemStats keeps counts."""
+COME_TO: Final = frozenset({"view_item", "add_to_wishlist", "add_to_cart", "purchase"})
+"""Kinds by which a visitor comes to an item: they make sessions and popularity."""
+REMEMBERED: Final = 200_000
+"""So many last events are recognised when they come again."""
+SETTLE_AT: Final = 20_000
+"""Lines are counted so many at a time, or when a snapshot is due: statistics are rebuilt as a whole each time."""
+MAX_STATS: Final = 500_000
+
+Arrays = dict[str, npt.NDArray[Any]]
+_item_hash = lru_cache(maxsize=1 << 18)(hash64)
+
+
+class ShopState:
+    """Learns with `take`; everything taken counts once `settle` ran, which every reader of the state calls first.
+
+    events: counted so far; duplicates: events that came again; as_of_ms: the shop's own clock.
+    """
+
+    def __init__(self) -> None:
+        self.stats, self.index = ItemStats.empty(), SessionIndex()
+        self.events = self.duplicates = self.as_of_ms = 0
+        self._seen: dict[int, None] = {}
+        self._lines: list[tuple[int, int, int, int]] = []
+        self._items: list[str] = []
+        self._visitors: list[int] = []
+        self._times: list[int] = []
+
+    def take(self, lines: Sequence[Any]) -> None:
+        """Takes one event, as its lines (stream.Line)."""
+        first = lines[0]
+        identity = hash64(first.event_id)
+        if identity in self._seen:
+            self.duplicates += 1
+            return
+        self._seen[identity] = None
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        self.events += 1
+        self.as_of_ms = max(self.as_of_ms, first.ts_ms)
+        if first.event not in COME_TO:
+            return
+        visitor = hash64(first.visitor_id)
+        for line in lines:
+            if line.item_id and line.line < MAX_LINES:
+                self._take_line(line, visitor)
+        if len(self._items) >= SETTLE_AT:
+            self.settle()
+
+    def _take_line(self, line: Any, visitor: int) -> None:
+        self._items.append(line.item_id)
+        self._visitors.append(visitor)
+        self._times.append(line.ts_ms)
+        if line.event in COUNTED:
+            units = max(0, min(line.quantity, 255))
+            self._lines.append((line.ts_ms, _item_hash(line.item_id), CODE[line.event], units))
+
+    def settle(self) -> None:
+        """Counts what was taken."""
+        if self._lines:
+            self.stats = _bounded(self.stats.updated(_records(self._lines)))
+        if self._items:
+            self.index.learn(self._items, self._visitors, self._times)
+        self._lines, self._items, self._visitors, self._times = [], [], [], []
+
+    def forget(self, visitor_id: str) -> None:
+        """Drops what is kept of one visitor: their session."""
+        self.settle()
+        self.index.forget(hash64(visitor_id))
+
+    def published(self) -> Arrays:
+        """What the service reads (service/live.py)."""
+        self.settle()
+        return _named("stats", self.stats.to_arrays()) | _named("index", self.index.index().to_arrays())
+
+    def to_arrays(self) -> Arrays:
+        """The whole state."""
+        self.settle()
+        seen = np.fromiter(self._seen, np.uint64, len(self._seen))
+        counts = np.array([self.events, self.duplicates, self.as_of_ms], np.int64)
+        own = {"seen": seen, "counts": counts}
+        return _named("stats", self.stats.to_arrays()) | _named("index", self.index.to_arrays()) | own
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> "ShopState":
+        """The inverse of to_arrays; copies. Raises KeyError or ValueError where the arrays do not fit."""
+        new = cls()
+        stats = {name: np.array(array) for name, array in unnamed("stats", arrays).items()}
+        new.stats, new.index = ItemStats.from_arrays(stats), SessionIndex.from_arrays(unnamed("index", arrays))
+        new._seen = dict.fromkeys(arrays["seen"].tolist())
+        new.events, new.duplicates, new.as_of_ms = arrays["counts"].tolist()
+        return new
+
+
+def unnamed(what: str, arrays: Arrays) -> Arrays:
+    """The arrays whose names begin with `what_`, without it."""
+    return {name.removeprefix(f"{what}_"): array for name, array in arrays.items() if name.startswith(f"{what}_")}
+
+
+def _named(what: str, arrays: Arrays) -> Arrays:
+    return {f"{what}_{name}": array for name, array in arrays.items()}
+
+
+def _records(lines: Sequence[tuple[int, int, int, int]]) -> Records:
+    """Records with what ItemStats reads: time, item, kind, quantity."""
+    records = np.zeros(len(lines), EVENT)
+    for name, column in zip(("ts_ms", "item", "kind", "quantity"), zip(*lines, strict=True), strict=True):
+        records[name] = column
+    return records
+
+
+def _bounded(stats: ItemStats) -> ItemStats:
+    """At most MAX_STATS items: beyond, a quarter goes, those with least activity left."""
+    if stats.items.size <= MAX_STATS:
+        return stats
+    active = stats.rates()[:, 0] + stats.counts[:, 1:].sum(axis=1)
+    active[0] = np.inf  # the shop's own row
+    kept = np.sort(np.argsort(-active, kind="stable")[: MAX_STATS * 3 // 4])
+    return ItemStats(stats.items[kept], stats.counts[kept], stats.touched_ms[kept])

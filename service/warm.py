@@ -1,0 +1,87 @@
+"""Before the first request: what numba keeps on disk is loaded, what it does not have is compiled."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+
+from features.catalog import Catalog, Product
+from features.events import Row
+from features.record import pack
+from models.arbitration import prior_draws
+from models.bundle import Scores
+from models.decision import answer, decide
+from models.intent import INTENTS
+from models.policy import load_policy
+from models.receipt import encode
+from models.recommend import ItemIndex
+from models.stage import STAGES
+from service.bundle_watcher import Live
+from service.decide import Seen, inputs_of
+from service.wire import PURPOSES, DecisionRequest, RequestContext
+
+NOW_MS: Final = 1_700_000_000_000
+_ID: Final = "0" * 26 + "-00"
+_POLICY: Final = """
+shop: warm
+locales: [en]
+placements:
+  - {id: page.place, kinds: [badge]}
+actions:
+  - id: one
+    kind: badge
+    placements: [page.place]
+    value: 1
+    when: session.views >= 1.0
+    content: {en: {title: One}}
+"""
+
+
+class _Even:
+    """Scores without a model."""
+
+    id = "warm"
+
+    def score(self, vector: object) -> Scores:
+        return Scores(np.full(len(STAGES), 1 / len(STAGES)), np.full(len(INTENTS), 0.5))
+
+
+def warm_up(shops: Iterable[Live]) -> None:
+    """One decision of a made-up shop and one of each real shop, through the functions that requests go through."""
+    _decide(_made_up())
+    for live in shops:
+        if live.policy.placements:
+            _decide(live)
+
+
+def _made_up() -> Live:
+    policy = load_policy(_POLICY, "warm.yaml")
+    catalog = Catalog.of([Product("a", price=1.0, category="c")])
+    recommending = frozenset(placement.id for placement in policy.placements)
+    return Live(
+        shop=policy.shop,
+        bundle=None,
+        policy=policy,
+        has_policy=True,
+        draws=prior_draws(policy),
+        catalog=catalog,
+        listed=tuple(catalog.products.values()),
+        indexes=(ItemIndex.empty(),),
+        recommending=recommending,
+    )
+
+
+def _decide(live: Live) -> None:
+    kinds = ("view_item", "add_to_cart")
+    records = pack(
+        Row(live.shop, "v", f"e{i}", NOW_MS + i, kind, item_id="a", received_ms=NOW_MS) for i, kind in enumerate(kinds)
+    )
+    request = DecisionRequest(
+        visitor_id="v",
+        placements=[placement.id for placement in live.policy.placements],
+        context=RequestContext(page_type="product", item_id="a", consent=list(PURPOSES)),
+    )
+    inputs = inputs_of(request, live, NOW_MS + len(kinds), _ID, Seen(records.tobytes(), {}))
+    scores = live.bundle if live.bundle is not None else _Even()
+    decision = decide(inputs, scores, live.policy, live.draws)
+    encode(decision, answer(decision))

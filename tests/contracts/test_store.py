@@ -1,0 +1,279 @@
+"""What the service needs of its store: one suite, on the embedded Valkey, on Redis and on a cluster of Redis."""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import pytest
+
+from features.events import Row
+from features.record import pack, unpack
+from features.tail import tail_of
+from service import stream
+from service.errors import StoreUnavailable
+from service.metrics import Metrics
+from service.settings import Settings
+from service.store import MAX_DECISIONS_KEPT, TAIL_BYTES, TRIM_ABOVE, Store, decisions_key
+from tests.contracts.cluster import cluster
+
+SHOP = "acme"
+T = TypeVar("T")
+Do = Callable[[Callable[[Store], Awaitable[Any]]], Any]
+
+
+@pytest.fixture(scope="session", params=["valkey", "redis", "cluster"])
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of each kind of store in turn."""
+    if request.param == "valkey":
+        yield request.getfixturevalue("redis_url")
+        return
+    if shutil.which("redis-server") is None:
+        pytest.skip("no redis-server on PATH")
+    if request.param == "cluster":
+        with cluster(tmp_path_factory.mktemp("cluster")) as address:
+            yield address
+        return
+    from pathlib import Path
+
+    from service.embedded import EmbeddedValkey
+
+    binary = Path(str(shutil.which("redis-server")))
+    with EmbeddedValkey(tmp_path_factory.mktemp("redis"), binary=binary, aof=False) as server:
+        yield server.url
+
+
+@pytest.fixture
+def do(url: str) -> Do:
+    """Run a coroutine with a store of its own."""
+
+    def run(body: Callable[[Store], Awaitable[T]]) -> T:
+        async def inside() -> T:
+            store = Store.open(url, Settings(tail_ttl_days=1), Metrics())
+            try:
+                return await body(store)
+            finally:
+                await store.close()
+
+        return asyncio.run(inside())
+
+    return run
+
+
+def row(visitor_id: str, at: int, event: str = "view_item", **fields: Any) -> Row:
+    return Row(SHOP, visitor_id, f"e{at}", at, event, received_ms=at, **fields)
+
+
+def who() -> str:
+    return f"v-{uuid4().hex}"
+
+
+def entry(visitor_id: str, decision_id: str, receipt: bytes = b"{}") -> stream.DecisionEntry:
+    return stream.DecisionEntry(SHOP, decision_id, visitor_id, 5, False, "b", "p", "evaluation", True, (), receipt)
+
+
+def new_id(store: Store, visitor_id: str) -> str:
+    return stream.decision_id(5, uuid4().bytes[:10], store.partition(visitor_id))
+
+
+async def entries(store: Store, visitor_id: str) -> list[stream.Entry]:
+    """What the stream of the visitor's partition holds of the visitor."""
+    found = await store.client.xrange(stream.log_key(store.partition(visitor_id)))
+    decoded = [stream.decode(fields) for _, fields in found]
+    return [e for e in decoded if visitor_id in (getattr(e, "visitor_id", ""), *(r.visitor_id for r in _rows(e)))]
+
+
+def _rows(entry: stream.Entry) -> tuple[Row, ...]:
+    return entry.rows if isinstance(entry, stream.EventEntry) else ()
+
+
+def test_a_new_visitor_has_an_empty_tail(do: Do) -> None:
+    seen = do(lambda store: store.append_and_read(SHOP, who(), []))
+    assert (seen.tail, seen.attributes) == (b"", {})
+
+
+def test_what_is_appended_is_read_back_in_the_same_trip(do: Do) -> None:
+    visitor = who()
+    rows = [row(visitor, 1, item_id="a"), row(visitor, 2, item_id="b", price=2.5)]
+    seen = do(lambda store: store.append_and_read(SHOP, visitor, [[rows[0]], [rows[1]]]))
+    assert seen.tail == pack(rows).tobytes()
+
+
+def test_an_event_is_in_the_tail_and_in_the_stream(do: Do) -> None:
+    visitor = who()
+    lines = [row(visitor, 1, "purchase", item_id="a"), row(visitor, 1, "purchase", item_id="b", line=1)]
+
+    async def body(store: Store) -> tuple[bytes, list[stream.Entry]]:
+        await store.append(SHOP, visitor, [lines])
+        return (await store.append_and_read(SHOP, visitor, [])).tail, await entries(store, visitor)
+
+    tail, (event,) = do(body)
+    assert unpack(tail).size == 2
+    assert str(_rows(event)) == str(tuple(lines))
+
+
+def test_events_that_arrive_together_are_all_in_the_tail(do: Do) -> None:
+    visitor, n = who(), 200
+
+    async def body(store: Store) -> tuple[bytes, list[int], int]:
+        appends = (store.append_and_read(SHOP, visitor, [[row(visitor, at)]]) for at in range(n))
+        seen = await asyncio.gather(*appends)
+        return (
+            (await store.append_and_read(SHOP, visitor, [])).tail,
+            [len(s.tail) for s in seen],
+            len(await entries(store, visitor)),
+        )
+
+    tail, lengths, in_stream = do(body)
+    assert sorted(unpack(tail)["ts_ms"].tolist()) == list(range(n))
+    assert sorted(lengths) == [32 * (i + 1) for i in range(n)]  # each saw its own event and all before it, once
+    assert in_stream == n
+
+
+def test_visitors_that_arrive_together_do_not_mix(do: Do) -> None:
+    people = [who() for _ in range(100)]
+
+    async def body(store: Store) -> list[bytes]:
+        appends = (store.append_and_read(SHOP, v, [[row(v, at)]]) for at, v in enumerate(people))
+        return [seen.tail for seen in await asyncio.gather(*appends)]
+
+    assert [unpack(tail)["ts_ms"].tolist() for tail in do(body)] == [[at] for at in range(100)]
+
+
+def test_shops_do_not_see_each_other(do: Do) -> None:
+    visitor = who()
+
+    async def body(store: Store) -> bytes:
+        await store.append(SHOP, visitor, [[row(visitor, 1)]])
+        return (await store.append_and_read("other", visitor, [])).tail
+
+    assert do(body) == b""
+
+
+def test_at_most_a_tail_is_read(do: Do) -> None:
+    visitor = who()
+
+    async def body(store: Store) -> bytes:
+        return (await store.append_and_read(SHOP, visitor, [[row(visitor, at)] for at in range(300)])).tail
+
+    assert unpack(do(body))["ts_ms"].tolist() == list(range(44, 300))
+
+
+def test_a_tail_twice_too_long_is_cut_and_keeps_its_time_to_live(do: Do) -> None:
+    visitor = who()
+    n = TRIM_ABOVE // 32 + 1
+
+    async def body(store: Store) -> tuple[int, int, bytes]:
+        await store.append(SHOP, visitor, [[row(visitor, at)] for at in range(n)])
+        key = stream.tail_key(store.partition(visitor), SHOP, visitor)
+        for _ in range(200):
+            if await store.client.strlen(key) <= TAIL_BYTES:
+                break
+            await asyncio.sleep(0.01)
+        length, left = await store.client.strlen(key), await store.client.pttl(key)
+        return length, left, (await store.append_and_read(SHOP, visitor, [])).tail
+
+    length, left, tail = do(body)
+    assert length == TAIL_BYTES
+    assert 86_000_000 < left <= 86_400_000
+    assert tail_of(tail)["ts_ms"].tolist() == list(range(n - 256, n))
+
+
+def test_a_tail_fades(do: Do) -> None:
+    visitor = who()
+
+    async def body(store: Store) -> int:
+        await store.append(SHOP, visitor, [[row(visitor, 1)]])
+        left: int = await store.client.pttl(stream.tail_key(store.partition(visitor), SHOP, visitor))
+        return left
+
+    assert 86_000_000 < do(body) <= 86_400_000
+
+
+def test_attributes_are_set_kept_and_removed(do: Do) -> None:
+    visitor = who()
+
+    async def body(store: Store) -> list[dict[str, Any]]:
+        first = await store.set_attributes(SHOP, visitor, {"tier": "gold", "b2b": True, "orders": 3.0})
+        second = await store.set_attributes(SHOP, visitor, {"tier": None, "b2b": False})
+        read = await store.append_and_read(SHOP, visitor, [])
+        return [first, second, read.attributes]
+
+    first, second, read = do(body)
+    assert first == {"tier": "gold", "b2b": True, "orders": 3.0}
+    assert second == read == {"b2b": False, "orders": 3.0}
+    assert read["b2b"] is False
+
+
+def test_a_receipt_is_kept_and_its_decision_is_in_the_stream(do: Do) -> None:
+    visitor = who()
+
+    async def body(store: Store) -> tuple[str, bytes | None, bytes | None, list[stream.Entry]]:
+        decision_id = new_id(store, visitor)
+        await store.write_decision(entry(visitor, decision_id, b'{"a":1}'))
+        other_shop = await store.receipt("other", decision_id)
+        return decision_id, await store.receipt(SHOP, decision_id), other_shop, await entries(store, visitor)
+
+    decision_id, receipt, other_shop, in_stream = do(body)
+    assert (receipt, other_shop) == (b'{"a":1}', None)
+    assert in_stream == [entry(visitor, decision_id, b'{"a":1}')]
+
+
+def test_what_is_no_decision_id_is_told_so(do: Do) -> None:
+    async def body(store: Store) -> None:
+        with pytest.raises(ValueError, match="not a decision id"):
+            await store.receipt(SHOP, "nope")
+
+    do(body)
+
+
+def test_everything_of_a_visitor_is_shown_and_erased(do: Do) -> None:
+    visitor = who()
+
+    async def body(store: Store) -> tuple[Any, int, Any, list[stream.Entry]]:
+        await store.append(SHOP, visitor, [[row(visitor, 1)]])
+        await store.set_attributes(SHOP, visitor, {"tier": "gold"})
+        for _ in range(2):
+            await store.write_decision(entry(visitor, new_id(store, visitor)))
+        before = await store.visitor(SHOP, visitor)
+        erased = await store.erase(SHOP, visitor)
+        return before, erased, await store.visitor(SHOP, visitor), await entries(store, visitor)
+
+    before, erased, after, in_stream = do(body)
+    assert (len(before.tail), before.attributes, len(before.receipts)) == (32, {"tier": "gold"}, 2)
+    assert erased == 5  # tail, attributes, the list of decisions and two receipts
+    assert (after.tail, after.attributes, dict(after.receipts)) == (b"", {}, {})
+    assert in_stream[-1] == stream.EraseEntry(SHOP, visitor)
+
+
+def test_only_the_latest_decisions_are_known_by_visitor(do: Do) -> None:
+    visitor = who()
+
+    async def body(store: Store) -> int:
+        ids = [new_id(store, visitor) for _ in range(MAX_DECISIONS_KEPT + 5)]
+        await asyncio.gather(*(store.write_decision(entry(visitor, i)) for i in ids))
+        kept: int = await store.client.llen(decisions_key(store.partition(visitor), SHOP, visitor))
+        return kept
+
+    assert do(body) == MAX_DECISIONS_KEPT
+
+
+def test_a_refusal_stores_nothing_and_hurts_nobody_else(do: Do) -> None:
+    broken, fine = who(), who()
+
+    async def body(store: Store) -> tuple[Any, bytes, list[stream.Entry]]:
+        key = stream.attributes_key(store.partition(broken), SHOP, broken)
+        await store.client.set(key, b"no hash")  # so that HGETALL is refused
+        bad, _good = await asyncio.gather(
+            store.append_and_read(SHOP, broken, []),
+            store.append_and_read(SHOP, fine, [[row(fine, 1)]]),
+            return_exceptions=True,
+        )
+        again = await store.append_and_read(SHOP, fine, [])
+        return bad, again.tail, await entries(store, fine)
+
+    bad, tail, in_stream = do(body)
+    assert isinstance(bad, StoreUnavailable)
+    assert len(tail) == 32
+    assert len(in_stream) == 1

@@ -1,0 +1,118 @@
+"""Receipts on their way to the store."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import count
+
+import pytest
+
+from service import receipts
+from service.errors import StoreUnavailable
+from service.metrics import Metrics
+from service.receipts import ReceiptWriter
+from service.stream import DecisionEntry
+
+
+def entry(name: str, size: int = 10) -> DecisionEntry:
+    return DecisionEntry("s", name, "v", 1, False, "b", "p", "evaluation", True, (), b"x" * size)
+
+
+def metric(metrics: Metrics, name: str) -> float:
+    return metrics.registry.get_sample_value(name) or 0.0
+
+
+def run(body: Callable[[Metrics], Awaitable[None]]) -> None:
+    asyncio.run(body(Metrics()))  # type: ignore[arg-type]
+
+
+def test_receipts_are_written_in_their_order_again_until_the_store_takes_them() -> None:
+    written: list[str] = []
+    tries = count()
+
+    async def write(one: DecisionEntry) -> None:
+        if next(tries) < 7:
+            raise StoreUnavailable("gone")
+        written.append(one.decision_id)
+
+    async def body(metrics: Metrics) -> None:
+        writer = ReceiptWriter(write, metrics)
+        writer.start()
+        for name in "abcde":
+            assert await writer.put(entry(name), 0)
+        assert await writer.close() == 0
+        assert metric(metrics, "tact_receipts_lost_total") == 0
+
+    run(body)
+    assert sorted(written) == list("abcde")
+
+
+def test_a_receipt_that_waits_can_be_found() -> None:
+    async def write(one: DecisionEntry) -> None:
+        raise StoreUnavailable("gone")
+
+    async def body(metrics: Metrics) -> None:
+        writer = ReceiptWriter(write, metrics)
+        await writer.put(entry("a"), 0)
+        assert writer.find("s", "a") == b"x" * 10
+        assert writer.find("other", "a") is None
+        assert writer.find("s", "b") is None
+
+    run(body)
+
+
+def test_a_full_queue_makes_decisions_wait_and_only_then_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receipts, "SOFT_BYTES", 100)
+    monkeypatch.setattr(receipts, "HARD_BYTES", 200)
+    gate = asyncio.Event()
+
+    async def write(one: DecisionEntry) -> None:
+        await gate.wait()
+
+    async def body(metrics: Metrics) -> None:
+        writer = ReceiptWriter(write, metrics)
+        writer.start()
+        assert await writer.put(entry("a", 100), 0)
+        assert await writer.put(entry("b", 100), 0.01)  # waited for room in vain, and still there is some
+        assert metric(metrics, "tact_receipts_delayed_total") == 1
+        assert not await writer.put(entry("c", 100), 0.01)
+        assert metric(metrics, "tact_receipts_lost_total") == 1
+        asyncio.get_running_loop().call_later(0.05, gate.set)
+        assert await writer.put(entry("d", 100), 5.0)  # room came in time
+        assert await writer.close() == 0
+
+    run(body)
+
+
+def test_what_the_store_never_took_is_counted_at_the_end() -> None:
+    async def write(one: DecisionEntry) -> None:
+        raise StoreUnavailable("gone")
+
+    async def body(metrics: Metrics) -> None:
+        writer = ReceiptWriter(write, metrics)
+        writer.start()
+        for name in "abc":
+            await writer.put(entry(name), 0)
+        assert await writer.close(grace_s=0.2) == 3
+        assert metric(metrics, "tact_receipts_lost_total") == 3
+
+    run(body)
+
+
+def test_a_receipt_that_cannot_be_written_at_all_does_not_hold_up_the_others() -> None:
+    written: list[str] = []
+
+    async def write(one: DecisionEntry) -> None:
+        if one.decision_id == "bad":
+            raise ValueError("no such receipt")
+        written.append(one.decision_id)
+
+    async def body(metrics: Metrics) -> None:
+        writer = ReceiptWriter(write, metrics)
+        writer.start()
+        for name in ("a", "bad", "b"):
+            await writer.put(entry(name), 0)
+        assert await writer.close() == 0
+        assert metric(metrics, "tact_receipts_lost_total") == 1
+
+    run(body)
+    assert sorted(written) == ["a", "b"]

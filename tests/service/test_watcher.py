@@ -1,0 +1,187 @@
+"""What is live, and how it changes."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import redis
+
+from features.catalog import ITEM_VIEWS
+from features.events import Row
+from features.record import hash64, pack
+from models.policy import load_policy
+from service import keys, snapshots, stream
+from service.bundle_watcher import Watcher
+from service.core import open_service
+from service.metrics import Metrics
+from service.shop_state import ShopState
+from service.warm import warm_up
+from tests.service.shop import POLICY, SHOP, Shop, constant_parts, make_shop
+
+T = TypeVar("T")
+
+
+def watch(shop: Shop, body: Callable[[Watcher], Awaitable[T]]) -> T:
+    """Run with the watcher of a service that does not serve; the test says when it looks."""
+
+    warm_up(())  # a catalog is built as seldom as it takes long, and the first would compile
+
+    async def inside() -> T:
+        assert shop.settings.redis_url is not None
+        service = open_service(shop.settings.redis_url, shop.settings)
+        try:
+            return await body(service.watcher)
+        finally:
+            await service.store.close()
+
+    return asyncio.run(inside())
+
+
+def test_a_look_without_a_change_swaps_nothing(home: Path, redis_url: str) -> None:
+    async def body(watcher: Watcher) -> None:
+        await watcher.refresh()
+        live = watcher.get(SHOP)
+        await watcher.refresh()
+        assert watcher.get(SHOP) is live
+
+    watch(make_shop(home, redis_url), body)
+
+
+def test_one_part_that_changes_leaves_the_others(home: Path, redis_url: str) -> None:
+    shop = make_shop(home, redis_url)
+
+    async def body(watcher: Watcher) -> None:
+        await watcher.refresh()
+        before = watcher.get(SHOP)
+        shop.publish(constant_parts("hesitation"))
+        await watcher.refresh()
+        after = watcher.get(SHOP)
+        assert after.bundle is not before.bundle
+        assert after.policy is before.policy
+        assert after.draws is before.draws
+
+    watch(shop, body)
+
+
+def test_a_policy_is_archived_under_its_version(home: Path, redis_url: str) -> None:
+    shop = make_shop(home, redis_url)
+
+    async def body(watcher: Watcher) -> None:
+        await watcher.refresh()
+        old = watcher.get(SHOP).policy.version
+        shop.policy_file.write_text(POLICY.replace("value: 100", "value: 7"))
+        await watcher.refresh()
+        assert watcher.get(SHOP).policy.version != old
+        assert watcher.find_policy(old).version == old
+        assert load_policy((home / "policies-archive" / f"{old}.yaml").read_text(), "x.yaml").version == old
+
+    watch(shop, body)
+
+
+def test_a_policy_of_another_shop_is_refused(home: Path, redis_url: str) -> None:
+    shop = make_shop(home, redis_url, policy=POLICY.replace("shop: acme", "shop: other"))
+
+    async def body(watcher: Watcher) -> None:
+        await watcher.refresh()
+        assert not watcher.get(SHOP).has_policy
+        assert "other" in str(watcher.readiness()[SHOP]["refused"])
+
+    watch(shop, body)
+
+
+def test_a_damaged_key_file_leaves_the_keys_as_they_were(home: Path, redis_url: str) -> None:
+    shop = make_shop(home, redis_url)
+
+    async def body(watcher: Watcher) -> None:
+        await watcher.refresh()
+        shop.settings.keys_file.write_text("{")
+        await watcher.refresh()
+        access = watcher.keys.check(shop.secret)
+        assert access is not None
+        assert access.kind == "secret"
+
+    watch(shop, body)
+
+
+def test_a_damaged_pointer_of_one_shop_does_not_stop_the_others(home: Path, redis_url: str) -> None:
+    shop = make_shop(home, redis_url)
+    keys.create(shop.settings.keys_file, "aaa", "secret")
+    pointer = Path(shop.settings.registry) / "live" / "aaa.json"
+    pointer.write_text("{")
+
+    async def body(watcher: Watcher) -> None:
+        await watcher.refresh()
+        assert watcher.readiness()["aaa"]["refused"]
+        assert watcher.get(SHOP).bundle is not None
+
+    watch(shop, body)
+
+
+def test_a_damaged_product_leaves_the_catalog_as_it_was(home: Path, valkey: "redis.Redis", redis_url: str) -> None:
+    shop = make_shop(home, redis_url)
+
+    async def body(watcher: Watcher) -> None:
+        await watcher.refresh()
+        valkey.hset(stream.items_key(SHOP), "bad", b"\xc1")
+        valkey.incr(stream.version_key(SHOP))
+        await watcher.refresh()
+        assert watcher.get(SHOP).listed == ()
+        assert watcher.readiness()[SHOP]["refused"]
+        assert watcher.get(SHOP).bundle is not None
+
+    try:
+        watch(shop, body)
+    finally:
+        valkey.delete(stream.items_key(SHOP))
+
+
+def test_facts_come_from_the_learner_s_snapshot(home: Path, redis_url: str) -> None:
+    """An item that only events know has facts, and its id is found by its hash."""
+    shop = make_shop(home, redis_url)
+    state = ShopState()
+    rows = [Row(SHOP, "v", f"e{i}", 1000 + i, "view_item", item_id="only-seen") for i in range(5)]
+    for row in rows:
+        state.take(stream.decode_lines(stream.encode_event([row])[b"v"]))
+    facts = {"shop": SHOP, "as_of_ms": 1004, "events": 5, "duplicates": 0, "items": 1, "cursor": {}}
+    snapshots.publish(shop.settings.live / SHOP, state.published(), facts)
+
+    async def body(watcher: Watcher) -> None:
+        await watcher.refresh()
+        live = watcher.get(SHOP)
+        known = live.catalog.facts(pack(rows[:1]))
+        assert np.isfinite(known.table[known.rows[0]][ITEM_VIEWS])
+        assert live.item_of(hash64("only-seen")) == "only-seen"
+        assert live.item_of(hash64("never-seen")) == ""
+        assert len(live.indexes) == 2
+
+    watch(shop, body)
+
+
+def test_a_page_of_several_workers_adds_them_up(tmp_path: Path) -> None:
+    count = "from service.metrics import Metrics; m = Metrics(); m.event('login', 2); m.live('s', 'b', 'p'); "
+    environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", count], check=True, env=environ)
+    shown = subprocess.run(
+        [sys.executable, "-c", count + "print(m.page().decode())"],
+        check=True,
+        env=environ,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert 'tact_events_total{event="login"} 6.0' in shown
+    assert 'tact_bundle_info{bundle="b",shop="s"} 1.0' in shown
+
+
+def test_the_metric_of_a_bundle_follows_the_swap() -> None:
+    metrics = Metrics()
+    metrics.live("s", "one", "p")
+    metrics.live("s", "two", "p")
+    page = metrics.page().decode()
+    assert 'tact_bundle_info{bundle="one",shop="s"} 0.0' in page
+    assert 'tact_bundle_info{bundle="two",shop="s"} 1.0' in page
