@@ -1,6 +1,6 @@
 """Product facts as arrays: what a shop tells of its products, joined with what visitors did with them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from features.record import Records, category16, hash64
 from features.stats import ItemStats
-from features.table import HashIndex
+from features.table import HashIndex, Keys
 
 FACTS: Final = ("price", "category", "category_price", "views", "cart_rate", "buy_rate")
 """Columns of the facts table. category: its 16-bit bucket; category_price: mean price of the category's products."""
@@ -68,43 +68,61 @@ def facts_as_of(records: Records, rates: npt.NDArray[np.float32], catalog: "Cata
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Products by id, and the facts of every item known from the catalog or from events."""
+    """Products by id, and the facts of every item known from the catalog or from events.
+
+    products: by id. listed: the same in order; product i has the facts in row i + 1. hashes: uint64 (n,), of their ids.
+    table: float32 (m, len(FACTS)), m > n: after the products come the items that only events know.
+    """
 
     products: Mapping[str, Product]
+    listed: tuple[Product, ...]
+    hashes: Keys
     table: FactTable
     index: HashIndex
 
     @classmethod
     def of(cls, products: Iterable[Product], stats: ItemStats | None = None) -> "Catalog":
-        """A catalog of the products, joined with item statistics where given."""
+        """A catalog of the products, joined with item statistics where given. Of an id given twice the last stays."""
         by_id = {product.item_id: product for product in products}
-        listed = list(by_id.values())
-        hashes = np.array([hash64(p.item_id) for p in listed], np.uint64)
-        seen = stats.items[1:] if stats is not None else np.empty(0, np.uint64)
-        extra = seen[~np.isin(seen, hashes)]
-        keys = np.concatenate([np.zeros(1, np.uint64), hashes, extra])
-        table = np.full((keys.size, len(FACTS)), np.nan, np.float32)
-        table[1 : len(listed) + 1, : CATEGORY_PRICE + 1] = _product_facts(listed)
-        index = HashIndex.of(keys)
-        if stats is not None:
-            rates = stats.rates()
-            table[1:, ITEM_VIEWS:] = rates[0]  # an item nobody touched yet is as the shop's mean
-            table[index.find(stats.items[1:]), ITEM_VIEWS:] = rates[1:]
-        return cls(by_id, table, index)
+        listed = tuple(by_id.values())
+        hashes = np.array([hash64(product.item_id) for product in listed], np.uint64)
+        table = np.full((len(listed) + 1, len(FACTS)), np.nan, np.float32)
+        table[1:, :ITEM_VIEWS] = _product_facts(listed)
+        catalog = cls(by_id, listed, hashes, table, HashIndex.of(_with_none(hashes)))
+        return catalog if stats is None else catalog.with_stats(stats)
 
     def with_stats(self, stats: ItemStats) -> "Catalog":
-        """This catalog joined with fresher item statistics."""
-        return Catalog.of(self.products.values(), stats)
+        """This catalog joined with fresher item statistics; what the shop told of its products is kept as it is."""
+        n, seen = len(self.listed), stats.items[1:]
+        at = self.index.find(seen)
+        keys = _with_none(np.concatenate([self.hashes, seen[(at < 0) | (at > n)]]))
+        index = HashIndex.of(keys)
+        rates = stats.rates()
+        table = np.full((keys.size, len(FACTS)), np.nan, np.float32)
+        table[: n + 1, :ITEM_VIEWS] = self.table[: n + 1, :ITEM_VIEWS]
+        table[1:, ITEM_VIEWS:] = rates[0]  # a product nobody touched yet is as the shop's mean
+        table[index.find(seen), ITEM_VIEWS:] = rates[1:]
+        return Catalog(self.products, self.listed, self.hashes, table, index)
 
     def product(self, item_id: str) -> Product | None:
         return self.products.get(item_id)
+
+    def item_of(self, item_hash: int) -> str:
+        """The id of the product with this hash, "" if the catalog has none."""
+        at = int(self.index.find(np.array([item_hash], np.uint64))[0])
+        return self.listed[at - 1].item_id if 0 < at <= len(self.listed) else ""
 
     def facts(self, records: Records) -> Facts:
         """The facts of each record's item; row 0 (unknown) where the item is in neither catalog nor statistics."""
         return Facts(self.table, np.maximum(self.index.find(records["item"]), 0).astype(np.int32))
 
 
-def _product_facts(products: list[Product]) -> FactTable:
+def _with_none(hashes: Keys) -> Keys:
+    """The keys of the facts' rows: row 0 stands for no item."""
+    return np.concatenate([np.zeros(1, np.uint64), hashes])
+
+
+def _product_facts(products: Sequence[Product]) -> FactTable:
     """Price, category and its mean price. float32 (n, 3)."""
     if not products:
         return np.empty((0, 3), np.float32)
@@ -119,5 +137,9 @@ def _product_facts(products: list[Product]) -> FactTable:
 
 
 EMPTY_CATALOG: Final = Catalog(
-    {}, np.full((1, len(FACTS)), np.nan, np.float32), HashIndex(np.zeros(2, np.uint64), np.zeros(2, np.int32))
+    {},
+    (),
+    np.empty(0, np.uint64),
+    np.full((1, len(FACTS)), np.nan, np.float32),
+    HashIndex(np.zeros(2, np.uint64), np.zeros(2, np.int32)),
 )

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import numpy as np
 import structlog
 
 from features.catalog import EMPTY_CATALOG, Catalog, Product
@@ -54,8 +53,7 @@ class Live:
     """Everything one shop is served with, never changed. bundle: None if none is live.
 
     policy: an empty one if the shop has none (`has_policy` False). indexes: the bundle's, then the learner's.
-    listed: the catalog's products in the order of its rows. popular: best first. recommending: placements that may
-    hold recommendations.
+    popular: best first. recommending: placements that may hold recommendations.
     """
 
     shop: str
@@ -64,7 +62,6 @@ class Live:
     has_policy: bool
     draws: Draws
     catalog: Catalog
-    listed: tuple[Product, ...] = ()
     indexes: tuple[ItemIndex, ...] = ()
     popular: tuple[Suggestion, ...] = ()
     recommending: frozenset[str] = frozenset()
@@ -79,8 +76,7 @@ class Live:
             row = index.row(item_hash)
             if row >= 0:
                 return index.ids[row]
-        at = int(self.catalog.index.find(np.array([item_hash], np.uint64))[0])
-        return self.listed[at - 1].item_id if 0 < at <= len(self.listed) else ""
+        return self.catalog.item_of(item_hash)
 
 
 @dataclass(slots=True)
@@ -90,7 +86,7 @@ class _Shop:
     bundle: Watched[Bundle | None] = field(default_factory=lambda: Watched("bundle", None))
     policy: Watched[tuple[Policy, Draws] | None] = field(default_factory=lambda: Watched("policy", None))
     live: Watched[LiveStats | None] = field(default_factory=lambda: Watched("live", None))
-    products: Watched[tuple[Product, ...]] = field(default_factory=lambda: Watched("catalog", ()))
+    products: Watched[Catalog] = field(default_factory=lambda: Watched("catalog", EMPTY_CATALOG))
     catalog: Catalog = EMPTY_CATALOG
     catalog_of: Hashable = None
     catalog_not_before_s: float = 0.0
@@ -173,7 +169,7 @@ class Watcher:
             shop: {
                 "bundle": live.bundle.id if live.bundle else None,
                 "policy": live.policy.version if live.has_policy else None,
-                "products": len(live.listed),
+                "products": len(live.catalog.listed),
                 "refused": self._shops[shop].problems(),
             }
             for shop in sorted(self._shops)
@@ -227,13 +223,14 @@ class Watcher:
             version = await self._catalogs.version(shop)
             if version == watched.products.mark or time.monotonic() < watched.catalog_not_before_s:
                 return False
-            products = tuple(await self._catalogs.products(shop))
+            products = await self._catalogs.products(shop)
+            catalog = await asyncio.to_thread(Catalog.of, products)
         except StoreUnavailable:
             return False  # readiness and the store's own metrics tell it; the catalog we have stays
         except (msgspec.MsgspecError, ValueError) as error:
             watched.products.refuse(version, error, shop, self._metrics)
             return False
-        return watched.products.refresh(version, lambda: products, shop, self._metrics)
+        return watched.products.refresh(version, lambda: catalog, shop, self._metrics)
 
     def _refresh_shop(self, shop: str, watched: _Shop, changed: bool) -> Live | None:
         """Runs in a thread. A new Live if anything changed."""
@@ -276,7 +273,7 @@ def _refresh_catalog(watched: _Shop) -> bool:
     if wanted == watched.catalog_of or started < watched.catalog_not_before_s:
         return False
     stats = watched.live.value.stats if watched.live.value is not None else None
-    watched.catalog = Catalog.of(watched.products.value, stats)
+    watched.catalog = watched.products.value.with_stats(stats) if stats is not None else watched.products.value
     watched.catalog_of = wanted
     finished = time.monotonic()
     watched.catalog_not_before_s = finished + REBUILD_SHARE * (finished - started)
@@ -300,7 +297,6 @@ def _assemble(shop: str, watched: _Shop) -> Live:
         has_policy=watched.policy.value is not None,
         draws=draws,
         catalog=catalog,
-        listed=tuple(catalog.products.values()),
         indexes=tuple(indexes),
         popular=tuple(
             Suggestion(catalog.product(r.item_id) or Product(r.item_id), r.score, r.because) for r in popular

@@ -65,7 +65,6 @@ def _made_up() -> Live:
         has_policy=True,
         draws=prior_draws(policy),
         catalog=catalog,
-        listed=tuple(catalog.products.values()),
         indexes=(ItemIndex.empty(),),
         recommending=recommending,
     )

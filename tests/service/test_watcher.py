@@ -130,7 +130,7 @@ def test_a_damaged_product_leaves_the_catalog_as_it_was(home: Path, valkey: "red
         valkey.hset(stream.items_key(SHOP), "bad", b"\xc1")
         valkey.incr(stream.version_key(SHOP))
         await watcher.refresh()
-        assert watcher.get(SHOP).listed == ()
+        assert watcher.get(SHOP).catalog.listed == ()
         assert watcher.readiness()[SHOP]["refused"]
         assert watcher.get(SHOP).bundle is not None
 
