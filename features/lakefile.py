@@ -10,10 +10,12 @@ the one received first. Errors are those of pyarrow and the file system; a NAME 
 """
 
 import contextlib
+import operator
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import reduce
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
@@ -130,15 +132,16 @@ def read_events(
     since_ms: int | None = None,
     until_ms: int | None = None,
     columns: Sequence[str] | None = None,
+    visitor_id: str | None = None,
 ) -> pa.Table:
     """Events with since_ms <= ts_ms < until_ms, once each, sorted by (ts_ms, event_id, line).
 
-    shop: None for every shop. columns: names of EVENTS, default all, in the order given.
+    shop: None for every shop. columns: names of EVENTS, default all, in the order given. visitor_id: only this one's.
     Text columns are dictionary<int32, string> with one dictionary a column, but for event_id, which is string.
     Of copies of (shop, event_id, line) the one with the smallest (received_ms, file path) stays; copies whose
     ts_ms differ are compared only where both lie within the window. No lake or no match: no rows.
     """
-    return _read(Path(root), _EVENTS, shop, since_ms, until_ms, columns)
+    return _read(Path(root), _EVENTS, shop, (since_ms, until_ms, visitor_id), columns)
 
 
 def read_decisions(
@@ -147,9 +150,10 @@ def read_decisions(
     since_ms: int | None = None,
     until_ms: int | None = None,
     columns: Sequence[str] | None = None,
+    visitor_id: str | None = None,
 ) -> pa.Table:
     """Decisions with since_ms <= ts_ms < until_ms, once each, sorted by (ts_ms, decision_id). See read_events."""
-    return _read(Path(root), _DECISIONS, shop, since_ms, until_ms, columns)
+    return _read(Path(root), _DECISIONS, shop, (since_ms, until_ms, visitor_id), columns)
 
 
 def find_receipt(root: str | Path, shop: str, decision_id: str, day: str | None = None) -> bytes | None:
@@ -282,27 +286,33 @@ def _parts(folder: Path) -> list[Path]:
     return sorted(folder.glob("part-*.parquet"))
 
 
+_Which = tuple[int | None, int | None, str | None]
+"""Which rows are read: since_ms, until_ms, visitor_id; None does not choose."""
+
+
 def _read(
     root: Path,
     kind: _Kind,
     shop: str | None,
-    since_ms: int | None,
-    until_ms: int | None,
+    which: _Which,
     columns: Sequence[str] | None,
 ) -> pa.Table:
+    since_ms, until_ms, _ = which
     wanted = list(columns if columns is not None else kind.schema.names)
     first = "" if since_ms is None else day_of(since_ms)
     last = "9999-99-99" if until_ms is None else day_of(until_ms - 1)
     files = [f for folder in _folders(root, kind, shop, lambda day: first <= day <= last) for f in _parts(folder)]
     needed = list(dict.fromkeys([*wanted, "shop", "ts_ms", kind.received, *kind.identity]))
-    table = _scan(root, kind, files, needed, _window(since_ms, until_ms))
+    table = _scan(root, kind, files, needed, _condition(which))
     return table.take(first_received(table, kind.identity, kind.received)).select(wanted).combine_chunks()
 
 
-def _window(since_ms: int | None, until_ms: int | None) -> pc.Expression | None:
+def _condition(which: _Which) -> pc.Expression | None:
+    since_ms, until_ms, visitor_id = which
     parts = [pc.field("ts_ms") >= since_ms] if since_ms is not None else []
     parts += [pc.field("ts_ms") < until_ms] if until_ms is not None else []
-    return parts[0] if len(parts) == 1 else parts[0] & parts[1] if parts else None
+    parts += [pc.field("visitor_id") == visitor_id] if visitor_id is not None else []
+    return reduce(operator.and_, parts) if parts else None
 
 
 def _scan(root: Path, kind: _Kind, files: Sequence[Path], columns: list[str], where: pc.Expression | None) -> pa.Table:

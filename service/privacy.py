@@ -80,13 +80,10 @@ class Privacy:
         return msgspec.json.encode({"visitor_id": visitor_id, "erased_keys": keys, "lake": "within a minute"})
 
     def _lake_rows(self, shop: str, visitor_id: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Runs in a thread: files of the whole shop are read."""
-        import pyarrow.compute as pc  # 60 MB that a worker needs only here
+        """Runs in a thread: files of the whole shop are searched."""
+        from features import lakefile  # pyarrow: 60 MB that a worker needs only here
 
-        from features import lakefile
-
-        events = lakefile.read_events(self._lake, shop=shop)
-        mine = events.filter(pc.equal(events["visitor_id"].cast("string"), visitor_id)).to_pylist()
+        events = lakefile.read_events(self._lake, shop, visitor_id=visitor_id)
         columns = [name for name in lakefile.DECISION_FIELDS if name != "receipt"]
-        decisions = lakefile.read_decisions(self._lake, shop=shop, columns=columns)
-        return mine, decisions.filter(pc.equal(decisions["visitor_id"].cast("string"), visitor_id)).to_pylist()
+        decisions = lakefile.read_decisions(self._lake, shop, columns=columns, visitor_id=visitor_id)
+        return events.to_pylist(), decisions.to_pylist()

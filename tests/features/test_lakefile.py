@@ -233,3 +233,11 @@ def test_reading_equals_the_plain_definition(
     got = lakefile.read_events(root, columns=["shop", "event_id", "line", "ts_ms", "item_id"]).to_pylist()
     assert [(r["ts_ms"], r["event_id"], r["line"]) for r in got] == [(r.ts_ms, r.event_id, r.line) for r in order]
     assert sorted(r["item_id"] for r in got) == sorted(r.item_id for r in order)
+
+
+def test_one_visitors_events_are_read_without_the_others(tmp_path):
+    rows = [Row("demo", visitor, f"{visitor}{i}", 1_000 + i, "page_view") for i in range(5) for visitor in ("a", "b")]
+    lakefile.write_events(tmp_path, rows, "x")
+    found = lakefile.read_events(tmp_path, "demo", visitor_id="a", columns=["visitor_id", "event_id"])
+    assert found.column("event_id").to_pylist() == [f"a{i}" for i in range(5)]
+    assert len(lakefile.read_events(tmp_path, "demo", visitor_id="nobody")) == 0

@@ -1,0 +1,129 @@
+"""The demo shop without a browser: cart, search, forms, channel-free HTML, and the size of the client."""
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from features.catalog import Product
+from service.web import pages
+from service.web.front import CATEGORIES, Front, NoShop, read_front, write_front
+from service.web.pages import HERE, Shown
+from service.web.picture import picture
+from service.web.shopping import (
+    DECLINED_CARD,
+    MAX_UNITS,
+    address_errors,
+    cookie_of,
+    parse_cart,
+    payment_errors,
+    search,
+)
+
+TENT = Product(
+    "duin-2", "Duin 2 trekking tent", category="tents", price=249.0, stock=5, tags=("2 persons",), rating=4.4
+)
+LAMP = Product("glim", "Glim tent lantern", category="lamps", price=39.95, stock=0, tags=("250 lm",), rating=4.0)
+PRODUCTS = {product.item_id: product for product in (TENT, LAMP)}
+TEMPLATES = pages.environment()
+
+
+def shown(cart: str = "") -> Shown:
+    front = Front("demo", "Noordzee Outdoor", "pk_0123")
+    return Shown(front, PRODUCTS, frozenset({"pdp.trust"}), parse_cart(cart, PRODUCTS))
+
+
+def test_a_cart_survives_its_cookie() -> None:
+    cart = parse_cart("duin-2:2|glim:1", PRODUCTS)
+    assert (cart.units, cart.goods) == (3, 537.95)
+    assert cookie_of(cart) == "duin-2:2|glim:1"
+    assert cookie_of(cart, "glim", 0) == "duin-2:2"
+    assert cookie_of(cart, "glim", 999) == f"duin-2:2|glim:{MAX_UNITS}"
+
+
+@pytest.mark.parametrize("cookie", ["", "|", "gone:1", "duin-2:x", "duin-2:-1", "duin-2:0", "../etc:1", "a" * 9000])
+def test_a_damaged_cart_is_an_empty_one(cookie: str) -> None:
+    assert parse_cart(cookie, PRODUCTS).lines == ()
+
+
+def test_delivery_is_free_from_fifty_euros() -> None:
+    assert parse_cart("glim:1", PRODUCTS).total == 44.90
+    assert parse_cart("glim:2", PRODUCTS).total == 79.90
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("tents", ["duin-2", "glim"]),
+        ("TREK", ["duin-2"]),
+        ("tent 250", ["glim"]),
+        ("surfboard", []),
+        ("  ", []),
+        ("lamps", ["glim"]),
+    ],
+)
+def test_every_word_of_a_search_has_to_be_found(query: str, expected: list[str]) -> None:
+    assert sorted(p.item_id for p in search(PRODUCTS.values(), query, CATEGORIES)) == expected
+
+
+def test_forms_say_what_is_wrong_where() -> None:
+    assert set(address_errors({})) == {"name", "email", "postcode"}
+    assert address_errors({"name": "A", "email": "a@b.nl", "postcode": "3511 AB"}) == {}
+    assert "declined" in payment_errors({"card": DECLINED_CARD})["card"]
+    assert payment_errors({"card": "4242 4242 4242 4242"}) == {}
+    assert "16" in payment_errors({"card": "1"})["card"]
+
+
+def test_a_search_without_a_result_reports_both_events() -> None:
+    page = pages.found(shown(), "surfboard")
+    assert [event["event"] for event in page.told["events"]] == ["search", "zero_results"]
+
+
+def test_what_a_visitor_typed_cannot_become_markup() -> None:
+    html = pages.render(TEMPLATES, shown(), pages.found(shown(), "\"'><script>alert(1)</script>"))
+    assert "<script>alert" not in html
+    told = re.search(r"data-page='([^']*)'", html)
+    assert told is not None
+    assert json.loads(told[1])["query"] == "\"'><script>alert(1)</script>"
+
+
+def test_a_page_asks_only_for_placements_that_the_policy_has() -> None:
+    page = pages.product_page(shown(), "duin-2")
+    assert page is not None
+    assert re.findall(r'data-tact="([^"]+)"', pages.render(TEMPLATES, shown(), page)) == ["pdp.trust"]
+
+
+def test_what_is_sold_out_cannot_be_put_in_the_cart() -> None:
+    page = pages.product_page(shown(), "glim")
+    assert page is not None
+    assert "Put in the cart" not in pages.render(TEMPLATES, shown(), page)
+
+
+def test_no_page_has_inline_style_or_script() -> None:
+    for path in [*(HERE / "templates").glob("*.html"), *(HERE / "static").glob("*.svg")]:
+        text = path.read_text()
+        assert not re.search(r"\sstyle=|<style|\son[a-z]+=|<script(?![^>]*\ssrc=)|javascript:", text), path.name
+    client = (HERE / "static" / "tact.js").read_text()
+    assert not re.search(r"\beval\(|new Function|innerHTML|\.style\b|document\.write", client)
+
+
+def test_the_client_stays_within_its_five_kilobytes() -> None:
+    assert len(gzip.compress((HERE / "static" / "tact.js").read_bytes(), mtime=0)) <= 5 * 1024
+
+
+def test_a_category_without_a_drawing_gets_a_parcel() -> None:
+    assert picture("x", "unheard-of").startswith("<svg")
+    assert picture("x", "unheard-of") != picture("x", "tents")
+
+
+def test_the_shop_is_told_by_a_file_and_a_damaged_one_is_no_shop(tmp_path: Path) -> None:
+    with pytest.raises(NoShop, match="tact demo"):
+        read_front(tmp_path)
+    front = Front("demo", "Noordzee Outdoor", "pk_0123")
+    path = write_front(tmp_path, front)
+    assert read_front(tmp_path) == front
+    path.write_text("{")
+    with pytest.raises(NoShop, match=r"shop\.json"):
+        read_front(tmp_path)
