@@ -119,4 +119,5 @@ def main() -> None:
     """Run the verb named on the command line."""
     for name in THREADS:
         os.environ.setdefault(name, "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # LightGBM waits asleep: others work here too
     build()(prog_name="tact", args=sys.argv[1:])

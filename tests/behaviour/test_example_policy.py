@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from features.catalog import Product
 from models.arbitration import prior_draws
@@ -273,3 +274,9 @@ def test_a_whole_page_in_hesitation_is_mostly_quiet_and_never_says_a_thing_twice
         assert len(actions) == len(set(actions))
         silent += 3 - len(actions)
     assert 0 < silent < 600
+
+
+@pytest.mark.parametrize("example", ["shop", "starter"])
+def test_an_example_reads_the_same_with_and_without_libyaml(example):
+    text = (Path(__file__).parents[2] / "examples" / example / "policy.yaml").read_text()
+    assert yaml.load(text, yaml.SafeLoader) == yaml.load(text, yaml.CSafeLoader)

@@ -1,0 +1,1 @@
+"""Pages for people, served by this process: the demo shop and the browser client."""

@@ -1,0 +1,204 @@
+"""`tact demo`: everything on this machine with an example shop, models trained on the spot, and simulated visitors."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import Annotated, Any, Final
+
+import typer
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from models.registry import Registry
+from service.embedded import AlreadyRunning, NoServer, ServerFailed
+from service.keys import InvalidKeys
+from service.settings import Settings
+from tact import demo
+from tact.console import console, errors, fail, load_settings
+from tact.demo_visitors import Door, Refused, Tally, drive, visits
+from tact.first_start import NewKeys
+from tact.http_client import Disconnected
+from tact.steps import Steps
+from tact.supervisor import NotReady, PartFailed, Supervisor, interruptible, listen, wait_for_signal
+from training.split import TooLittleData
+
+READY_S: Final = 120.0
+EXAMPLE: Final = {
+    "visitor_id": "curl-1",
+    "placements": ["pdp.trust"],
+    "context": {"page_type": "product", "item_id": "duin-2", "locale": "en"},
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+
+    @app.command("demo")
+    def demo_command(
+        visitors: Annotated[int, typer.Option(min=0, max=2000, help="Simulated visitors sent in at the start.")] = 20,
+        history: Annotated[
+            int, typer.Option(min=100, max=100_000, help="Simulated visitors of the month before, at the first start.")
+        ] = demo.HISTORY_VISITORS,
+        once: Annotated[bool, typer.Option("--once", help="Set up, send the visitors, print, stop.")] = False,
+    ) -> None:
+        """Start everything with an example shop, its policy, models and some simulated visitors; Ctrl-C stops it all.
+
+        Settings are environment variables: docs/settings.md. TACT_PORT is where it listens (8000).
+        """
+        settings = load_settings()
+        try:
+            with interruptible():
+                run(settings, visitors, history, once)
+        except KeyboardInterrupt:
+            console.print("stopped")
+        except NotReady as error:
+            fail(f"the service does not get ready: {error}", f"See {settings.logs}/service.log.")
+        except (AlreadyRunning, NoServer, ServerFailed, PartFailed, InvalidKeys, TooLittleData) as error:
+            fail(str(error))
+        except (Refused, Disconnected, demo.NoExample) as error:
+            fail(str(error), f"See {settings.logs}/service.log.")
+
+
+def run(settings: Settings, visitors: int, history: int, once: bool) -> None:
+    """The demo from start to stop."""
+    steps = Steps(console)
+    settings = claim_port(settings)
+    demo.forget_demo_file(settings)
+    example = demo.Example.find()
+    made = prepare(settings, example, history, steps)
+    supervisor = Supervisor(settings, say=lambda text: errors.print(escape(text), soft_wrap=True))
+    try:
+        start(supervisor, example, made, steps)
+        answer = ask(supervisor.url, made.publishable)
+        demo.write_demo_file(settings, supervisor.url, supervisor.redis_url, made)
+        ready_s = steps.elapsed_s
+        if visitors:
+            send_visitors(supervisor.url, made, example, visitors, steps)
+        console.print(panel(supervisor, made, ready_s))
+        console.print(f"{curl(supervisor.url, made.publishable)}\n{answer}", markup=False, soft_wrap=True)
+        console.print("Stopping: --once was given." if once else "[bold]Ctrl-C stops all of it.[/]")
+        if not once:
+            wait_for_signal()
+            console.print("stopping …")
+    finally:
+        supervisor.stop()
+
+
+def claim_port(settings: Settings) -> Settings:
+    """The settings with a port that is free now (0: any). Ends with a message if it is taken."""
+    try:
+        with listen(settings) as free:
+            return settings.model_copy(update={"port": free.getsockname()[1]})
+    except OSError as error:
+        fail(str(error), "Set TACT_PORT to another port, or to 0 for any free one; or stop what listens there.")
+
+
+def prepare(settings: Settings, example: demo.Example, history: int, steps: Steps) -> NewKeys:
+    """Keys, policy, history and models, each only if it is not there yet."""
+    with steps.step("Keys and policy of the example shop") as step:
+        made = demo.ensure_demo_keys(settings)
+        written = demo.ensure_demo_policy(settings, example.policy)
+        demo.ensure_front(settings, example, made.publishable)
+        step.note = str(settings.policies / f"{demo.SHOP}.yaml") + ("" if written else " (as it was)")
+    products = example.products()
+    at_ms = demo.now_ms()
+    if not demo.seeded(settings):
+        with steps.step("A month of simulated history into the lake") as step:
+            step.note = f"{demo.seed_lake(settings, products, at_ms, history):,} rows, {history:,} visitors"
+    if Registry(settings.registry).live(demo.SHOP) is None:
+        with steps.step("Models trained on it and published") as step:
+            from tact.demo_models import train_and_publish  # a second start does without what training imports
+
+            bundle_id = train_and_publish(
+                settings, products, at_ms, lambda what, share: step.at(f"{what} {100 * share:.0f} %")
+            )
+            step.note = f"bundle {bundle_id}"
+    return made
+
+
+def start(supervisor: Supervisor, example: demo.Example, made: NewKeys, steps: Steps) -> None:
+    """The parts up, the catalog in, everything ready. Raises PartFailed, NotReady."""
+    with steps.step("Server, service, recorder and learner") as step:
+        supervisor.start()
+        supervisor.wait_answering(READY_S)
+        step.note = supervisor.url
+    with steps.step("Catalog uploaded, ready to decide") as step:
+        told = call(
+            f"{supervisor.url}/v1/catalog/items", made.secret, example.catalog_lines, "PUT", "application/x-ndjson"
+        )
+        supervisor.wait_ready(READY_S)
+        wait_for_shop(supervisor, supervisor.url, READY_S)
+        step.note = f"{told['accepted']} products"
+
+
+def wait_for_shop(supervisor: Supervisor, url: str, timeout_s: float) -> None:
+    """Until the shop's pages know the catalog. Raises NotReady, PartFailed."""
+    give_up = time.monotonic() + timeout_s
+    while time.monotonic() < give_up:
+        supervisor.check()
+        try:
+            with urllib.request.urlopen(f"{url}/shop", timeout=5):
+                return
+        except urllib.error.HTTPError as error:
+            if error.code != 503:
+                raise NotReady(f"{url}/shop answers {error.code}") from error
+        time.sleep(0.1)
+    raise NotReady(f"{url}/shop has no catalog within {timeout_s:g} s")
+
+
+def send_visitors(url: str, made: NewKeys, example: demo.Example, visitors: int, steps: Steps) -> Tally:
+    """Simulated visitors through the front door. Raises Refused, Disconnected."""
+    now_ms = demo.now_ms()
+    with steps.step(f"{visitors} simulated visitors through the front door") as step:
+        sent = visits(example.products(), visitors, now_ms // 1000, now_ms)
+        tally = drive(Door(url, made.secret), sent, demo.SEED, lambda done: step.at(f"{done} of {len(sent)} events"))
+        shown = ", ".join(f"{action} {count}" for action, count in tally.actions.most_common(4))
+        step.note = f"{tally.events} events, {tally.decisions} decisions; most shown: {shown or 'nothing'}"
+    return tally
+
+
+def ask(url: str, publishable_key: str) -> str:
+    """The answer to the example request, as text to print."""
+    answer = call(f"{url}/v1/decisions", publishable_key, json.dumps(EXAMPLE).encode())
+    return json.dumps(answer, indent=1, ensure_ascii=False)
+
+
+def call(
+    url: str, key: str, body: bytes | None, method: str = "POST", kind: str = "application/json"
+) -> dict[str, Any]:
+    """One call of the service. Raises Refused with its answer, or OSError."""
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": kind}
+    request = urllib.request.Request(url, body, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return dict(json.loads(answer.read()))
+    except urllib.error.HTTPError as error:
+        raise Refused(f"{method} {url} answered {error.code}: {error.read().decode(errors='replace')}") from error
+
+
+def curl(url: str, publishable_key: str) -> str:
+    """The example request as a command."""
+    return f"curl -s {url}/v1/decisions -H 'Authorization: Bearer {publishable_key}' --json '{json.dumps(EXAMPLE)}'"
+
+
+def panel(supervisor: Supervisor, made: NewKeys, ready_s: float) -> Panel:
+    """Where everything is."""
+    url, settings = supervisor.url, supervisor.settings
+    table = Table.grid(padding=(0, 2))
+    rows = {
+        "Shop": f"{url}/shop",
+        "API": f"{url}/docs",
+        "Metrics": f"{url}/metrics",
+        "Readiness": f"{url}/readyz",
+        "Publishable key": made.publishable,
+        "Secret key": made.secret,
+        "For scripts": str(settings.home / demo.DEMO_FILE),
+        "Policy": f"{settings.policies / demo.SHOP}.yaml (edit it: it is reloaded)",
+        "Logs": str(settings.logs),
+    }
+    for name, value in rows.items():
+        table.add_row(f"[bold]{name}[/]", escape(value))
+    title = f"Noordzee Outdoor, a demonstration · ready in {ready_s:.1f} s"
+    return Panel(table, title=title, subtitle="visitors named sim-… are simulated", expand=False)
