@@ -1,0 +1,82 @@
+"""`tact train`: a bundle of models from the lake."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table as Grid
+
+from models import bundle
+from tact.console import console, fail, load_settings
+from tact.learning import (
+    MOMENT,
+    LakeOption,
+    PrefixOption,
+    SeedOption,
+    ShopOption,
+    moment,
+    shown,
+    steps,
+    the_lake,
+    told_plainly,
+)
+from training.moments import iso
+from training.open_log import open_log, the_shop
+from training.split import Window
+from training.table import MAX_PREFIX, build
+from training.train import train
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("train")(train_bundle)
+
+
+def train_bundle(
+    lake: LakeOption = None,
+    shop: ShopOption = "",
+    since: Annotated[str, typer.Option("--since", help=f"First session start learned from. {MOMENT}")] = "",
+    until: Annotated[str, typer.Option("--until", help=f"Nothing from here on is read. {MOMENT}")] = "",
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the bundle. Default: TACT_HOME/bundle.")] = None,
+    seed: SeedOption = 1,
+    max_prefix: PrefixOption = MAX_PREFIX,
+) -> None:
+    """Train stage, intents and recommendations on a shop's log and write a bundle. `tact publish` makes it live."""
+    started = time.monotonic()
+    folder = out if out is not None else load_settings().home / "bundle"
+    root = the_lake(lake)
+    with told_plainly(), steps() as progress:
+        name = the_shop(root, shop)
+        log = open_log(root, name, moment(until, "--until") if until else None)
+        first, last = int(log.records["ts_ms"].min()), int(log.records["ts_ms"].max())
+        since_ms = moment(since, "--since") if since else first
+        until_ms = moment(until, "--until") if until else last + 1
+        if since_ms >= until_ms:
+            fail(f"--since {iso(since_ms)} is not before the end {iso(until_ms)}", code=2)
+        table = build(log, progress, max_prefix)
+        trained = train(log, table, Window(since_ms, until_ms), seed, progress)
+        identifier = bundle.write(folder, trained.parts)
+    _show(trained.parts.about, name)
+    console.print(f"bundle {identifier} in {folder}, {time.monotonic() - started:.1f} s")
+    console.print(f"make it live: tact publish {folder} --shop {name}")
+
+
+def _show(about: Mapping[str, Any], shop: str) -> None:
+    """The figures on the slice held back, and what the log lacks."""
+    window, figures = about["window"], about["figures"]
+    console.print(
+        f"{shop}: {about['events']:,} events, {about['sessions']:,} sessions, {window['since']} .. {window['until']}"
+    )
+    grid = Grid("model", "AUC", "average precision", "base rate", "ECE", "rows", "rounds", "", title=figures["on"])
+    for name, one in figures["intent"].items():
+        card = about["models"][f"intent_{name}"]
+        numbers = (shown(one.get(key)) for key in ("auc", "average_precision", "base_rate", "ece"))
+        grid.add_row(name, *numbers, f"{one['n']:,}", str(card["rounds"]), card["note"])
+    stage, card = figures["stage"], about["models"]["stage"]
+    words = f"macro-F1 {shown(stage['macro_f1'])}, log loss {shown(stage['log_loss'])} {card['note']}"
+    grid.add_row("stage", "", "", "", "", f"{stage['n']:,}", str(card["rounds"]), words)
+    console.print(grid)
+    if about["lacks"]:
+        console.print(f"the log has no {', '.join(about['lacks'])}: the models cannot use them")

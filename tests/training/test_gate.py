@@ -1,0 +1,124 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from features.schema import INDEX
+from models.bundle import Bundle, Parts, decode, encode
+from tests.training.conftest import TEST, TRAIN, untold
+from training.gate import Check, judge
+from training.lake import Log
+from training.table import Table
+from training.train import Trained, train
+
+
+def bundle_of(parts: Parts, change: Callable[[dict[str, Any]], None] | None = None) -> Bundle:
+    """A bundle, its manifest changed first if asked."""
+    about = {**parts.about, "figures": _copy(parts.about["figures"])}
+    if change is not None:
+        change(about)
+    return decode(*encode(replace(parts, about=about)))
+
+
+def _copy(values: Any) -> Any:
+    return {key: _copy(value) for key, value in values.items()} if isinstance(values, dict) else values
+
+
+def refused(checks: tuple[Check, ...]) -> list[str]:
+    return [check.name for check in checks]
+
+
+@pytest.fixture(scope="module")
+def later(table: Table) -> Table:
+    return table.where(TEST.holds(table.start_ms))
+
+
+@pytest.fixture(scope="module")
+def worse(log: Log, table: Table) -> Bundle:
+    """A bundle trained on vectors that were shuffled among rows: it knows nothing."""
+    shuffled = table.matrix[np.random.default_rng(1).permutation(len(table))]
+    return bundle_of(train(log, replace(table, matrix=shuffled), TRAIN, 1, untold).parts)
+
+
+def test_a_first_sound_bundle_passes(trained: Trained) -> None:
+    verdict = judge(bundle_of(trained.parts), None, None)
+    assert verdict.passed
+    assert Check("against live", None, "nothing is live for this shop yet") in verdict.checks
+
+
+def test_a_worse_bundle_is_refused_on_the_same_later_sessions(trained: Trained, worse: Bundle, later: Table) -> None:
+    verdict = judge(worse, bundle_of(trained.parts), later)
+    assert not verdict.passed
+    assert "buy auc against live" in refused(verdict.refusals)
+    detail = next(check.detail for check in verdict.refusals if check.name == "buy auc against live")
+    assert "better by -" in detail and "95 % interval -" in detail and "margin 0.01" in detail
+
+
+def test_a_better_bundle_passes_on_the_same_later_sessions(trained: Trained, worse: Bundle, later: Table) -> None:
+    verdict = judge(bundle_of(trained.parts), worse, later)
+    assert not [check for check in verdict.refusals if "against live" in check.name]
+
+
+def test_an_equal_bundle_passes(log: Log, table: Table, trained: Trained, later: Table) -> None:
+    other = bundle_of(train(log, table, TRAIN, 5, untold).parts)
+    verdict = judge(other, bundle_of(trained.parts), later)
+    assert verdict.passed, verdict.refusals
+
+
+def test_a_leaky_feature_is_caught(log: Log, table: Table) -> None:
+    """Trained with a column that knows the answer, the figures are too good to be true."""
+    leaky = table.matrix.copy()
+    leaky[:, INDEX["item_price"]] = table.labels.buy
+    found = bundle_of(train(log, replace(table, matrix=leaky), TRAIN, 1, untold).parts)
+    verdict = judge(found, None, None)
+    assert refused(verdict.refusals) == ["buy auc"]
+    assert "a leak" in verdict.refusals[0].detail
+
+
+def test_figures_below_chance_or_badly_calibrated_are_refused(trained: Trained) -> None:
+    def spoil(about: dict[str, Any]) -> None:
+        about["figures"]["intent"]["buy"]["auc"] = 0.4
+        about["figures"]["intent"]["leave"]["ece"] = 0.2
+
+    assert refused(judge(bundle_of(trained.parts, spoil), None, None).refusals) == ["buy auc", "leave calibration"]
+
+
+def test_a_bundle_without_figures_is_refused(trained: Trained) -> None:
+    def strip(about: dict[str, Any]) -> None:
+        about["figures"] = {}
+
+    verdict = judge(bundle_of(trained.parts, strip), None, None)
+    assert refused(verdict.refusals) == ["figures"]
+
+
+def test_without_later_sessions_the_manifests_are_compared_and_it_says_so(trained: Trained) -> None:
+    def better(about: dict[str, Any]) -> None:
+        about["figures"]["intent"]["buy"]["auc"] += 0.05
+
+    live = bundle_of(trained.parts, better)
+    verdict = judge(bundle_of(trained.parts), live, None)
+    assert refused(verdict.refusals) == ["buy auc against live"]
+    assert any("different windows" in check.detail for check in verdict.checks)
+    assert judge(live, bundle_of(trained.parts), None).passed
+
+
+def test_the_live_bundle_itself_passes(trained: Trained, later: Table) -> None:
+    same = bundle_of(trained.parts)
+    assert judge(same, same, later).passed
+
+
+def test_a_handful_of_later_sessions_decides_nothing(trained: Trained, worse: Bundle, later: Table) -> None:
+    few = later.where(later.labels.session < np.unique(later.labels.session)[20])
+    verdict = judge(bundle_of(trained.parts), worse, few)
+    assert any("no later sessions" in check.detail for check in verdict.checks)
+
+
+def test_a_constant_intent_is_not_held_against_a_bundle(trained: Trained) -> None:
+    models = {**trained.parts.models, "intent_help": np.array([0.001])}
+
+    def without(about: dict[str, Any]) -> None:
+        about["figures"]["intent"]["help"] = {"auc": None, "average_precision": None, "reason": "no positives"}
+
+    assert judge(bundle_of(replace(trained.parts, models=models), without), None, None).passed

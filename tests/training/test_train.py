@@ -1,0 +1,103 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from features.record import hash64
+from models import bundle
+from models.intent import INTENTS
+from models.recommend import recommend
+from models.stage import STAGES
+from tests.training.conftest import TRAIN, untold
+from tests.training.logs import DAY, START_MS, Did, log_of
+from training.fit_recommend import fit_items
+from training.labels import UNLABELLED
+from training.lake import Log
+from training.split import TooLittleData, Window
+from training.table import Table, build
+from training.train import Trained, train
+
+
+def test_training_again_gives_the_same_bytes(log: Log, table: Table, trained: Trained) -> None:
+    again = train(log, table, TRAIN, 1, untold)
+    assert bundle.encode(again.parts) == bundle.encode(trained.parts)
+
+
+def test_another_seed_gives_another_bundle(log: Log, table: Table, trained: Trained) -> None:
+    other = train(log, table, TRAIN, 2, untold)
+    assert bundle.encode(other.parts)[0] != bundle.encode(trained.parts)[0]
+
+
+def test_what_comes_after_the_window_changes_no_byte(log: Log, trained: Trained) -> None:
+    """A bundle trained while the future is in the lake equals one trained before it came."""
+    past = log.records["ts_ms"] < TRAIN.until_ms
+    cut = replace(log, records=log.records[past], visitor=log.visitor[past], session=log.session[past])
+    alone = train(cut, build(cut, untold), TRAIN, 1, untold)
+    assert bundle.encode(alone.parts) == bundle.encode(trained.parts)
+
+
+def test_a_trained_bundle_loads_and_scores_probabilities(trained: Trained, table: Table, tmp_path: Path) -> None:
+    bundle.write(tmp_path, trained.parts)
+    scores = bundle.load(tmp_path).score(table.matrix[0])
+    assert scores.stage.shape == (len(STAGES),)
+    assert scores.stage.sum() == pytest.approx(1.0)
+    assert scores.intent.shape == (len(INTENTS),)
+    assert bool(np.all((scores.intent > 0) & (scores.intent < 1)))
+
+
+def test_the_manifest_says_where_it_comes_from_and_holds_no_clock(trained: Trained) -> None:
+    about = trained.parts.about
+    assert about["window"]["since"].startswith("2023-11-14T22:13:20")
+    assert about["seed"] == 1
+    assert about["rows"]["fit"] > about["rows"]["hold"] > 0
+    assert "user ids" in about["lacks"] and "carts" not in about["lacks"]
+    assert about["figures"]["intent"]["buy"]["auc"] > 0.6
+
+
+def test_an_intent_without_positives_is_its_base_rate_and_says_so(log: Log, table: Table) -> None:
+    silent = replace(table, labels=replace(table.labels, help=np.zeros_like(table.labels.help)))
+    found = train(log, silent, TRAIN, 1, untold)
+    rate = found.parts.models["intent_help"]
+    assert isinstance(rate, np.ndarray) and 0 < rate[0] < 0.001
+    assert found.parts.about["models"]["intent_help"]["note"] == "no positives: constant"
+    assert found.parts.about["figures"]["intent"]["help"]["auc"] is None
+
+
+def test_unlabelled_rows_teach_nothing(log: Log, table: Table, trained: Trained) -> None:
+    rows = table.labels.buy == UNLABELLED
+    assert rows.any()
+    spoilt = table.matrix.copy()
+    spoilt[rows] = 1e6
+    found = train(log, replace(table, matrix=spoilt), TRAIN, 1, untold)
+    assert found.parts.models["intent_buy"] == trained.parts.models["intent_buy"]
+
+
+def test_a_log_of_views_alone_still_makes_a_bundle(tmp_path: Path) -> None:
+    """No carts, no purchases, no prices, no errors, no user ids."""
+    rng = np.random.default_rng(3)
+    journeys = [
+        [Did(n * 600 + 20 * k, "view_item", f"i{rng.integers(0, 9)}") for k in range(int(rng.integers(1, 6)))]
+        for n in range(400)
+    ]
+    log = log_of(tmp_path / "lake", *journeys)
+    found = train(log, build(log, untold), Window(START_MS, START_MS + 4 * DAY * 1000), 1, untold)
+    bundle.write(tmp_path / "bundle", found.parts)
+    loaded = bundle.load(tmp_path / "bundle")
+    assert set(loaded.manifest["constants"]) == {"intent_buy", "intent_help"}
+    assert {"carts", "purchases", "prices"} <= set(loaded.manifest["lacks"])
+
+
+def test_a_window_without_sessions_is_refused(log: Log, table: Table) -> None:
+    with pytest.raises(TooLittleData):
+        train(log, table, Window(0, 1000), 1, untold)
+
+
+def test_items_of_one_session_are_neighbours_and_the_newest_popular_first(tmp_path: Path) -> None:
+    together = [[Did(n * DAY, "view_item", "a"), Did(n * DAY + 9, "view_item", "b")] for n in range(3)]
+    log = log_of(tmp_path, *together, [Did(0, "view_item", "old"), Did(9 * DAY, "view_item", "new")])
+    index = fit_items(log.records, log.session, log.item_ids, START_MS + 10 * DAY * 1000)
+    found = recommend(index, [hash64("a")], 4)
+    assert (found[0].item_id, found[0].because) == ("b", "a")
+    order = [r.item_id for r in recommend(index, [], 4)]
+    assert order.index("new") < order.index("old")

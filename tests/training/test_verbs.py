@@ -1,0 +1,132 @@
+"""The verbs as a person runs them: train, evaluate, publish, rollback."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from models import bundle
+from models.registry import Registry
+from tact.cli import build
+from tests.training.logs import DAY, START_MS, shop_lake
+from training.moments import iso
+
+WEEK = iso(START_MS + 7 * DAY * 1000)
+END = iso(START_MS + 10 * DAY * 1000)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TACT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shop_lake(tmp_path_factory.mktemp("small"), 1200, seed=3)
+
+
+def tact(*arguments: object) -> Result:
+    return CliRunner().invoke(build(), [str(argument) for argument in arguments])
+
+
+def said(result: Result) -> str:
+    return " ".join(result.output.split())
+
+
+def test_a_bundle_is_trained_published_replaced_and_rolled_back(small: Path, home: Path, tmp_path: Path) -> None:
+    first = tact("train", "--lake", small, "--until", WEEK, "--out", tmp_path / "a")
+    assert first.exit_code == 0, first.output
+    assert "average precision" in first.output and "make it live: tact publish" in said(first)
+    assert tact("publish", tmp_path / "a", "--shop", "s").exit_code == 0
+    one = bundle.load(tmp_path / "a").id
+    assert Registry(home / "registry").live("s") == one
+
+    assert tact("train", "--lake", small, "--until", WEEK, "--seed", 2, "--out", tmp_path / "b").exit_code == 0
+    second = tact("publish", tmp_path / "b", "--shop", "s", "--lake", small)
+    assert second.exit_code == 0, second.output
+    assert "sessions after both were trained" in said(second)
+    assert Registry(home / "registry").live("s") == bundle.load(tmp_path / "b").id != one
+
+    back = tact("rollback", "--shop", "s", "--why", "complaints")
+    assert back.exit_code == 0 and one in back.output
+    assert Registry(home / "registry").live("s") == one
+    assert [entry["why"] for entry in Registry(home / "registry").history("s")] == ["", "", "complaints"]
+    assert "no bundle before" in said(tact("rollback", "--shop", "s"))
+
+
+def test_training_twice_from_the_lake_gives_the_same_bundle(small: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert tact("train", "--lake", small, "--shop", "s", "--out", tmp_path / name).exit_code == 0
+    assert bundle.load(tmp_path / "a").id == bundle.load(tmp_path / "b").id
+
+
+def test_the_gate_refuses_with_its_reason_and_what_is_live_stays(small: Path, home: Path, tmp_path: Path) -> None:
+    assert tact("train", "--lake", small, "--until", WEEK, "--out", tmp_path / "a").exit_code == 0
+    parts = json.loads((tmp_path / "a" / "manifest.json").read_text())
+    parts["figures"]["intent"]["buy"]["auc"] = 0.99
+    (tmp_path / "a" / "manifest.json").write_text(json.dumps(parts))
+    refused = tact("publish", tmp_path / "a", "--shop", "s")
+    assert refused.exit_code == 1
+    assert "the gate refuses" in said(refused) and "a leak" in said(refused)
+    assert Registry(home / "registry").live("s") is None
+
+    assert tact("publish", tmp_path / "a", "--shop", "s", "--force").exit_code == 2
+    assert tact("publish", tmp_path / "a", "--shop", "s", "--force", "--why", "a test").exit_code == 0
+    (entry,) = Registry(home / "registry").history("s")
+    assert entry["why"] == "forced: a test (refused: buy auc)"
+
+
+def test_a_damaged_bundle_is_refused_by_name(small: Path, tmp_path: Path) -> None:
+    assert tact("train", "--lake", small, "--until", WEEK, "--out", tmp_path / "a").exit_code == 0
+    (tmp_path / "a" / "stage.txt").unlink()
+    refused = tact("publish", tmp_path / "a")
+    assert refused.exit_code == 1
+    assert "the bundle is refused: missing: stage.txt" in said(refused)
+
+
+def test_evaluate_writes_figures_and_a_page(small: Path, tmp_path: Path) -> None:
+    outputs = ("--json", tmp_path / "f.json", "--report", tmp_path / "r.html")
+    done = tact("evaluate", "--lake", small, "--train-until", WEEK, "--test-until", END, *outputs)
+    assert done.exit_code == 0, done.output
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert figures["shop"] == "s" and figures["intent"]["buy"]["auc"] > 0.6
+    assert figures["train"]["until"] == figures["test"]["since"] == WEEK
+    assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
+
+
+def test_evaluate_tests_on_another_lake(small: Path, tmp_path: Path) -> None:
+    other = shop_lake(tmp_path / "other", 300, seed=9, shop="hats")
+    done = tact(
+        *("evaluate", "--lake", small, "--train-until", WEEK, "--test-until", END),
+        *("--test-lake", other, "--json", tmp_path / "f.json"),
+    )
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "f.json").read_text())["test_shop"] == "hats"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "code"),
+    [
+        (("--train-until", "soon", "--test-until", END), "'soon' is no date or time", 2),
+        (("--train-until", END, "--test-until", WEEK), "is not before --test-until", 2),
+        (("--train-until", WEEK, "--test-until", END, "--test-since", "2020-01-01"), "before the end of training", 2),
+        (("--train-until", "2020-01-01", "--test-until", "2020-02-01"), "no events before the given time", 1),
+        (("--train-until", WEEK, "--test-until", END, "--shop", "x"), "holds no shop 'x'; it has s", 1),
+    ],
+)
+def test_windows_that_make_no_sense_are_refused_in_words(
+    small: Path, arguments: tuple[str, ...], words: str, code: int
+) -> None:
+    refused = tact("evaluate", "--lake", small, *arguments)
+    assert words in said(refused)
+    assert refused.exit_code == code
+
+
+def test_a_file_instead_of_a_lake_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("time,event\n")
+    refused = tact("train", "--lake", tmp_path / "log.csv")
+    assert refused.exit_code == 1
+    assert "is a file; the lake is a folder. Import it first: tact import log.csv" in said(refused)

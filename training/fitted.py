@@ -1,0 +1,62 @@
+"""One fitted output of a bundle: a model or base rates, its calibration, and what is to be said of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from models.calibration import Calibration
+from training.boosting import Codes, Told, grow
+from training.calibrate import fit_calibration
+from training.split import Split
+from training.table import Table
+
+MIN_EACH: Final = 25
+"""With fewer rows of the rarer label, trees would learn names, not behaviour: the base rate is more honest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """model: a LightGBM text or base rates (K,). held: what the model of the earlier part said of the rows held back,
+    uncalibrated, (h, K) in the table's order. note: in words, for the manifest; "" if all is as usual.
+    """
+
+    model: str | npt.NDArray[np.float64]
+    calibration: Calibration
+    calibrated_by: str
+    rounds: int
+    importance: Mapping[str, float]
+    held: npt.NDArray[np.float64]
+    note: str
+
+    def said_of_held(self, rows: int) -> npt.NDArray[np.float64]:
+        """Calibrated probabilities of the rows held back, (h, K); the base rates for a constant."""
+        if isinstance(self.model, str):
+            return self.calibration.apply(self.held)
+        return np.tile(self.model, (rows, 1))
+
+
+def fit_output(table: Table, target: Codes, split: Split, outputs: int, seed: int, told: Told) -> Fitted:
+    """Fits one target on the split's rows. target: int8 (n,), negative where there is no label."""
+    rows = split.train & (target >= 0)
+    counts = np.bincount(target[rows].astype(np.int64), minlength=max(outputs, 2))
+    if np.sort(counts)[-2] < MIN_EACH:
+        told(1.0)
+        return _constant(counts, outputs)
+    grown = grow(table.matrix, target, split, outputs, seed, told)
+    held = split.hold & (target >= 0)
+    by_time = np.argsort(table.start_ms[held], kind="stable")
+    labels = target[held].astype(np.int64)[by_time]
+    calibration, name = fit_calibration(grown.held[by_time], labels, table.labels.session[held][by_time])
+    return Fitted(grown.text, calibration, name, grown.rounds, grown.importance, grown.held, "")
+
+
+def _constant(counts: npt.NDArray[np.int64], outputs: int) -> Fitted:
+    """Base rates, half a row added to each label (Jeffreys)."""
+    rates = (counts + 0.5) / (counts.sum() + 0.5 * len(counts))
+    rarer = int(np.sort(counts)[-2])
+    what = "positives" if outputs == 1 else "rows of a second stage"
+    note = f"{f'only {rarer}' if rarer else 'no'} {what}: constant"
+    return Fitted(rates[-outputs:], Calibration.identity(outputs), "identity", 0, {}, np.empty((0, outputs)), note)

@@ -1,0 +1,122 @@
+"""From a log to rows that models learn from: vectors as they were at each step, and what then happened.
+
+Item statistics are as of each record, as the learner would have had them; vectors are made by features.fold.replay,
+the same compiled function that serves. Cost grows linearly with the log, memory with the rows kept.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from features.catalog import EMPTY_CATALOG, Catalog, Facts, facts_as_of
+from features.fold import replay
+from features.record import Records
+from features.schema import N_FEATURES
+from features.stats import ItemStats
+from training.labels import Labels, label
+
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Matrix = npt.NDArray[np.float32]
+Progress = Callable[[str, float], None]
+"""Told what is being done and how much of it is, 0 to 1."""
+
+MAX_PREFIX: Final = 50
+"""Steps of a session that are learned from and tested on: a few huge sessions would dominate otherwise."""
+
+_CHUNK = 250_000
+
+
+class Log(Protocol):
+    """A shop's log, visitor by visitor in time order. visitor, session: int64 (n,), as numbers that ascend."""
+
+    @property
+    def records(self) -> Records: ...
+    @property
+    def visitor(self) -> Ints: ...
+    @property
+    def session(self) -> Ints: ...
+    @property
+    def item_ids(self) -> Mapping[int, str]:
+        """The item id of each hash in the records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One row per labelled step. matrix: float32 (n, N_FEATURES); kind: uint8 (n,); the rest as in Labels.
+
+    start_ms, end_ms: the session's first and last time.
+    """
+
+    matrix: Matrix
+    labels: Labels
+    kind: npt.NDArray[np.uint8]
+    start_ms: Ints
+    end_ms: Ints
+
+    def __len__(self) -> int:
+        return len(self.matrix)
+
+    def where(self, rows: Flags) -> "Table":
+        """The rows of which the flag is set."""
+        return replace(
+            self,
+            matrix=self.matrix[rows],
+            labels=self.labels.where(rows),
+            kind=self.kind[rows],
+            start_ms=self.start_ms[rows],
+            end_ms=self.end_ms[rows],
+        )
+
+
+def build(log: Log, progress: Progress, max_prefix: int = MAX_PREFIX, catalog: Catalog = EMPTY_CATALOG) -> Table:
+    """Vectors and labels of the log's steps, but for those beyond max_prefix and those whose session may go on.
+
+    log: its records in the order of features.tail.order.
+    """
+    records, visitor, session = log.records, log.visitor, log.session
+    labels = label(records, visitor, session)
+    keep = (labels.prefix <= max_prefix) & labels.complete
+    facts = as_of_facts(records, catalog)
+    matrix = np.empty((int(keep.sum()), N_FEATURES), np.float32)
+    filled = 0
+    wanted = labels.row[keep]
+    for start, end in _chunks(visitor):
+        rows = wanted[np.searchsorted(wanted, start) : np.searchsorted(wanted, end)]
+        part = Facts(facts.table, facts.rows[start:end])
+        matrix[filled : filled + len(rows)] = replay(records[start:end], visitor[start:end], part)[rows - start]
+        filled += len(rows)
+        progress("features", end / len(records))
+    begins, ends = _session_times(records["ts_ms"], session)
+    return Table(matrix, labels.where(keep), records["kind"][wanted], begins[wanted], ends[wanted])
+
+
+def as_of_facts(records: Records, catalog: Catalog = EMPTY_CATALOG) -> Facts:
+    """What was known of each record's item just before it. Facts of the whole log, in its order."""
+    by_time = np.argsort(records["ts_ms"], kind="stable")
+    _, sorted_rates = ItemStats.empty().known_before_each(records[by_time])
+    rates = np.empty_like(sorted_rates)
+    rates[by_time] = sorted_rates
+    return facts_as_of(records, rates, catalog)
+
+
+def _chunks(visitor: Ints) -> list[tuple[int, int]]:
+    """Ranges of about _CHUNK records that do not cut a visitor in two."""
+    edges = [0]
+    while edges[-1] < len(visitor):
+        end = min(edges[-1] + _CHUNK, len(visitor))
+        if end < len(visitor):
+            end = int(np.searchsorted(visitor, visitor[end - 1], side="right"))
+        edges.append(end)
+    return list(pairwise(edges))
+
+
+def _session_times(ts_ms: Ints, session: Ints) -> tuple[Ints, Ints]:
+    """First and last time of each record's session. Shapes (n,)."""
+    starts = np.flatnonzero(np.diff(session, prepend=-1))
+    lengths = np.diff(np.append(starts, len(session)))
+    return np.repeat(ts_ms[starts], lengths), np.repeat(ts_ms[starts + lengths - 1], lengths)

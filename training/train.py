@@ -1,0 +1,114 @@
+"""From a log and a window to the parts of a bundle."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from features.events import CODE, KINDS
+from features.record import KNOWN, Records
+from models.bundle import Parts
+from models.intent import INTENTS
+from training.figures import binary_figures, stage_figures
+from training.fit_intent import fit_intents
+from training.fit_recommend import fit_items
+from training.fit_stage import fit_stage
+from training.fitted import Fitted
+from training.moments import iso
+from training.split import Split, Window, split
+from training.table import Log, Progress, Table
+
+Flags = npt.NDArray[np.bool_]
+
+IMPORTANT: Final = 20
+"""Features named in a manifest, the most important first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a window gave. fitted: by the names of models.bundle.MODELS."""
+
+    parts: Parts
+    fitted: Mapping[str, Fitted]
+    split: Split
+
+
+def train(log: Log, table: Table, window: Window, seed: int, progress: Progress) -> Trained:
+    """Models and index of the sessions that started in the window. Raises TooLittleData.
+
+    table: of the same log. The same arguments give the same parts, byte by byte.
+    """
+    parted = split(table.start_ms, table.end_ms, window)
+    fitted = {"stage": fit_stage(table, parted, seed, progress), **fit_intents(table, parted, seed, progress)}
+    inside = window.holds(log.records["ts_ms"])
+    progress("items", 0.0)
+    items = fit_items(log.records[inside], log.session[inside], log.item_ids, window.until_ms)
+    progress("items", 1.0)
+    parts = Parts(
+        models={name: one.model for name, one in fitted.items()},
+        calibrations={name: one.calibration for name, one in fitted.items()},
+        items=items,
+        about=_about(log, table, window, seed, fitted, parted) | {"items": len(items)},
+    )
+    return Trained(parts, fitted, parted)
+
+
+def _about(
+    log: Log, table: Table, window: Window, seed: int, fitted: Mapping[str, Fitted], parted: Split
+) -> dict[str, Any]:
+    """The manifest's words: where the models come from, how good they were on the slice held back, what they lack."""
+    sessions = table.labels.session
+    inside = window.holds(log.records["ts_ms"])
+    return {
+        "seed": seed,
+        "window": {"since": iso(window.since_ms), "until": iso(window.until_ms)},
+        "rows": {"fit": int(parted.fit.sum()), "hold": int(parted.hold.sum())},
+        "sessions": len(np.unique(sessions[parted.train])),
+        "events": int(inside.sum()),
+        "lacks": lacks(log.records[inside]),
+        "models": {name: _model_card(one) for name, one in fitted.items()},
+        "figures": held_figures(table, parted, fitted),
+    }
+
+
+def _model_card(one: Fitted) -> dict[str, Any]:
+    best = sorted(one.importance.items(), key=lambda pair: (-pair[1], pair[0]))[:IMPORTANT]
+    return {"rounds": one.rounds, "calibration": one.calibrated_by, "note": one.note, "importance": dict(best)}
+
+
+def held_figures(table: Table, parted: Split, fitted: Mapping[str, Fitted]) -> dict[str, Any]:
+    """Figures of the model of the earlier part on the later slice, which stopped and calibrated it: a little kind."""
+    figures: dict[str, Any] = {"on": "the last 20 % of the train window's sessions"}
+    intents = {}
+    for name in INTENTS:
+        one, target = fitted[f"intent_{name}"], getattr(table.labels, name)
+        rows = parted.hold & (target >= 0)
+        intents[name] = binary_figures(target[rows], one.said_of_held(int(rows.sum()))[:, 0], one.note)
+    said = fitted["stage"].said_of_held(int(parted.hold.sum()))
+    stages = stage_figures(table.labels.stage[parted.hold].astype(np.int64), said)
+    return figures | {"intent": intents, "stage": stages}
+
+
+def lacks(records: Records) -> list[str]:
+    """What a log has nothing of, in words: models cannot know it, and serving that has it gains nothing yet."""
+    seen = np.bincount(records["kind"], minlength=len(KINDS)) > 0
+
+    def none_of(*kinds: str) -> bool:
+        return not any(seen[CODE[kind]] for kind in kinds)
+
+    found = {
+        "carts": none_of("add_to_cart"),
+        "checkout steps": none_of("begin_checkout", "add_shipping_info", "add_payment_info"),
+        "purchases": none_of("purchase"),
+        "searches": none_of("search"),
+        "product lists": none_of("view_item_list", "select_item"),
+        "errors and chats": none_of("chat_open", "form_error", "payment_error", "zero_results", "rage_click"),
+        "user ids": not bool(np.any(records["flags"] & KNOWN)),
+        "prices": not bool(np.any(np.isfinite(records["price"]))),
+        "categories": not bool(np.any(records["category"])),
+        "kinds of page": not bool(np.any(records["page"])),
+        "channels and referrers": not bool(np.any(records["source"])),
+    }
+    return [what for what, absent in found.items() if absent]
