@@ -10,6 +10,7 @@ import redis
 
 from service.embedded import EmbeddedValkey
 
+os.environ["COLUMNS"] = "200"  # before any console is made: what verbs print is compared line by line
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 

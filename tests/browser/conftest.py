@@ -100,7 +100,7 @@ class Shopper:
         self.page.wait_for_load_state("networkidle")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium_path() -> str:
     found = shutil.which("chromium")
     if found is None:
@@ -108,7 +108,7 @@ def chromium_path() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """`tact demo` with little history. The policy speaks at any hour, to everyone, and never just to learn."""
     home = tmp_path_factory.mktemp("demo")
@@ -142,13 +142,13 @@ def wait_for(path: Path, process: "subprocess.Popen[bytes]") -> str:
     return path.read_text()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as playwright:
         yield playwright
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright, chromium_path: str) -> Iterator[Browser]:
     browser = playwright.chromium.launch(executable_path=chromium_path, args=list(ARGUMENTS))
     yield browser

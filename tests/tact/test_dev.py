@@ -54,7 +54,7 @@ def test_test_runs_every_check_and_says_so(checkout: Path) -> None:
         "python -m ruff format --check",
         "python -m mypy",
         "python --no-logo",
-        "python -m pytest -n 2 -k tail",
+        "python -m pytest -n 2 --dist loadfile -k tail",
     ]
     assert "+ .venv/bin/python -m mypy" in done.stdout
 
