@@ -142,12 +142,9 @@ class CatalogStore:
 
     async def products(self, shop: str) -> list[Product]:
         """All products with their latest stock. Read in pieces: one large reply would hold up decisions."""
-        items = {name: _product.decode(value) async for name, value in self._fields(stream.items_key(shop))}
-        stores: dict[bytes, dict[str, int]] = {}
-        async for name, left in self._fields(stock_key(shop)):
-            item_id, _, store = name.partition(SEPARATOR.encode())
-            stores.setdefault(item_id, {})[store.decode()] = int(left)
-        return await asyncio.to_thread(_join, items, stores)
+        items = {name: value async for name, value in self._fields(stream.items_key(shop))}
+        stock = {name: left async for name, left in self._fields(stock_key(shop))}
+        return await asyncio.to_thread(joined, items, stock)
 
     async def _fields(self, key: str) -> AsyncIterator[tuple[bytes, bytes]]:
         cursor = -1
@@ -226,9 +223,16 @@ def _checked(item: ItemLine, now_ms: int) -> Product:
 _COPIED: Final = frozenset({"item_id", "url", "image", "price", "margin", "stores", "rating", "reviews"})
 
 
-def _join(items: Mapping[bytes, Product], stores: Mapping[bytes, Mapping[str, int]]) -> list[Product]:
-    """Runs in a thread: 100,000 products take longer than a decision may."""
-    return [_with_stock(product, stores.get(name, {})) for name, product in items.items()]
+def joined(items: Mapping[bytes, bytes], stock: Mapping[bytes, bytes]) -> list[Product]:
+    """The products from the fields of both hashes. For a thread: 100,000 take longer than a decision may.
+
+    Raises msgspec.MsgspecError and ValueError for fields that this module did not write.
+    """
+    stores: dict[bytes, dict[str, int]] = {}
+    for name, left in stock.items():
+        item_id, _, store = name.partition(SEPARATOR.encode())
+        stores.setdefault(item_id, {})[store.decode()] = int(left)
+    return [_with_stock(_product.decode(value), stores.get(name, {})) for name, value in items.items()]
 
 
 def _with_stock(product: Product, latest: Mapping[str, int]) -> Product:

@@ -24,6 +24,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 
 from features import lakefile
 from features.events import Row
+from service.catalog_keeper import CatalogKeeper
 from service.compaction import PREFIX, Compactor
 from service.consumer import Delivery, GroupReader, by_key, connect, pause, position
 from service.embedded import NoServer
@@ -74,7 +75,7 @@ class RecorderMetrics:
         self.merges = Counter("tact_recorder_merges", "Small files merged into one.", registry=own)
         for table in ("events", "decisions"):
             self.rows.labels(table)
-        for what in ("redis", "lake", "merge"):
+        for what in ("redis", "lake", "tidy"):
             self.retries.labels(what)
 
 
@@ -106,6 +107,7 @@ class Recorder:
         self.durable: list[tuple[bytes, bytes]] = []
         self.in_flight: set[tuple[bytes, bytes]] = set()
         self.compactor = Compactor(settings.lake)
+        self.catalogs = CatalogKeeper(settings.lake, settings.keys_file)
         self._tidied_s = self._reported_s = time.monotonic()
         self._wait_s = FIRST_WAIT_S
         self._recorded = 0
@@ -246,9 +248,10 @@ class Recorder:
         self._take(reader, reader.claim(CLAIM_IDLE_MS))
         try:
             self.metrics.merges.inc(self.compactor.step() is not None)
+            self.catalogs.step(reader.client)
         except OSError as error:
-            self.metrics.retries.labels("merge").inc()
-            _log.warning("merge_failed", error=str(error))
+            self.metrics.retries.labels("tidy").inc()
+            _log.warning("tidying_failed", error=str(error))
         if self._recorded and now_s >= self._reported_s + REPORT_S:
             _log.info("recorded", rows=self._recorded, waiting=lag.entries)
             self._reported_s, self._recorded = now_s, 0

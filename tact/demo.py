@@ -16,6 +16,7 @@ import msgspec
 
 from features import lakefile
 from features.catalog import Product
+from features.lake_catalog import write_catalog
 from service import keys
 from service.settings import Settings
 from service.web.front import Front, StoreInfo, write_front
@@ -125,6 +126,7 @@ def seed_lake(settings: Settings, products: list[Product], now_ms: int, visitors
     start_ms = (now_ms // DAY_MS - HISTORY_DAYS) * DAY_MS
     rows = simulate(products, visitors, SEED, start_ms, HISTORY_DAYS, SHOP)
     lakefile.write_events(settings.lake, rows, PART)
+    write_catalog(settings.lake, SHOP, products)
     return len(rows)
 
 

@@ -10,6 +10,7 @@ import typer
 
 from features import lakefile
 from tact.console import console, fail
+from tact.learning import MOMENT, moment
 
 
 def register(app: typer.Typer) -> None:
@@ -22,9 +23,11 @@ def run(
     right: Annotated[Path, typer.Argument(help="Another's.")],
     shop: Annotated[str, typer.Option(help="The shop in the first lake.")],
     right_shop: Annotated[str, typer.Option(help="The shop in the second; default: the same.")] = "",
+    until: Annotated[str, typer.Option(help=f"Only events before. {MOMENT}")] = "",
 ) -> None:
     """Compare the events of a shop in two lakes, all columns of all rows; exit status 1 if they differ."""
-    ours, theirs = _rows(left, shop), _rows(right, right_shop or shop)
+    until_ms = moment(until, "--until") if until else None
+    ours, theirs = _rows(left, shop, until_ms), _rows(right, right_shop or shop, until_ms)
     if not len(ours) or not len(theirs):
         fail(f"nothing to compare: {len(ours)} rows in {left}, {len(theirs)} in {right}")
     console.print(f"{left}: {len(ours)} rows · {right}: {len(theirs)} rows")
@@ -37,9 +40,9 @@ def run(
     console.print(f"equal: {len(ours)} rows, {len(ours.schema.names)} columns")
 
 
-def _rows(lake: Path, shop: str) -> pa.Table:
+def _rows(lake: Path, shop: str, until_ms: int | None) -> pa.Table:
     """A shop's events without the shop's name, in one order, texts as plain strings."""
-    table = lakefile.read_events(lake, shop).drop_columns("shop")
+    table = lakefile.read_events(lake, shop, until_ms=until_ms).drop_columns("shop")
     plain = [
         column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column for column in table.itercolumns()
     ]

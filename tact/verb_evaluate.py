@@ -26,7 +26,7 @@ from tact.learning import (
 )
 from training.evaluate import Evaluation, evaluate
 from training.moments import iso
-from training.open_log import DAY_MS, open_log, the_shop
+from training.open_log import DAY_MS, catalog_of, open_log, the_shop
 from training.report import render
 from training.split import Window
 from training.table import MAX_PREFIX, build
@@ -91,7 +91,7 @@ class _Asked:
         """Reads the logs, makes their tables and evaluates."""
         read_until = until_ms if self.elsewhere else last_ms + DAY_MS
         log = open_log(self.lake, self.shop, read_until)
-        table = build(log, progress, self.max_prefix)
+        table = build(log, progress, self.max_prefix, catalog_of(self.lake, self.shop))
         begin = since_ms if since_ms is not None else min(int(log.records["ts_ms"].min()), until_ms - 1)
         train = _window(begin, until_ms, "--train-since", "--train-until")
         if not self.elsewhere:
@@ -103,7 +103,8 @@ class _Asked:
         other = open_log(self.test_lake, self.test_shop, last_ms + DAY_MS)
         start = first_ms if first_ms is not None else min(int(other.records["ts_ms"].min()), last_ms - 1)
         test = _window(start, last_ms, "--test-since", "--test-until")
-        return evaluate(log, table, train, other, build(other, progress, self.max_prefix), test, seed, progress)
+        tested = build(other, progress, self.max_prefix, catalog_of(self.test_lake, self.test_shop))
+        return evaluate(log, table, train, other, tested, test, seed, progress)
 
 
 def _window(since_ms: int, until_ms: int, first: str, last: str) -> Window:

@@ -15,7 +15,7 @@ from tact.console import console, errors, fail, load_settings
 from tact.learning import steps, told_plainly
 from training.gate import Verdict, judge
 from training.moments import parse_moment
-from training.open_log import open_log, the_shop
+from training.open_log import catalog_of, open_log, the_shop
 from training.table import Table, build
 
 
@@ -73,7 +73,8 @@ def _later(candidate: Bundle, live: Bundle | None, lake: Path | None, shop: str)
         return None
     since = max(parse_moment(str(one.manifest["window"]["until"])) for one in (candidate, live))
     with steps() as progress:
-        table = build(open_log(lake, the_shop(lake, shop)), progress)
+        name = the_shop(lake, shop)
+        table = build(open_log(lake, name), progress, catalog=catalog_of(lake, name))
     return table.where(table.start_ms >= since)
 
 

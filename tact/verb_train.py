@@ -23,7 +23,7 @@ from tact.learning import (
     told_plainly,
 )
 from training.moments import iso
-from training.open_log import open_log, the_shop
+from training.open_log import catalog_of, open_log, the_shop
 from training.split import Window
 from training.table import MAX_PREFIX, build
 from training.train import train
@@ -55,7 +55,7 @@ def train_bundle(
         until_ms = moment(until, "--until") if until else last + 1
         if since_ms >= until_ms:
             fail(f"--since {iso(since_ms)} is not before the end {iso(until_ms)}", code=2)
-        table = build(log, progress, max_prefix)
+        table = build(log, progress, max_prefix, catalog_of(root, name))
         trained = train(log, table, Window(since_ms, until_ms), seed, progress)
         identifier = bundle.write(folder, trained.parts)
     _show(trained.parts.about, name)

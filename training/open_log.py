@@ -1,14 +1,14 @@
-"""A shop's log out of the lake, in the very order of its visitors' tails.
+"""A shop's log and catalog out of the lake.
 
 * NoLog   no such lake, shop or event; says what there is
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from features.catalog import Catalog
+from features.lake_catalog import read_catalog
 from features.lakefile import shops
-from features.tail import order, session_starts
 from training.lake import Log, load_log
 
 DAY_MS: Final = 24 * 3_600_000
@@ -42,12 +42,9 @@ def open_log(lake: Path, shop: str, until_ms: int | None = None) -> Log:
     log = load_log(lake, shop, None, until_ms)
     if not len(log):
         raise NoLog(f"shop {shop!r} has no events before the given time in {lake}")
-    return in_tail_order(log)
+    return log
 
 
-def in_tail_order(log: Log) -> Log:
-    """The log in the order of features.tail.order, each event once, so that replay sees what a tail would show."""
-    at = order(log.records, log.visitor)
-    records, visitor = log.records[at], log.visitor[at]
-    session = session_starts(records["ts_ms"], visitor).cumsum() - 1
-    return replace(log, records=records, visitor=visitor, session=session)
+def catalog_of(lake: Path, shop: str) -> Catalog:
+    """What the shop told of its products, as the recorder copied it to the lake; empty if it told nothing."""
+    return Catalog.of(read_catalog(lake, shop))

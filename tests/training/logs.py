@@ -9,7 +9,6 @@ import numpy as np
 from features.events import Row
 from features.lakefile import write_events
 from training.lake import Log, load_log
-from training.open_log import in_tail_order
 
 START_MS = 1_700_000_000_000
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -48,7 +47,7 @@ def log_of(folder: Path, *journeys: list[Did]) -> Log:
     last = max(row.ts_ms for row in rows)
     witness = replace(rows_of("z", [Did(0, "page_view")])[0], ts_ms=last + DAY * 1000)
     write_events(folder, [*rows, witness], "test")
-    return in_tail_order(load_log(folder, "s"))
+    return load_log(folder, "s")
 
 
 def shop_rows(visitors: int, seed: int = 1, shop: str = "s", days: int = 10) -> list[Row]:
