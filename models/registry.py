@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from models.bundle import MANIFEST, InvalidBundle, decode, identity, read_files
 from models.folders import Folder
@@ -69,6 +69,10 @@ class Registry:
     def history(self, shop: str) -> list[dict[str, Any]]:
         """Every publish and rollback of the shop, oldest first."""
         return list(self._record(shop).get("history", []))
+
+    def shops(self) -> list[str]:
+        """The shops that have a bundle of their own, sorted."""
+        return [unquote(name.removesuffix(".json")) for name in self._live.names() if name.endswith(".json")]
 
     def path(self, identifier: str) -> str:
         """Where a bundle is, for bundle.load. Raises UnknownBundle."""

@@ -8,14 +8,15 @@ from typing import Annotated
 import typer
 from rich.table import Table as Grid
 
+from features.lakefile import shops
 from models import bundle
 from models.bundle import Bundle, InvalidBundle
 from models.registry import DEFAULT_SHOP, Registry
 from tact.console import console, errors, fail, load_settings
-from tact.learning import steps, told_plainly
+from tact.learning import steps, the_lake, told_plainly
 from training.gate import Verdict, judge
 from training.moments import parse_moment
-from training.open_log import catalog_of, open_log, the_shop
+from training.open_log import catalog_of, open_log
 from training.table import Table, build
 
 
@@ -25,13 +26,20 @@ def register(app: typer.Typer) -> None:
 
 
 def publish(
-    folder: Annotated[str, typer.Argument(help="The bundle's folder, as `tact train` wrote it, or an fsspec address.")],
-    shop: Annotated[str, typer.Option("--shop", help="The shop it serves; `default` for all without their own.")] = (
-        DEFAULT_SHOP
-    ),
+    folder: Annotated[
+        str,
+        typer.Argument(help="The bundle's folder or fsspec address. Default: TACT_HOME/bundle.", show_default=False),
+    ] = "",
+    shop: Annotated[
+        str,
+        typer.Option(
+            "--shop", help="The shop it serves; `default`: all without their own. Default: that it learned from."
+        ),
+    ] = "",
     registry: Annotated[str, typer.Option("--registry", help="Default: TACT_REGISTRY.")] = "",
     lake: Annotated[
-        Path | None, typer.Option("--lake", help="Compare with the live bundle on this lake's later sessions.")
+        Path | None,
+        typer.Option("--lake", help="Compare with the live bundle on this lake's later sessions. Default: TACT_LAKE."),
     ] = None,
     lake_shop: Annotated[str, typer.Option("--lake-shop", help="The shop in the lake. Default: --shop.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Publish although the gate refuses; needs --why.")] = False,
@@ -40,11 +48,13 @@ def publish(
     """Check a bundle, compare it with the live one, and make it live; running services pick it up."""
     if force and not why.strip():
         fail("--force needs --why: the history keeps the reason", code=2)
-    target = Registry(registry or load_settings().registry)
+    settings = load_settings()
+    target, folder = Registry(registry or settings.registry), folder or str(settings.home / "bundle")
     with told_plainly():
         candidate = bundle.load(folder)
+        shop = shop or str(candidate.manifest.get("shop", DEFAULT_SHOP))
         live = _live(target, shop)
-        later = _later(candidate, live, lake, lake_shop or ("" if shop == DEFAULT_SHOP else shop))
+        later = _later(candidate, live, the_lake(lake), lake_shop or shop)
         verdict = judge(candidate, live, later)
         _show(verdict)
         if not verdict.passed and not force:
@@ -67,14 +77,13 @@ def _live(registry: Registry, shop: str) -> Bundle | None:
         return None
 
 
-def _later(candidate: Bundle, live: Bundle | None, lake: Path | None, shop: str) -> Table | None:
+def _later(candidate: Bundle, live: Bundle | None, lake: Path, shop: str) -> Table | None:
     """Rows of the sessions that began after both bundles' train windows."""
-    if lake is None or live is None or live.id == candidate.id:
+    if live is None or live.id == candidate.id or shop not in shops(lake):
         return None
     since = max(parse_moment(str(one.manifest["window"]["until"])) for one in (candidate, live))
     with steps() as progress:
-        name = the_shop(lake, shop)
-        table = build(open_log(lake, name), progress, catalog=catalog_of(lake, name))
+        table = build(open_log(lake, shop), progress, catalog=catalog_of(lake, shop))
     return table.where(table.start_ms >= since)
 
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from models.registry import DEFAULT_SHOP, Registry
-from tact.console import console, load_settings
+from models.registry import Registry
+from tact.console import console, fail, load_settings
 from tact.learning import told_plainly
 
 
@@ -17,14 +17,16 @@ def register(app: typer.Typer) -> None:
 
 
 def rollback(
-    shop: Annotated[str, typer.Option("--shop", help="The shop; `default` for all without a bundle of their own.")] = (
-        DEFAULT_SHOP
-    ),
+    shop: Annotated[str, typer.Option("--shop", help="The shop. Default: the only one that has a bundle.")] = "",
     registry: Annotated[str, typer.Option("--registry", help="Default: TACT_REGISTRY.")] = "",
     why: Annotated[str, typer.Option("--why", help="Kept in the registry's history.")] = "",
 ) -> None:
     """Make the bundle before this one live again; running services pick it up."""
     target = Registry(registry or load_settings().registry)
+    having = target.shops()
+    if not shop and len(having) != 1:
+        fail(f"name the shop with --shop: {', '.join(having) or 'none has a bundle yet'}", code=2)
+    shop = shop or having[0]
     with told_plainly():
         before = target.live(shop)
         identifier = target.rollback(shop, getpass.getuser(), why, time.time_ns() // 1_000_000)

@@ -62,6 +62,7 @@ def _about(
     sessions = table.labels.session
     inside = window.holds(log.records["ts_ms"])
     return {
+        "shop": log.shop,
         "seed": seed,
         "window": {"since": iso(window.since_ms), "until": iso(window.until_ms)},
         "rows": {"fit": int(parted.fit.sum()), "hold": int(parted.hold.sum())},

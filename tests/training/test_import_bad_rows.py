@@ -217,3 +217,11 @@ def test_any_ndjson_is_accounted_for(tmp_path: Path, records: list[dict[str, Any
         return
     rows_of(reader)
     assert reader.counts.read >= 3 + len(records)
+
+
+def test_a_log_whose_last_line_is_unreadable_and_without_an_end_is_accounted_for(tmp_path: Path) -> None:
+    path = tmp_path / "e.csv"
+    path.write_bytes(b"time,visitor,event,item,price\n" + f"{T0},v,view,first,1\n".encode() + b"\0")
+    reader, sink = opened(path), Kept()
+    rows_of(reader, sink)
+    assert (reader.counts.read, reader.counts.rejects.total()) == (2, 1)

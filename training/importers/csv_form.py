@@ -165,8 +165,9 @@ class Lines:
     def blank(self) -> npt.NDArray[np.int64]:
         """Numbers of the lines with nothing in them, those set aside included."""
         length = self._ends - self._starts
-        only_return = (length == 1) & (np.frombuffer(self.data, np.uint8)[self._starts] == 13)
-        return np.flatnonzero((length == 0) | only_return)
+        one = np.flatnonzero(length == 1)  # an empty last line would begin behind the data
+        only_return = one[np.frombuffer(self.data, np.uint8)[self._starts[one]] == 13]
+        return np.union1d(np.flatnonzero(length == 0), only_return)
 
     def _index(self) -> None:
         self._ends = np.flatnonzero(np.frombuffer(self.data, np.uint8) == 10)
