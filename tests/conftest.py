@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 
 from service.embedded import EmbeddedValkey
 
 os.environ["COLUMNS"] = "200"  # before any console is made: what verbs print is compared line by line
+settings.register_profile("ci", derandomize=True)  # CI repeats; new examples are for whoever develops
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 

@@ -225,3 +225,13 @@ def test_a_log_whose_last_line_is_unreadable_and_without_an_end_is_accounted_for
     reader, sink = opened(path), Kept()
     rows_of(reader, sink)
     assert (reader.counts.read, reader.counts.rejects.total()) == (2, 1)
+
+
+def test_a_carriage_return_within_a_line_does_not_shift_the_lines_after_it(tmp_path: Path) -> None:
+    path = tmp_path / "e.csv"
+    good = [f"{T0 + i},v,view,i{i},1".encode() for i in range(3)]
+    lines = [b"time,visitor,event,item,price", good[0], b"a\rb,c", good[1], b"x\r,y", good[2], b""]
+    path.write_bytes(b"\n".join(lines))
+    reader, sink = opened(path), Kept()
+    assert len(rows_of(reader, sink)) == 3
+    assert [row[0] for row in sink.rows] == [3, 5]

@@ -86,6 +86,8 @@ class Csv:
 
         if not lines.data.strip():
             return pl.DataFrame(schema=dict.fromkeys(self.names, pl.String)), np.zeros(0, np.int64), []
+        if lines.data.count(b"\r") != lines.data.count(b"\r\n"):
+            return None  # the parser would take a carriage return on its own for a line's end
         try:
             table = _read(lines.data, self.names, self.separator, note)
         except pa.ArrowException:  # quotes that do not close within their line: line by line then
@@ -193,13 +195,13 @@ def _read(data: bytes, names: Sequence[str], separator: str, on_wrong: Any) -> p
 
 
 def _sniffed(lines: Sequence[str]) -> str | None:
-    """The separator that cuts most lines into the same number of fields, the most fields of those."""
+    """The separator that cuts most lines into as many fields as the first, the most fields of those."""
     best: tuple[float, int, str] = (0.0, 1, "")
     for separator in SEPARATORS:
-        widths = Counter(len(_fields(line, separator)) for line in lines)
-        width, count = max(widths.items(), key=lambda item: (item[1], item[0]))
+        width = len(_fields(lines[0], separator))
         if width > 1:
-            best = max(best, (round(count / len(lines), 1), width, separator))
+            alike = sum(len(_fields(line, separator)) == width for line in lines)
+            best = max(best, (round(alike / len(lines), 1), width, separator))
     return best[2] or None
 
 
