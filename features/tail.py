@@ -9,17 +9,24 @@ from features.record import Records, unpack
 Indices = npt.NDArray[np.int64]
 
 
-def order(records: Records, visitor: Indices | None = None) -> Indices:
-    """Positions that put records in time order, (visitor by visitor where given), each event once.
+def time_order(records: Records, visitor: Indices | None = None) -> Indices:
+    """Positions that put records in time order, visitor by visitor where given.
 
     Events of the same millisecond are ordered by kind, as the vocabulary has them in the order of a purchase, then
-    by event; so the order does not depend on who arrived first. A duplicate has the same event, kind and line; the
-    earliest of them stays. records: EVENT (n,). visitor: int64 (n,) or None. Returns int64 (m,), m <= n.
+    by event; so the order does not depend on who arrived first. records: EVENT (n,). visitor: int64 (n,) or None.
     """
     keys = [records["line"], records["event"], records["kind"], records["ts_ms"]]
     if visitor is not None:
         keys.append(visitor)
-    positions = np.lexsort(keys)
+    return np.lexsort(keys)
+
+
+def order(records: Records, visitor: Indices | None = None) -> Indices:
+    """Positions that put records in time_order, each event once. int64 (m,), m <= n.
+
+    A duplicate has the same event, kind and line; the earliest of them stays.
+    """
+    positions = time_order(records, visitor)
     return positions[_first_of_each(records[positions], None if visitor is None else visitor[positions])]
 
 
