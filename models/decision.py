@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from features.catalog import no_facts
 from features.fold import fold
+from features.record import Records
 from features.tail import tail_of
 from models.answer import answer
 from models.arbitration import SILENCE, Contest, Draws, Outcome, arbitrate, held_out
@@ -65,10 +66,13 @@ class _Page:
     places: dict[int, int]
 
 
-def decide(inputs: Inputs, bundle: Scoring | None, policy: Policy, draws: Draws) -> Decision:
+def decide(
+    inputs: Inputs, bundle: Scoring | None, policy: Policy, draws: Draws, tail: Records | None = None
+) -> Decision:
     """Fills the placements, in the policy's order. Raises UnknownPlacement; everything else ends in a decision.
 
     Without a bundle, or with `inputs.degraded_because`, only fallback actions and silence are possible.
+    tail: tail_of(inputs.tail), from a caller that has it already; a receipt keeps the bytes only.
     """
     unknown = policy.unknown(inputs.placements)
     if unknown and inputs.degraded_because != "policy":
@@ -78,7 +82,7 @@ def decide(inputs: Inputs, bundle: Scoring | None, policy: Policy, draws: Draws)
     if because or bundle is None:
         chosen = _without_state(inputs, policy, placements)
         return Decision(inputs, policy, "", "", None, None, chosen, because)
-    tail = tail_of(inputs.tail or b"")
+    tail = _as_read(tail) if tail is not None else tail_of(inputs.tail or b"")
     vector = fold(tail, inputs.now_ms, inputs.facts or no_facts(tail))
     scores = bundle.score(vector)
     if held_out(policy, inputs.visitor_id):
@@ -86,6 +90,13 @@ def decide(inputs: Inputs, bundle: Scoring | None, policy: Policy, draws: Draws)
     else:
         chosen = _fill(Moment.of(inputs, policy, tail, vector, scores), draws, placements)
     return Decision(inputs, policy, bundle.id, draws.id, vector, scores, chosen, "")
+
+
+def _as_read(tail: Records) -> Records:
+    """Read-only, as a tail made from bytes is: fold is compiled for that one type of array."""
+    view = tail.view()
+    view.flags.writeable = False
+    return view
 
 
 def _without_state(inputs: Inputs, policy: Policy, placements: tuple[str, ...]) -> tuple[Chosen, ...]:

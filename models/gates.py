@@ -2,7 +2,7 @@
 
 | gate       | closed when                                                                        |
 |------------|------------------------------------------------------------------------------------|
-| consent    | the visitor has not allowed the purpose the action needs                            |
+| consent    | the visitor has not allowed what the action needs; or it interrupts, and a no to it could not be kept |
 | schedule   | now is outside the action's dates, weekdays or hours                                |
 | stage      | the likeliest stage is not one of the action's                                      |
 | rule       | the action's rule does not hold, or what it needs is unknown                        |
@@ -25,6 +25,9 @@ from models.offers import offers
 from models.policy_terms import Action
 from models.rules import holds
 from models.schedule import outside
+
+INTERRUPTING: Final = ("bar", "chat", "loyalty", "survey", "welcome")
+"""Kinds that step between a visitor and the page: shown only where a no to them is remembered."""
 
 
 class Closed(NamedTuple):
@@ -53,11 +56,20 @@ def first_closed_without_state(action: Action, inputs: Inputs, granted: tuple[st
     """The same for a degraded decision: of the visitor nothing is known, so only safe actions come through."""
     if not action.fallback:
         return Closed("fallback", "the decision is degraded; the action is not marked as a fallback")
+    if action.cooldown_after_dismissal_s and action.id in (inputs.context.dismissed or ()):
+        return Closed("cooldown", "dismissed, as the request says")
     return _consent(action, granted) or _schedule(action, inputs.now_ms) or _words(action, locale, inputs)
 
 
 def consent(action: Action, moment: Moment) -> Closed | None:
-    return _consent(action, moment.granted)
+    return _consent(action, moment.granted) or _memory(action, moment)
+
+
+def _memory(action: Action, moment: Moment) -> Closed | None:
+    """What interrupts needs a memory of the no to it: ours, which consent allows, or the browser's own."""
+    if action.kind not in INTERRUPTING or "analytics" in moment.granted or moment.inputs.context.dismissed is not None:
+        return None
+    return Closed("consent", "it interrupts, and without consent for analytics or `dismissed` a no could not be kept")
 
 
 def _consent(action: Action, granted: tuple[str, ...]) -> Closed | None:

@@ -12,7 +12,10 @@ DEGRADED_BECAUSE: Final = ("store", "deadline", "bundle", "policy")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The page as the request described it; everything "" or () if not said."""
+    """The page as the request described it; everything "" or () if not said.
+
+    dismissed: actions this browser knows the visitor waved away; None if it does not keep them.
+    """
 
     page_type: str = ""
     item_id: str = ""
@@ -24,6 +27,7 @@ class Context:
     query: str = ""
     cart_item_ids: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    dismissed: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Inputs:
     facts: catalog.facts(tail_of(tail)); None if there is no catalog.
     product: of context.item_id. recommended: best first, similar ones before popular ones.
     recent: products of items in the tail, any order (recently_viewed orders them by the tail).
+    dismissed: (hash of the action, Unix ms of the last no), kept for longer than the tail reaches.
     degraded_because: "" or "store", "deadline", "bundle", "policy".
     """
 
@@ -63,3 +68,4 @@ class Inputs:
     recommended: tuple[Suggestion, ...] = ()
     recent: tuple[Product, ...] = ()
     degraded_because: str = ""
+    dismissed: tuple[tuple[int, int], ...] = ()

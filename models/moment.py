@@ -1,6 +1,6 @@
 """The moment a decision is about: what gates and rules see of a visitor, a page and what was shown before."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from features.catalog import Product
 from features.events import CODE, KINDS, SESSION_GAP_MS
-from features.record import Records
+from features.record import Records, hash64
 from features.schema import INDEX
 from features.tail import session_starts
 from models.bundle import Scores
@@ -32,7 +32,8 @@ Vector = npt.NDArray[np.float32]
 class History:
     """What this visitor was shown, as far as the tail reaches. Keys are hashes of action ids, times Unix ms.
 
-    shown: times of each action, oldest first. dismissed: the last time of each. session_ms: when this session began.
+    shown: times of each action, oldest first. dismissed: the last time of each, also from before the tail.
+    session_ms: when this session began.
     """
 
     shown: Mapping[int, tuple[int, ...]]
@@ -42,20 +43,22 @@ class History:
     shown_in_day: int
 
     @classmethod
-    def of(cls, tail: Records, now_ms: int) -> "History":
-        """The history in a tail as of now."""
+    def of(cls, tail: Records, now_ms: int, refused: Iterable[tuple[int, int]] = ()) -> "History":
+        """The history in a tail as of now. refused: dismissals known from elsewhere (action's hash, time)."""
         kinds = tail["kind"]
         places = np.flatnonzero((kinds == _SHOWN) | (kinds == _DISMISSED))
         session_ms = _session_begin(tail, now_ms)
-        if not places.size:
-            return cls({}, {}, session_ms, 0, 0)
-        shown: dict[int, tuple[int, ...]] = {}
         dismissed: dict[int, int] = {}
+        for action, ts_ms in refused:
+            dismissed[action] = max(ts_ms, dismissed.get(action, ts_ms))
+        if not places.size:
+            return cls({}, dismissed, session_ms, 0, 0)
+        shown: dict[int, tuple[int, ...]] = {}
         times = []
         found = tail[places]
         for kind, action, ts_ms in zip(*(found[name].tolist() for name in ("kind", "item", "ts_ms")), strict=True):
             if kind == _DISMISSED:
-                dismissed[action] = ts_ms
+                dismissed[action] = max(ts_ms, dismissed.get(action, ts_ms))
             else:
                 shown[action] = (*shown.get(action, ()), ts_ms)
                 times.append(ts_ms)
@@ -90,10 +93,16 @@ class Moment:
     def of(cls, inputs: Inputs, policy: Policy, tail: Records, vector: Vector, scores: Scores) -> "Moment":
         """The moment of a visitor whose state is known."""
         stage = STAGES[int(np.argmax(scores.stage))]
-        history = History.of(tail, inputs.now_ms)
+        history = History.of(tail, inputs.now_ms, refused(inputs))
         context = cel.Context(variables=rule_variables(policy, inputs, vector, scores, stage))
         locale = locale_of(policy, inputs.context.locale)
         return cls(inputs, policy, granted(inputs, policy), locale, tail, vector, scores, stage, history, context)
+
+
+def refused(inputs: Inputs) -> Iterable[tuple[int, int]]:
+    """Dismissals that were kept, and those the request tells of: as if said now."""
+    told = inputs.context.dismissed
+    return (*inputs.dismissed, *((hash64(action), inputs.now_ms) for action in told)) if told else inputs.dismissed
 
 
 def granted(inputs: Inputs, policy: Policy) -> tuple[str, ...]:

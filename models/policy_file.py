@@ -84,6 +84,15 @@ class Malformed(Exception):
         self.message, self.line, self.column = message, line, column
 
 
+def decoded(data: bytes, filename: str) -> str:
+    """A file's bytes as text, its lines ended by a line feed alone. Raises PolicyError where it is not UTF-8."""
+    try:
+        return data.decode().replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as bad:
+        line = data[: bad.start].count(b"\n") + 1
+        raise PolicyError((Problem(filename, line, 0, "the file is not valid UTF-8"),)) from bad
+
+
 def parse(text: str, filename: str) -> tuple[Node, list[Problem]]:
     """The file's tree, by the ending of its name (.toml, else YAML), and the keys that stand twice.
 

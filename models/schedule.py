@@ -1,13 +1,19 @@
 """Whether a moment lies in a schedule, in the schedule's own time zone."""
 
 from datetime import datetime, tzinfo
+from typing import Final
 
 from models.policy_terms import WEEKDAYS, Schedule
 
+_DAY_MS: Final = 86_400_000
+EARLIEST_MS: Final = -62_135_596_800_000 + _DAY_MS
+LATEST_MS: Final = 253_402_300_799_999 - _DAY_MS
+"""The years 1 and 9999 less a day: every zone has a wall-clock time then."""
+
 
 def local_time(now_ms: int, zone: tzinfo) -> datetime:
-    """The wall-clock time of a Unix time in ms."""
-    return datetime.fromtimestamp(now_ms / 1000, zone)
+    """The wall-clock time of a Unix time in ms; beyond the years a date can have, the nearest of them."""
+    return datetime.fromtimestamp(min(max(now_ms, EARLIEST_MS), LATEST_MS) / 1000, zone)
 
 
 def outside(schedule: Schedule, now_ms: int) -> str:

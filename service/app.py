@@ -17,7 +17,7 @@ from service.auth import Cors
 from service.core import Clock, Service, clock_ms, open_service
 from service.embedded import running_url
 from service.errors import Problem, StoreUnavailable, answer_error
-from service.routes import catalog, decisions, events, health, prompts, visitors, web
+from service.routes import about, catalog, decisions, events, health, prompts, visitors, web
 from service.settings import Settings
 
 LEVEL: Final = logging.INFO
@@ -42,7 +42,7 @@ def create_app(settings: Settings, now_ms: Clock = clock_ms) -> FastAPI:
         finally:
             await service.stop()
 
-    app = FastAPI(title=openapi.TITLE, version=openapi.API_VERSION, lifespan=lifespan, redoc_url=None)
+    app = FastAPI(title=openapi.TITLE, version=openapi.API_VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.service, app.state.metrics = service, service.metrics
     for kind in (Problem, StoreUnavailable, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, answer_error)
@@ -74,5 +74,5 @@ def configure_logs() -> None:
 
 def _add_routes(app: FastAPI, service: Service) -> None:
     app.router.routes.extend([*decisions.routes(service), *events.routes(service)])
-    for module in (decisions, catalog, visitors, health, prompts, web):
+    for module in (decisions, catalog, visitors, health, prompts, about, web):
         app.include_router(module.router(service))

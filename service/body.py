@@ -1,5 +1,6 @@
 """Reading requests: bodies within their limit, of a type that is taken, and answers as JSON."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -13,13 +14,27 @@ JSON_TYPES: Final = frozenset({"", "application/json", "text/plain"})
 
 LINE_TYPES: Final = JSON_TYPES | {"application/x-ndjson", "application/ndjson", "application/jsonl"}
 
+BODY_S: Final = 10.0
+"""For the whole of a JSON body, and between two pieces of an upload."""
+
 
 async def read_json_body(request: Request, limit: int) -> bytes:
-    """The whole body. Raises Problem: unsupported_media_type, body_too_large; the limit holds while it streams in."""
+    """The whole body. Raises Problem: unsupported_media_type, body_too_large, request_timeout.
+
+    The limit holds while it streams in, the time for all of it: bytes that trickle in do not buy more.
+    """
     check_type(request, JSON_TYPES)
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await _joined(request, limit)
+    except TimeoutError:
+        raise _too_slow() from None
+
+
+async def _joined(request: Request, limit: int) -> bytes:
     chunks, size = [], 0
     async for chunk in chunks_of(request):
         size += len(chunk)
@@ -30,12 +45,19 @@ async def read_json_body(request: Request, limit: int) -> bytes:
 
 
 async def chunks_of(request: Request) -> AsyncIterator[bytes]:
-    """The body as it arrives. Raises Problem if the caller goes away before its end."""
-    try:
-        async for chunk in request.stream():
-            yield chunk
-    except ClientDisconnect:
-        raise Problem("malformed_json", "The body ended before its end.") from None
+    """The body as it arrives. Raises Problem if the caller goes away before its end or sends nothing for BODY_S."""
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(BODY_S):
+                chunk = await anext(stream, None)
+        except ClientDisconnect:
+            raise Problem("malformed_json", "The body ended before its end.") from None
+        except TimeoutError:
+            raise _too_slow() from None
+        if chunk is None:
+            return
+        yield chunk
 
 
 def check_type(request: Request, taken: frozenset[str]) -> None:
@@ -55,3 +77,7 @@ def json_response(body: bytes, status: int = 200) -> Response:
 
 def _too_large(limit: int) -> Problem:
     return Problem("body_too_large", f"The body is larger than {limit:,} bytes.")
+
+
+def _too_slow() -> Problem:
+    return Problem("request_timeout", f"Within {BODY_S:g} s the body, or the next piece of an upload, did not come.")

@@ -2,15 +2,16 @@
 
 Every second the marks of their sources are read (a pointer, a file's time and size, a counter). What changed is built
 and checked off the event loop, then goes live by one assignment: a request that took the old one keeps it. What is
-refused is logged with its reason, counted, and shown on /readyz, while the old one stays live.
+refused is logged with its reason, counted, and shown on /readyz, while the old one stays live. A source that is gone is
+refused too. A shop is withdrawn by revoking its keys: without keys and without a policy file it is forgotten.
 """
 
 import asyncio
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -20,10 +21,11 @@ from models import bundle as bundles
 from models.arbitration import Draws, prior_draws
 from models.bundle import Bundle
 from models.inputs import Suggestion
-from models.policy import empty_policy, load_policy
+from models.policy import empty_policy
 from models.policy_terms import Policy
 from models.recommend import ItemIndex, recommend
 from models.registry import Registry
+from service import policy_files
 from service.catalog_store import CatalogStore
 from service.errors import StoreUnavailable
 from service.keys import Keys
@@ -31,7 +33,7 @@ from service.live import LiveStats, load_live
 from service.memory import Keeper
 from service.metrics import Metrics
 from service.settings import Settings
-from service.watched import Watched
+from service.watched import Watched, mark
 
 PERIOD_S: Final = 1.0
 REBUILD_SHARE: Final = 20
@@ -42,8 +44,6 @@ POPULAR: Final = 20
 
 BUNDLES_KEPT: Final = 4
 """Bundles that are no longer live and were asked for by a replay."""
-
-SUFFIXES: Final = (".yaml", ".yml", ".toml")
 
 _log = structlog.get_logger("tact.watcher")
 
@@ -81,12 +81,15 @@ class Live:
 
 @dataclass(slots=True)
 class _Shop:
-    """What is watched for one shop."""
+    """What is watched for one shop. own: whether its bundle is its own and not the default's. files: of its policy."""
 
     bundle: Watched[Bundle | None] = field(default_factory=lambda: Watched("bundle", None))
     policy: Watched[tuple[Policy, Draws] | None] = field(default_factory=lambda: Watched("policy", None))
     live: Watched[LiveStats | None] = field(default_factory=lambda: Watched("live", None))
     products: Watched[Catalog] = field(default_factory=lambda: Watched("catalog", EMPTY_CATALOG))
+    own: bool = False
+    files: tuple[Path, ...] = ()
+    published_ns: int = 0
     catalog: Catalog = EMPTY_CATALOG
     catalog_of: Hashable = None
     catalog_not_before_s: float = 0.0
@@ -97,6 +100,12 @@ class _Shop:
         parts: tuple[Watched[object], ...] = (self.bundle, self.policy, self.live, self.products)  # type: ignore[assignment]
         refused: dict[str, str] = {part.what: part.problem for part in parts if part.problem}
         return refused | ({"sources": self.unreachable} if self.unreachable else {})
+
+    def warnings(self) -> list[str]:
+        """What is served and still deserves a look."""
+        missing = [f"no {part.what}" for part in (self.bundle, self.policy) if part.value is None]
+        several = policy_files.beside(self.files)
+        return [*missing, several] if several else missing
 
 
 class Watcher:
@@ -139,8 +148,13 @@ class Watcher:
     async def refresh(self) -> None:
         """Look at every source once and swap what changed."""
         await asyncio.to_thread(self._refresh_keys)
-        for shop in sorted({*self._keys.value.shops, *self._policy_files()}):
+        files = await asyncio.to_thread(policy_files.find, self._settings.policies)
+        shops = {*(key.shop for key in self._keys.value.listed()), *files}
+        for shop in sorted(self._shops.keys() - shops):
+            self._forget(shop)
+        for shop in sorted(shops):
             watched = self._shops.setdefault(shop, _Shop())
+            watched.files = files.get(shop, ())
             try:
                 products_changed = await self._refresh_products(shop, watched)
                 live = await asyncio.to_thread(self._refresh_shop, shop, watched, products_changed)
@@ -155,6 +169,13 @@ class Watcher:
                 if products_changed:
                     self._keeper.keep()
 
+    def _forget(self, shop: str) -> None:
+        """A shop without keys and policy: nobody can ask for it, and nobody wants to read of it."""
+        del self._shops[shop]
+        self._live.pop(shop, None)
+        self._metrics.forget(shop)
+        _log.info("shop_withdrawn", shop=shop)
+
     def _tell_unreachable(self, shop: str, watched: _Shop, error: Exception) -> None:
         """Told once, not every second: what is live stays."""
         reason = f"{type(error).__name__}: {error}"
@@ -163,18 +184,23 @@ class Watcher:
             self._metrics.reload_failed("sources")
             _log.error("sources_unreachable", shop=shop, exc_info=error)
 
-    def readiness(self) -> dict[str, dict[str, object]]:
-        """For each shop: what is live, and what was refused."""
+    def readiness(self) -> dict[str, dict[str, Any]]:
+        """For each shop: what is live, what was refused, and what deserves a look."""
         return {
             shop: {
                 "bundle": live.bundle.id if live.bundle else None,
                 "policy": live.policy.version if live.has_policy else None,
                 "products": len(live.catalog.listed),
                 "refused": self._shops[shop].problems(),
+                "warnings": self._shops[shop].warnings(),
             }
             for shop in sorted(self._shops)
             for live in (self.get(shop),)
         }
+
+    def refused(self) -> dict[str, str]:
+        """What was refused of that which belongs to no single shop: the keys."""
+        return {self._keys.what: self._keys.problem} if self._keys.problem else {}
 
     def find_bundle(self, bundle_id: str) -> Bundle:
         """A bundle a receipt names, live or not. Raises UnknownBundle, InvalidBundle. Slow: call it in a thread."""
@@ -189,15 +215,11 @@ class Watcher:
         return found
 
     def find_policy(self, version: str) -> Policy:
-        """A policy a receipt names, live or archived. Raises KeyError. Reads a file: call it in a thread."""
+        """A policy a receipt names, live or archived; reads a file. Raises KeyError, PolicyError."""
         for live in tuple(self._live.values()):
             if live.policy.version == version:
                 return live.policy
-        for suffix in SUFFIXES:
-            path = self._archive / f"{version}{suffix}"
-            if path.is_file():
-                return load_policy(path.read_text(encoding="utf-8"), path.name)
-        raise KeyError(version)
+        return policy_files.archived(self._archive, version)
 
     async def _watch(self) -> None:
         while True:
@@ -209,13 +231,7 @@ class Watcher:
 
     def _refresh_keys(self) -> None:
         path = self._settings.keys_file
-        self._keys.refresh(_mark(path), lambda: Keys.load(path), "", self._metrics)
-
-    def _policy_files(self) -> Mapping[str, Path]:
-        """The policy file of each shop; the first suffix counts where a shop has several."""
-        folder = self._settings.policies
-        found = [path for suffix in reversed(SUFFIXES) for path in folder.glob(f"*{suffix}")]
-        return {path.stem: path for path in found}
+        self._keys.refresh(mark(path), lambda: _load_keys(path), "", self._metrics)
 
     async def _refresh_products(self, shop: str, watched: _Shop) -> bool:
         version = 0
@@ -234,36 +250,46 @@ class Watcher:
 
     def _refresh_shop(self, shop: str, watched: _Shop, changed: bool) -> Live | None:
         """Runs in a thread. A new Live if anything changed."""
-        path = self._policy_files().get(shop)
+        path = watched.files[0] if watched.files else None
         metrics = self._metrics
-        changed |= watched.policy.refresh(_mark(path), lambda: self._load_policy(shop, path), shop, metrics)
-        bundle_id = self._registry.live(shop)
-        changed |= watched.bundle.refresh(bundle_id, lambda: self._load_bundle(bundle_id), shop, metrics)
+        changed |= watched.policy.refresh(mark(path), lambda: self._load_policy(path), shop, metrics)
+        changed |= self._refresh_bundle(shop, watched)
         folder = self._settings.live
-        pointer = _mark(folder / shop / "CURRENT")
+        pointer = mark(folder / shop / "CURRENT")
         changed |= watched.live.refresh(pointer, lambda: load_live(folder, shop), shop, metrics)
-        if isinstance(pointer, tuple):
-            metrics.live_age_s.labels(shop).set(time.time() - pointer[1] / 1e9)
+        watched.published_ns = pointer.mtime_ns if pointer is not None else watched.published_ns
+        if watched.published_ns:
+            metrics.live_age(shop, time.time() - watched.published_ns / 1e9)
         changed |= _refresh_catalog(watched)
         return _assemble(shop, watched) if changed or shop not in self._live else None
 
-    def _load_policy(self, shop: str, path: Path | None) -> tuple[Policy, Draws] | None:
+    def _load_policy(self, path: Path | None) -> tuple[Policy, Draws] | None:
         if path is None:
             return None
-        text = path.read_text(encoding="utf-8")
-        policy = load_policy(text, str(path))
-        if policy.shop != shop:
-            raise ValueError(f"{path}: `shop` is {policy.shop}, by its name it is the policy of {shop}")
-        self._archive.mkdir(parents=True, exist_ok=True)
-        kept = self._archive / f"{policy.version}{path.suffix}"
-        if not kept.exists():
-            new = kept.with_suffix(f"{path.suffix}.{time.monotonic_ns()}")
-            new.write_text(text, encoding="utf-8")
-            new.replace(kept)
+        policy = policy_files.load(path, self._archive)
         return policy, prior_draws(policy)
+
+    def _refresh_bundle(self, shop: str, watched: _Shop) -> bool:
+        """A shop whose own bundle's pointer is gone keeps that bundle: the default's must not slip in unasked."""
+        found = self._registry.live(shop)
+        changed = found != watched.bundle.mark
+        if changed and watched.own and not self._registry.history(shop):
+            found = None
+        swapped = watched.bundle.refresh(found, lambda: self._load_bundle(found), shop, self._metrics)
+        if swapped:
+            watched.own = bool(self._registry.history(shop))
+        return swapped
 
     def _load_bundle(self, bundle_id: str | None) -> Bundle | None:
         return None if bundle_id is None else bundles.load(self._registry.path(bundle_id))
+
+
+def _load_keys(path: Path) -> Keys:
+    """Raises InvalidKeys, FileNotFoundError: a file that goes while it is read is not a file without keys."""
+    keys = Keys.load(path)
+    if not keys.shops and not path.exists():
+        raise FileNotFoundError(path)
+    return keys
 
 
 def _refresh_catalog(watched: _Shop) -> bool:
@@ -307,12 +333,3 @@ def _assemble(shop: str, watched: _Shop) -> Live:
             if any(policy.actions[i].kind == "recommend" for i in actions)
         ),
     )
-
-
-def _mark(path: Path | None) -> Hashable:
-    """What changes when a file is changed or replaced; None if there is no file."""
-    try:
-        found = path.stat() if path is not None else None
-    except FileNotFoundError:
-        return None
-    return (str(path), found.st_mtime_ns, found.st_size, found.st_ino) if found is not None else None

@@ -2,6 +2,7 @@
 
 `c:{shop}:items` holds each product as it was uploaded, `c:{shop}:stock` the latest word on stock: a field is an item
 id, or item id, unit separator and store. Both uploads write stock there: the later one counts and neither reads first.
+Stock of an item that no product line has named is kept for when one does, and told to the caller.
 
 An upload is a stream of NDJSON lines of any length in all. A bad line is refused on its own and listed.
 """
@@ -26,7 +27,7 @@ CHUNK: Final = 500
 
 MAX_LINE_BYTES: Final = 65_536
 MAX_LISTED: Final = 100
-"""Refused lines listed in the answer; the rest is counted."""
+"""Refused lines, and unknown items, listed in the answer; further refused ones are counted."""
 
 SEPARATOR: Final = "\x1f"
 MAX_TAGS: Final = 50
@@ -74,11 +75,12 @@ _product = msgspec.msgpack.Decoder(Product)
 
 @dataclass(slots=True)
 class Upload:
-    """What became of an upload's lines."""
+    """What became of an upload's lines. unknown: items of stock lines that the catalog does not have (yet)."""
 
     accepted: int = 0
     rejected: int = 0
     listed: list[Problem] = field(default_factory=list)
+    unknown: dict[str, None] | None = None
 
     def refuse(self, problem: Problem) -> None:
         """Count a line that was refused, and list it while there is room."""
@@ -89,7 +91,10 @@ class Upload:
     def as_json(self) -> bytes:
         """The answer's body."""
         rejected = [problem.rejection() for problem in self.listed]
-        return msgspec.json.encode({"accepted": self.accepted, "rejected": self.rejected, "errors": rejected})
+        told: dict[str, object] = {"accepted": self.accepted, "rejected": self.rejected, "errors": rejected}
+        if self.unknown is not None:
+            told["unknown"] = list(self.unknown)[:MAX_LISTED]
+        return msgspec.json.encode(told)
 
 
 @dataclass(slots=True)
@@ -122,7 +127,7 @@ class CatalogStore:
             if item.stock is not None:
                 changes.stock[item.item_id] = item.stock
 
-        return await self._put(shop, lines, take)
+        return await self._put(shop, lines, take, Upload())
 
     async def put_stock(self, shop: str, lines: AsyncIterator[bytes]) -> Upload:
         """Write stock. Raises StoreUnavailable; what was written before stays."""
@@ -134,7 +139,7 @@ class CatalogStore:
             name = f"{item.item_id}{SEPARATOR}{item.store}" if item.store else item.item_id
             changes.stock[name] = item.stock
 
-        return await self._put(shop, lines, take)
+        return await self._put(shop, lines, take, Upload(unknown={}))
 
     async def version(self, shop: str) -> int:
         """How often the catalog was changed."""
@@ -153,8 +158,8 @@ class CatalogStore:
             for name, value in found.items():
                 yield name, value
 
-    async def _put(self, shop: str, lines: AsyncIterator[bytes], take: Any) -> Upload:
-        upload, changes, waiting, index = Upload(), _Changes(), 0, -1
+    async def _put(self, shop: str, lines: AsyncIterator[bytes], take: Any, upload: Upload) -> Upload:
+        changes, waiting, index = _Changes(), 0, -1
         async for line in lines:
             index += 1
             if not line.strip():
@@ -166,15 +171,22 @@ class CatalogStore:
                 continue
             waiting += 1
             if waiting >= CHUNK:
-                await self._write(shop, changes)
+                await self._write(shop, changes, upload)
                 upload.accepted, changes, waiting = upload.accepted + waiting, _Changes(), 0
         if waiting:
-            await self._write(shop, changes)
+            await self._write(shop, changes, upload)
         upload.accepted += waiting
         return upload
 
-    async def _write(self, shop: str, changes: _Changes) -> None:
+    async def _write(self, shop: str, changes: _Changes, upload: Upload) -> None:
         items, stock = stream.items_key(shop), stock_key(shop)
+        if upload.unknown is not None and len(upload.unknown) < MAX_LISTED:
+            named = list(dict.fromkeys(name.partition(SEPARATOR)[0] for name in changes.stock))
+            pipe = self._client.pipeline(transaction=False)
+            for item_id in named:
+                pipe.hexists(items, item_id)
+            there = await ask(pipe.execute())
+            upload.unknown |= dict.fromkeys(name for name, known in zip(named, there, strict=True) if not known)
         if changes.items:
             await ask(self._client.hset(items, mapping=changes.items))
         if changes.stock:
@@ -216,8 +228,15 @@ def _checked(item: ItemLine, now_ms: int) -> Product:
         category=item.category or item.item_category,
         stock=-1 if item.stock is None else item.stock,
         tags=tuple(item.tags),
-        added_ms=0 if item.added is None else time_ms(item.added, now_ms),
+        added_ms=0 if item.added is None else _added_ms(item.added, now_ms),
     )
+
+
+def _added_ms(added: int | str, now_ms: int) -> int:
+    try:
+        return time_ms(added, now_ms)
+    except Problem:
+        raise Problem("invalid_field", "`added`: neither milliseconds nor ISO 8601.", "/added") from None
 
 
 _COPIED: Final = frozenset({"item_id", "url", "image", "price", "margin", "stores", "rating", "reviews"})

@@ -6,7 +6,7 @@ On a cluster the partitions lie in different slots, so each is asked by itself; 
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -134,6 +134,15 @@ class GroupReader(_Reader):
             bound = min(self._first_unfinished(key), (before_ms, 0))
             if bound > (0, 0):
                 removed += self.client.xtrim(key, minid=f"{bound[0]}-{bound[1]}", approximate=False)
+        return removed
+
+    def forget(self, key: bytes, concerned: Callable[[dict[bytes, bytes]], bool]) -> int:
+        """Remove the acknowledged entries of a stream that are concerned. Returns how many went."""
+        before, start, removed = self._first_unfinished(key), "-", 0
+        while page := self.client.xrange(key, min=start, max=f"({before[0]}-{before[1]}", count=PAGE):
+            gone = [entry_id for entry_id, fields in page if concerned(fields)]
+            removed += self.client.xdel(key, *gone) if gone else 0
+            start = f"({_text(page[-1][0])}"
         return removed
 
     def _first_unfinished(self, key: bytes) -> Position:

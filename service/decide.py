@@ -15,7 +15,7 @@ import structlog
 from msgspec import UnsetType
 
 from features.events import Row
-from features.record import pack
+from features.record import Records, pack
 from features.tail import tail_of
 from models import receipt
 from models.decision import Decision, answer, decide
@@ -30,7 +30,7 @@ from service.metrics import Metrics
 from service.page import context_of, event_of_page
 from service.receipts import ReceiptWriter
 from service.settings import Settings
-from service.store import Attributes, Store
+from service.store import Attributes, Dismissals, Store
 from service.suggest import recent_items, recent_products, suggestions
 from service.wire import DecisionRequest, read_decision, read_event
 
@@ -41,11 +41,15 @@ _log = structlog.get_logger("tact.decide")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is known of the visitor. tail: None if the store is gone; then `because` says "store" or "deadline"."""
+    """What is known of the visitor. tail: None if the store is gone; then `because` says "store" or "deadline".
+
+    dismissed: what the visitor waved away, by the action's hash, also before the tail begins.
+    """
 
     tail: bytes | None
     attributes: Attributes
     because: str = ""
+    dismissed: Dismissals = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +95,9 @@ class Decider:
         events = _events(request, against, live, decision_id)
         try:
             seen = await self._see(request, against, events)
-            inputs = inputs_of(request, live, against.now_ms, decision_id, seen)
-            decision = decide(inputs, live.bundle, live.policy, live.draws)
+            tail = tail_of(seen.tail) if seen.tail is not None else None
+            inputs = inputs_of(request, live, against.now_ms, decision_id, seen, tail)
+            decision = decide(inputs, live.bundle, live.policy, live.draws, tail)
             body = answer(decision)
             self._count(decision, live)
             if consents(request.context.consent, live.policy, ANALYTICS):
@@ -107,12 +112,13 @@ class Decider:
     async def _see(self, request: DecisionRequest, against: Terms, events: Sequence[Sequence[Row]]) -> Seen:
         """One round trip: append what may be stored, read what may be used."""
         consent = request.context.consent
-        store = events if consents(consent, against.policy, ANALYTICS) else ()
+        keep = consents(consent, against.policy, ANALYTICS)
+        store = events if keep else ()
         use = consents(consent, against.policy, PERSONALIZATION)
         own = pack(row for rows_ in events for row in rows_).tobytes()
-        if not store and events:
+        if events and not keep:
             self._metrics.not_stored("consent", len(events))
-        if not store and not use:
+        if not keep and not use:
             return Seen(own, {})
         try:
             async with asyncio.timeout(self._settings.store_timeout_ms / 1000):
@@ -123,9 +129,9 @@ class Decider:
             return Seen(None, {}, because) if use else Seen(own, {})
         for lines in store:
             self._metrics.event(lines[0].event)
-        if not use:
-            return Seen(own, {})
-        return Seen(found.tail if store else found.tail + own, found.attributes)
+        if not use:  # a no holds all the same: to heed it is not to personalize
+            return Seen(own, {}, dismissed=found.dismissed)
+        return Seen(found.tail if store else found.tail + own, found.attributes, dismissed=found.dismissed)
 
     def _count(self, decision: Decision, live: Live) -> None:
         """What the metrics tell of a decision."""
@@ -133,7 +139,8 @@ class Decider:
             self._metrics.degraded(decision.degraded_because)
         for chosen in decision.chosen:
             action = live.policy.action(chosen.action) if chosen.action is not None else None
-            self._metrics.decided(live.shop, chosen.placement, action.kind if action is not None else "silence")
+            placement = chosen.placement if live.has_policy else "unknown"  # else a caller's word would be a label
+            self._metrics.decided(live.shop, placement, action.kind if action is not None else "silence")
             for candidate in chosen.candidates:
                 if candidate.gate:
                     self._metrics.gate_closed(candidate.gate)
@@ -163,10 +170,13 @@ def _events(request: DecisionRequest, against: Terms, live: Live, decision_id: s
     return found
 
 
-def inputs_of(request: DecisionRequest, live: Live, now_ms: int, decision_id: str, seen: Seen) -> Inputs:
-    """Everything the decision is made from. Pure: what is live, and what was read."""
+def inputs_of(
+    request: DecisionRequest, live: Live, now_ms: int, decision_id: str, seen: Seen, tail: Records | None = None
+) -> Inputs:
+    """Everything the decision is made from. Pure: what is live, and what was read. tail: seen.tail, if in order."""
     context = request.context
-    tail = tail_of(seen.tail) if seen.tail is not None else None
+    if tail is None and seen.tail is not None:
+        tail = tail_of(seen.tail)
     recommends = any(placement in live.recommending for placement in request.placements)
     recent = recent_items(tail) if recommends and tail is not None else []
     return Inputs(
@@ -184,6 +194,7 @@ def inputs_of(request: DecisionRequest, live: Live, now_ms: int, decision_id: st
         product=live.catalog.product(context.item_id) if context.item_id else None,
         recommended=suggestions(live, recent, context.item_id) if recommends else (),
         recent=recent_products(live, recent),
+        dismissed=seen.dismissed,
         degraded_because=seen.because or ("" if live.has_policy else "policy") or ("" if live.bundle else "bundle"),
     )
 

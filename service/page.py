@@ -28,6 +28,7 @@ def context_of(given: RequestContext) -> Context:
         query=given.query or given.search_term,
         cart_item_ids=tuple(given.cart_item_ids),
         exclude=tuple(given.exclude),
+        dismissed=tuple(given.dismissed) if given.dismissed is not None else None,
     )
 
 

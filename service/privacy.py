@@ -15,9 +15,8 @@ from msgspec import Meta
 from features.events import KINDS
 from features.record import as_dict, unpack
 from service.errors import Problem
-from service.reading import read_json
 from service.store import Attribute, Attributes, Store
-from service.wire import MAX_ID, MAX_TEXT, check_id
+from service.wire import MAX_ID, MAX_TEXT, check_id, read_body
 
 MAX_ATTRIBUTES: Final = 50
 
@@ -50,9 +49,12 @@ class Privacy:
     async def put(self, shop: str, visitor_id: str, body: bytes) -> Attributes:
         """Set attributes; returns all there are. Raises Problem, StoreUnavailable."""
         check_visitor_id(visitor_id)
-        given: Mapping[str, Attribute | None] = read_json(_body, body).attributes
+        given: Mapping[str, Attribute | None] = read_body(_body, body).attributes
         for name in given:
-            check_id(name, name, f"/attributes/{name}")
+            pointer = "/attributes/" + name.replace("~", "~0").replace("/", "~1")
+            check_id(name, name, pointer)
+            if name.startswith("~"):
+                raise Problem("invalid_field", f"`{name}`: names beginning with ~ are the service's own.", pointer)
         return await self._store.set_attributes(shop, visitor_id, given)
 
     async def export(self, shop: str, visitor_id: str) -> bytes:
@@ -60,12 +62,13 @@ class Privacy:
         check_visitor_id(visitor_id)
         kept = await self._store.visitor(shop, visitor_id)
         events, decisions = await asyncio.to_thread(self._lake_rows, shop, visitor_id)
-        if not (kept.tail or kept.attributes or kept.receipts or events or decisions):
+        if not (kept.tail or kept.attributes or kept.dismissed or kept.receipts or events or decisions):
             raise Problem("unknown_visitor", f"`{visitor_id}` has left nothing in this shop.")
         return msgspec.json.encode(
             {
                 "visitor_id": visitor_id,
                 "attributes": kept.attributes,
+                "dismissed": {f"{action:016x}": ts_ms for action, ts_ms in kept.dismissed},
                 "tail": [as_dict(record) | {"kind": KINDS[int(record["kind"])]} for record in unpack(kept.tail)],
                 "receipts": {name: msgspec.Raw(receipt) for name, receipt in kept.receipts.items()},
                 "events": events,

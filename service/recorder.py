@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +30,7 @@ from service.consumer import Delivery, GroupReader, by_key, connect, pause, posi
 from service.embedded import NoServer
 from service.settings import Settings
 from service.sole import sole_worker
-from service.stream import BadEntry, DecisionEntry, EraseEntry, EventEntry, decode, log_keys
+from service.stream import HEADING, VALUE, BadEntry, DecisionEntry, EraseEntry, EventEntry, decode, log_keys
 
 GROUP: Final = "recorder"
 LOCK: Final = ".recorder.lock"
@@ -190,6 +190,7 @@ class Recorder:
         self._flush(reader)
         gone = self._until_done(lambda: lakefile.erase(self.settings.lake, entry.shop, entry.visitor_id))
         self.metrics.erased.inc(gone)
+        reader.forget(key, lambda fields: is_of(fields, entry.shop, entry.visitor_id))
         self.durable.append((key, entry_id))
         self._acknowledge(reader)
 
@@ -260,6 +261,18 @@ class Recorder:
 def as_row(entry: DecisionEntry) -> lakefile.DecisionRow:
     """A decision as the lake's row."""
     return lakefile.DecisionRow(*(getattr(entry, name) for name in lakefile.DECISION_FIELDS))
+
+
+def is_of(fields: Mapping[bytes, bytes], shop: str, visitor_id: str) -> bool:
+    """Whether an entry of the stream is about a visitor of a shop."""
+    name = visitor_id.encode()
+    if name not in fields.get(VALUE, b"") and name not in fields.get(HEADING, b""):
+        return False  # most entries: not worth decoding
+    entry = decode(fields)
+    if isinstance(entry, BadEntry) or entry.shop != shop:
+        return False
+    whose = (row.visitor_id for row in entry.rows) if isinstance(entry, EventEntry) else (entry.visitor_id,)
+    return visitor_id in whose
 
 
 def quarantine(lake: Path, name: str, bad: Sequence[tuple[bytes, bytes, BadEntry]]) -> Path:

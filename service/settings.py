@@ -6,7 +6,7 @@
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 PREFIX = "TACT_"
 REDIS_SCHEMES = ("redis", "rediss", "unix")
+FsyncPolicy = Literal["everysec", "always"]
 
 
 class SettingsError(ValueError):
@@ -46,6 +47,11 @@ class Settings(BaseSettings):
         repr=False,
         description="Redis ≥ 6.2 or Valkey (`redis://`, `rediss://`, `unix://`; a cluster: `?cluster=true`). "
         "If unset, a server is started here.",
+    )
+    appendfsync: FsyncPolicy = Field(
+        default="everysec",
+        description="When the server started here syncs its file to the disk: `everysec`, or `always`, before it "
+        "answers. What is lost at worst: below.",
     )
     home: Path = Field(default=Path("artifacts"), description="Folder of everything this install writes.")
     lake: Path = Field(default=Path("artifacts/lake"), description="Folder of the event lake (Parquet).")

@@ -6,7 +6,8 @@ An event's append to the tail and its entry in the stream are one transaction in
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeVar
 
@@ -24,8 +25,13 @@ from service.settings import Settings
 
 TAIL_BYTES: Final = TAIL_EVENTS * EVENT.itemsize
 TRIM_ABOVE: Final = 2 * TAIL_BYTES
-MAX_DECISIONS_KEPT: Final = 1000
-"""How many of a visitor's decisions are known by visitor, for export and erasure; receipts fade within a day."""
+MAX_DISMISSED: Final = 256
+"""How many dismissals of a visitor outlast a trim of the tail: the latest; a browser may send any action it likes."""
+
+RECEIPTS_A_TRIP: Final = 100
+KEYS_A_COMMAND: Final = 1000
+CLOCKS_APART_S: Final = 60.0
+"""How far the clocks of several replicas may differ: a decision's id is forgotten so much after its receipt."""
 
 ROUND_TRIP_S: Final = 1.0
 """When a connection is given up; a decision stops waiting for it long before."""
@@ -43,8 +49,20 @@ return keep
 """
 """Keeps a tail's last records: atomic, and counted from the end, so that records stay whole."""
 
+FORGET_OLD: Final = """
+local all, found = redis.call('HGETALL', KEYS[1]), {}
+for i = 1, #all, 2 do
+  if string.sub(all[i], 1, 4) == '~no:' then found[#found + 1] = {tonumber(all[i + 1]) or 0, all[i]} end
+end
+table.sort(found, function(a, b) return a[1] > b[1] end)
+for i = tonumber(ARGV[1]) + 1, #found do redis.call('HDEL', KEYS[1], found[i][2]) end
+return #found
+"""
+"""Keeps a visitor's latest dismissals."""
+
 Attribute = str | float | bool
 Attributes = dict[str, Attribute]
+Dismissals = tuple[tuple[int, int], ...]
 
 _attribute = msgspec.json.Decoder(Attribute)
 _log = structlog.get_logger("tact.store")
@@ -53,19 +71,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class TailAndAttributes:
-    """A visitor's packed records (at most TAIL_BYTES, as appended: neither ordered nor unique) and attributes."""
+    """A visitor's packed records (at most TAIL_BYTES, as appended: neither ordered nor unique) and attributes.
+
+    dismissed: (hash of the action, Unix ms of the last no), sorted; they reach further back than the tail.
+    """
 
     tail: bytes
     attributes: Attributes
+    dismissed: Dismissals = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Everything Redis keeps of a visitor. receipts: by decision id."""
+    """Everything Redis keeps of a visitor. receipts: by decision id. dismissed: as in TailAndAttributes."""
 
     tail: bytes
     attributes: Attributes
     receipts: Mapping[str, bytes]
+    dismissed: Dismissals = ()
 
 
 class Store:
@@ -106,8 +129,8 @@ class Store:
         reads: list[Command] = [("GETRANGE", tail, -TAIL_BYTES, -1), ("HGETALL", attributes)]
         replies = await self._lane.run(p, [*appends, *reads])
         if appends:
-            self._trim_if_long(tail, replies[0])
-        return TailAndAttributes(replies[-2], _attributes(replies[-1]))
+            self._trim_if_long(tail, attributes, replies[0])
+        return TailAndAttributes(replies[-2], *_attributes(replies[-1]))
 
     async def append_all(self, shop: str, by_visitor: Mapping[str, Sequence[Sequence[Row]]]) -> None:
         """Append the events of many visitors, each visitor's together or not at all. Raises StoreUnavailable."""
@@ -126,7 +149,7 @@ class Store:
         p = self.partition(visitor_id)
         tail, attributes = stream.tail_key(p, shop, visitor_id), stream.attributes_key(p, shop, visitor_id)
         replies = await self._lane.run(p, self._appends(p, tail, attributes, events))
-        self._trim_if_long(tail, replies[0])
+        self._trim_if_long(tail, attributes, replies[0])
 
     async def tail_length(self, shop: str, visitor_id: str) -> int:
         """Bytes of the visitor's tail: it grows with every event."""
@@ -136,13 +159,13 @@ class Store:
     async def write_decision(self, entry: stream.DecisionEntry) -> None:
         """Keep a receipt and put the decision on the stream."""
         p = self.partition(entry.visitor_id)
-        known = decisions_key(p, entry.shop, entry.visitor_id)
+        known, now_s = stream.decisions_key(p, entry.shop, entry.visitor_id), time.time()
         await self._lane.run(
             p,
             [
                 ("SET", stream.receipt_key(entry.shop, entry.decision_id), entry.receipt, "EX", self._receipt_ttl_s),
-                ("RPUSH", known, entry.decision_id),
-                ("LTRIM", known, -MAX_DECISIONS_KEPT, -1),
+                ("ZADD", known, now_s, entry.decision_id),
+                ("ZREMRANGEBYSCORE", known, "-inf", now_s - self._receipt_ttl_s - CLOCKS_APART_S),
                 ("EXPIRE", known, self._receipt_ttl_s),
                 _xadd(stream.log_key(p), stream.encode_decision(entry)),
             ],
@@ -163,7 +186,7 @@ class Store:
         for name, value in attributes.items():
             commands.append(("HDEL", key, name) if value is None else ("HSET", key, name, msgspec.json.encode(value)))
         replies = await self._lane.run(p, [*commands, ("PEXPIRE", key, self._tail_ttl_ms), ("HGETALL", key)])
-        return _attributes(replies[-1])
+        return _attributes(replies[-1])[0]
 
     async def visitor(self, shop: str, visitor_id: str) -> Visitor:
         """Everything Redis keeps of a visitor."""
@@ -173,42 +196,46 @@ class Store:
             [
                 ("GETRANGE", stream.tail_key(p, shop, visitor_id), 0, -1),
                 ("HGETALL", stream.attributes_key(p, shop, visitor_id)),
-                ("LRANGE", decisions_key(p, shop, visitor_id), 0, -1),
+                ("ZRANGE", stream.decisions_key(p, shop, visitor_id), 0, -1),
             ],
         )
         decisions = [decision_id.decode() for decision_id in replies[2]]
-        receipts: Sequence[bytes | None] = []
-        if decisions:
-            keys = [stream.receipt_key(shop, decision_id) for decision_id in decisions]
+        kept: dict[str, bytes] = {}
+        for some in _pages(decisions, RECEIPTS_A_TRIP):
+            keys = [stream.receipt_key(shop, decision_id) for decision_id in some]
             receipts = (await self._lane.run(p, [("MGET", *keys)]))[0]
-        kept = {i: receipt for i, receipt in zip(decisions, receipts, strict=True) if receipt is not None}
-        return Visitor(replies[0], _attributes(replies[1]), kept)
+            kept |= {i: receipt for i, receipt in zip(some, receipts, strict=True) if receipt is not None}
+        attributes, dismissed = _attributes(replies[1])
+        return Visitor(replies[0], attributes, kept, dismissed)
 
     async def erase(self, shop: str, visitor_id: str) -> int:
         """Forget a visitor: tail, attributes and receipts at once, the lake through the stream. Keys removed."""
         p = self.partition(visitor_id)
-        known = decisions_key(p, shop, visitor_id)
-        decisions = (await self._lane.run(p, [("LRANGE", known, 0, -1)]))[0]
+        known = stream.decisions_key(p, shop, visitor_id)
+        decisions = (await self._lane.run(p, [("ZRANGE", known, 0, -1)]))[0]
         receipts = [stream.receipt_key(shop, decision_id.decode()) for decision_id in decisions]
         state = (stream.tail_key(p, shop, visitor_id), stream.attributes_key(p, shop, visitor_id), known)
         entry = _xadd(stream.log_key(p), stream.encode_erase(shop, visitor_id))
-        replies = await self._lane.run(p, [("DEL", *state, *receipts), entry])
-        return int(replies[0])
+        removals: list[Command] = [("DEL", *some) for some in _pages([*state, *receipts], KEYS_A_COMMAND)]
+        replies = await self._lane.run(p, [*removals, entry])
+        return sum(map(int, replies[:-1]))
 
     def _appends(self, p: int, tail: str, attributes: str, events: Sequence[Sequence[Row]]) -> list[Command]:
         log = stream.log_key(p)
         records = pack(row for rows in events for row in rows).tobytes()
         entries = [_xadd(log, stream.encode_event(rows)) for rows in events]
         ttl = self._tail_ttl_ms
-        return [("APPEND", tail, records), ("PEXPIRE", tail, ttl), ("PEXPIRE", attributes, ttl), *entries]
+        noes = _noes(attributes, events)  # before the time to live: it may be they that make the hash
+        return [("APPEND", tail, records), *noes, ("PEXPIRE", tail, ttl), ("PEXPIRE", attributes, ttl), *entries]
 
-    def _trim_if_long(self, key: str, length: int) -> None:
+    def _trim_if_long(self, key: str, attributes: str, length: int) -> None:
         if length > TRIM_ABOVE and key not in self._trimming:
-            self._trimming[key] = asyncio.create_task(self._trim(key))
+            self._trimming[key] = asyncio.create_task(self._trim(key, attributes))
 
-    async def _trim(self, key: str) -> None:
+    async def _trim(self, key: str, attributes: str) -> None:
         try:
             await self.client.eval(TRIM, 1, key, TAIL_BYTES)
+            await self.client.eval(FORGET_OLD, 1, attributes, MAX_DISMISSED)
             self._metrics.trims.inc()
         except (RedisError, OSError) as error:
             _log.warning("tail_not_trimmed", error=str(error))  # the next event on this tail tries again
@@ -224,14 +251,28 @@ async def ask(call: Awaitable[T]) -> T:
         raise StoreUnavailable(f"Redis: {type(error).__name__}: {error}") from error
 
 
-def decisions_key(p: int, shop: str, visitor_id: str) -> str:
-    """Key of the list of a visitor's latest decisions, so that an erasure finds their receipts."""
-    return f"d:{{p{p:02d}}}:{shop}:{visitor_id}"
-
-
 def _xadd(key: str, fields: Mapping[bytes, bytes]) -> Command:
     return ("XADD", key, "*", *(part for pair in fields.items() for part in pair))
 
 
-def _attributes(flat: Sequence[bytes]) -> Attributes:
-    return {flat[i].decode(): _attribute.decode(flat[i + 1]) for i in range(0, len(flat), 2)}
+def _noes(key: str, events: Sequence[Sequence[Row]]) -> list[Command]:
+    """What remembers the dismissals among events for longer than the tail; the latest no to an action is last."""
+    said = sorted((rows[0].ts_ms, rows[0].action) for rows in events if rows[0].event == "dismiss_promotion")
+    fields = [part for ts_ms, action in said for part in (stream.dismissal_field(action), ts_ms)]
+    return [("HSET", key, *fields)] if fields else []
+
+
+def _attributes(flat: Sequence[bytes]) -> tuple[Attributes, Dismissals]:
+    """The two sorts of fields in a visitor's hash: what the shop told, and what the visitor said no to."""
+    attributes: Attributes = {}
+    dismissed = []
+    for i in range(0, len(flat), 2):
+        if (action := stream.dismissed_action(flat[i])) is not None:
+            dismissed.append((action, int(flat[i + 1])))
+        else:
+            attributes[flat[i].decode()] = _attribute.decode(flat[i + 1])
+    return attributes, tuple(sorted(dismissed))
+
+
+def _pages(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (values[at : at + size] for at in range(0, len(values), size))

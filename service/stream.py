@@ -5,8 +5,9 @@ Keys (p is the visitor's partition, written with two digits; it is the hash tag,
 | key                        | type   | holds                                                    |
 |----------------------------|--------|----------------------------------------------------------|
 | `t:{pNN}:shop:visitor`     | string | the tail: packed records (features/record.py)            |
-| `a:{pNN}:shop:visitor`     | hash   | attributes, field to JSON                                |
+| `a:{pNN}:shop:visitor`     | hash   | attributes to JSON; `~no:HASH` of an action to a no's ms  |
 | `r:{pNN}:shop:decision_id` | string | a decision's receipt                                     |
+| `m:{pNN}:shop:visitor`     | zset   | ids of the visitor's decisions, by when they were kept   |
 | `log:{pNN}`                | stream | events, decisions and erasures, in the order of arrival  |
 | `c:{shop}:items`           | hash   | the catalog, item id to MessagePack                      |
 | `c:{shop}:version`         | string | counts changes of the catalog                            |
@@ -36,6 +37,7 @@ MAX_MS: Final = 253_402_300_799_999
 """The last millisecond of the year 9999: later times have no day in the lake."""
 
 _SHOP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HASH = re.compile(rb"[0-9a-f]{16}")
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ROW_FIELDS = dataclasses.fields(Row)[1:]
 _ROW_NAMES = tuple(field.name for field in _ROW_FIELDS)
@@ -133,6 +135,21 @@ def tail_key(p: int, shop: str, visitor_id: str) -> str:
 def attributes_key(p: int, shop: str, visitor_id: str) -> str:
     """Key of a visitor's attributes."""
     return f"a:{{p{p:02d}}}:{shop}:{visitor_id}"
+
+
+def dismissal_field(action: str) -> str:
+    """Field of a visitor's hash that remembers the last no to an action."""
+    return f"~no:{hash64(action):016x}"
+
+
+def dismissed_action(field: bytes) -> int | None:
+    """The action's hash in such a field; None if it is an attribute."""
+    return int(field[4:], 16) if field[:4] == b"~no:" and _HASH.fullmatch(field[4:]) else None
+
+
+def decisions_key(p: int, shop: str, visitor_id: str) -> str:
+    """Key of the ids of a visitor's decisions, so that export and erasure find their receipts."""
+    return f"m:{{p{p:02d}}}:{shop}:{visitor_id}"
 
 
 def receipt_key(shop: str, decision_id: str) -> str:

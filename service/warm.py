@@ -13,7 +13,7 @@ from models.bundle import Scores
 from models.decision import answer, decide
 from models.intent import INTENTS
 from models.policy import load_policy
-from models.receipt import encode
+from models.receipt import decode, encode, replay, why
 from models.recommend import ItemIndex
 from models.stage import STAGES
 from service.bundle_watcher import Live
@@ -47,7 +47,7 @@ class _Even:
 
 
 def warm_up(shops: Iterable[Live]) -> None:
-    """One decision of a made-up shop and one of each real shop, through the functions that requests go through."""
+    """A made-up shop's decision and one of each real shop, as requests have them made, explained and replayed."""
     _decide(_made_up())
     for live in shops:
         if live.policy.placements:
@@ -83,4 +83,6 @@ def _decide(live: Live) -> None:
     inputs = inputs_of(request, live, NOW_MS + len(kinds), _ID, Seen(records.tobytes(), {}))
     scores = live.bundle if live.bundle is not None else _Even()
     decision = decide(inputs, scores, live.policy, live.draws)
-    encode(decision, answer(decision))
+    receipt = decode(encode(decision, answer(decision)))
+    why(receipt)
+    replay(receipt, lambda _: scores, lambda _: live.policy, lambda _: live.draws)

@@ -5,14 +5,15 @@ use for are taken and not kept; any other field is refused by name: a misspelt o
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from features.events import CHANNELS, DEVICES, KINDS, PAGE_TYPES, REFERRERS, Row
+from features.events import CHANNELS, DEVICES, KINDS, PAGE_TYPES, PROMOTION_KINDS, REFERRERS, Row
 from service.errors import Problem
 from service.reading import read_json
 
@@ -21,13 +22,14 @@ MAX_TEXT: Final = 512
 MAX_EVENTS: Final = 100
 MAX_ITEMS: Final = 100
 MAX_PLACEMENTS: Final = 20
+MAX_DISMISSED: Final = 50
 MAX_MONEY: Final = 1e12
 MAX_QUANTITY: Final = 1_000_000
 PURPOSES: Final = ("analytics", "personalization", "marketing")
 """What a visitor can grant: to store events; to use them for messages; to be sent marketing."""
 
-LATEST_MS: Final = 253_402_300_799_999
-"""The last millisecond of the year 9999."""
+LATEST_MS: Final = 253_402_300_799_999 - 86_400_000
+"""The end of the year 9999, less a day: every zone has a date then, and so has the end of every answer."""
 
 EVENT_NAMES: Final = frozenset(KINDS[1:])
 """Names that are taken from every shop; "custom" needs the policy."""
@@ -41,6 +43,9 @@ ClockMs = Annotated[int, Meta(ge=0, le=LATEST_MS)]
 Purpose = Annotated[str, Meta(max_length=32)]
 Anything = Any
 """A GA4 field that is taken and not kept."""
+
+
+T = TypeVar("T")
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -141,6 +146,7 @@ class RequestContext(_Strict, frozen=True):
     cart_item_ids: Annotated[list[Id], Meta(max_length=MAX_ITEMS)] = []
     exclude: Annotated[list[Id], Meta(max_length=MAX_ITEMS)] = []
     consent: Annotated[list[Purpose], Meta(max_length=8)] | None = None
+    dismissed: Annotated[list[Id], Meta(max_length=MAX_DISMISSED)] | None = None
 
 
 class DecisionRequest(_Strict, frozen=True):
@@ -169,15 +175,38 @@ _VOCABULARY: Final[Mapping[str, tuple[str, ...]]] = {
     "referrer": REFERRERS,
     "device": DEVICES,
 }
+_SURROGATES: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\xed[\xa0-\xbf][\x80-\xbf])|\\.",
+    re.DOTALL,
+)
+"""Escapes of a string, whole pairs of surrogates first: what is left of these is lone."""
+
 _IDS: Final = ("visitor_id", "user_id", "event_id", "item_id", "decision_id", "action", "placement", "locale")
+
+
+def read_body(decoder: "msgspec.json.Decoder[T]", data: Raw | bytes) -> T:
+    """As read_json, but half a surrogate pair is called what it is: the decoder says that the data was cut short."""
+    try:
+        return read_json(decoder, data)
+    except Problem as problem:
+        at = _lone_surrogate(bytes(data)) if problem.code == "malformed_json" else None
+        if at is None:
+            raise
+    raise Problem("malformed_json", f"Half of a surrogate pair is no character (byte {at}).")
+
+
+def _lone_surrogate(data: bytes) -> int | None:
+    """Where a half of a surrogate pair stands by itself, escaped or in bytes; None if nowhere."""
+    return next((found.start() for found in _SURROGATES.finditer(data) if found["lone"]), None)
 
 
 def read_batch(body: bytes) -> Batch:
     """The body of POST /v1/events: one event, or {"events": [...]}. Raises Problem."""
-    if read_json(_probe, body).events is UNSET:
-        alone = read_json(_event, body)
+    if read_body(_probe, body).events is UNSET:
+        alone = read_body(_event, body)
         return Batch([Raw(body)], alone.clock_ms, alone.consent)
-    batch = read_json(_batch, body)
+    batch = read_body(_batch, body)
     if not batch.events:
         raise Problem("invalid_field", "`events` is empty.", "/events")
     _limit_events(batch.events)
@@ -186,14 +215,14 @@ def read_batch(body: bytes) -> Batch:
 
 def read_decision(body: bytes) -> DecisionRequest:
     """The body of POST /v1/decisions. Raises Problem."""
-    request = read_json(_decision, body)
+    request = read_body(_decision, body)
     if not request.placements:
         raise Problem("no_placements", "`placements` is empty.", "/placements")
     if len(set(request.placements)) < len(request.placements):
         raise Problem("invalid_field", "`placements` names a placement twice.", "/placements")
     check_id("visitor_id", request.visitor_id, "/visitor_id")
     check_id("user_id", request.user_id, "/user_id")
-    _check_vocabulary(request.context, "/context")
+    check_vocabulary(request.context, "/context")
     check_consent(request.context.consent, "/context/consent")
     if not isinstance(request.events, UnsetType):
         _limit_events(request.events)
@@ -202,17 +231,19 @@ def read_decision(body: bytes) -> DecisionRequest:
 
 def read_event(raw: Raw | bytes) -> Event:
     """One event, checked but for its time and name. Raises Problem."""
-    event = read_json(_event, raw)
+    event = read_body(_event, raw)
     for name in _IDS:
         check_id(name, getattr(event, name), f"/{name}")
     for name, other in (("category", "item_category"), ("query", "search_term"), ("order_id", "transaction_id")):
         _one_of(event, name, other)
     _one_of(event, "action", "promotion_id")
+    if event.event in PROMOTION_KINDS and not (event.action or event.promotion_id):
+        raise Problem("invalid_field", f"`action`: a {event.event} names the message it is about.", "/action")
     if event.items and event.item_id and event.item_id != event.items[0].item_id:
         raise Problem("invalid_field", "`item_id` beside `items` has to be the first item's.", "/item_id")
     for i, item in enumerate(event.items):
         check_id("item_id", item.item_id, f"/items/{i}/item_id")
-    _check_vocabulary(event, "")
+    check_vocabulary(event, "")
     check_consent(event.consent, "/consent")
     return event
 
@@ -299,7 +330,8 @@ def _one_of(event: Event, name: str, other: str) -> None:
         raise Problem("invalid_field", f"`{name}` and `{other}` mean the same and differ.", f"/{name}")
 
 
-def _check_vocabulary(value: Event | RequestContext, under: str) -> None:
+def check_vocabulary(value: Event | RequestContext, under: str) -> None:
+    """Raise Problem for a page type, channel, referrer or device that is none. under: where the fields lie."""
     for name, known in _VOCABULARY.items():
         given = getattr(value, name)
         if given not in known:

@@ -1,8 +1,11 @@
 """How verbs talk to the person at the terminal: plain words on stderr for what went wrong, with what to do."""
 
+import errno
 import os
 import signal
+import tempfile
 import threading
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -24,12 +27,31 @@ def fail(message: str, hint: str = "", code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
-def load_settings() -> Settings:
-    """The settings of the environment; ends with every problem listed if any is wrong."""
+def load_settings(writes: bool = False) -> Settings:
+    """The settings of the environment; ends with every problem listed if any is wrong.
+
+    writes: for a verb that writes to TACT_HOME: makes the folder, and ends if it cannot be written to.
+    """
     try:
-        return Settings.load(os.environ)
+        settings = Settings.load(os.environ)
     except SettingsError as error:
         fail(str(error), "docs/settings.md lists every setting.", code=2)
+    try:
+        _check_home(settings.home, writes)
+    except OSError as error:
+        why = error.strerror or str(error)
+        fail(f"TACT_HOME is {settings.home}, which cannot be used: {why}", "Set it to a folder of yours.", code=2)
+    return settings
+
+
+def _check_home(home: Path, writes: bool) -> None:
+    """Raises OSError for what is no folder or, with `writes`, for one without room for a file."""
+    if home.exists() and not home.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if writes:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home) as file:
+            file.write(b"1")
 
 
 def part_settings() -> Settings:

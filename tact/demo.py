@@ -1,12 +1,16 @@
 """What the demo is made of: the example shop's keys, policy, catalog, simulated history, models. Each step does its
 work only where an earlier start has not.
 
-* NoExample   the example shop is not part of this install
+* NoExample    the example shop is not part of this install
+* DemoRunning  another demo runs in this home
 """
 
+import fcntl
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +24,7 @@ from features.lake_catalog import write_catalog
 from service import keys
 from service.settings import Settings
 from service.web.front import Front, StoreInfo, write_front
-from tact.first_start import NewKeys, make_keys, own_origins
+from tact.first_start import NewKeys, own_origins
 from training.simulate import DAY_MS, simulate
 
 SHOP: Final = "demo"
@@ -33,10 +37,15 @@ PART: Final = "simulated"
 
 KEYS_FILE: Final = "demo-keys.json"
 DEMO_FILE: Final = "demo.json"
+LOCK_FILE: Final = "demo.lock"
 
 
 class NoExample(FileNotFoundError):
     """There is no example shop to show."""
+
+
+class DemoRunning(RuntimeError):
+    """Another demo runs in this home."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +88,42 @@ def _product(line: dict[str, Any]) -> Product:
     return Product(**line | {"tags": tuple(line["tags"]), "added_ms": int(added.timestamp() * 1000)})
 
 
+@contextmanager
+def sole_demo(settings: Settings) -> Iterator[None]:
+    """The home's only demo while it lasts, also on a given server. Raises DemoRunning before anything is changed."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    lock = os.open(settings.home / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoRunning(f"a demo runs in {settings.home} already") from None
+        yield
+    finally:
+        os.close(lock)
+
+
 def ensure_demo_keys(settings: Settings) -> NewKeys:
-    """The demo shop's keys: those of the start before while they still open this shop from this address, else new."""
+    """The demo shop's keys: those of the start before, each while it is in use, else a new one in its place.
+
+    At another address the publishable key works from that one too.
+    """
     path = settings.home / KEYS_FILE
-    known = keys.Keys.load(settings.keys_file)
-    if path.is_file():
-        kept = msgspec.json.decode(path.read_bytes(), type=NewKeys)
-        public, secret = known.check(kept.publishable), known.check(kept.secret)
-        shops = {access.shop for access in (public, secret) if access is not None}
-        if public and secret and shops == {SHOP} and set(own_origins(settings)) <= set(public.origins):
-            return kept
-        for access, token in ((public, kept.publishable), (secret, kept.secret)):
-            if access is not None:
-                keys.revoke(settings.keys_file, token)
-    made = make_keys(settings, SHOP)
-    write_private(path, msgspec.json.encode(made))
+    known, origins = keys.Keys.load(settings.keys_file), own_origins(settings)
+    kept = msgspec.json.decode(path.read_bytes(), type=NewKeys) if path.is_file() else NewKeys(SHOP, "", "")
+    public, secret = (
+        access if (access := known.check(token)) and access.shop == SHOP else None
+        for token in (kept.publishable, kept.secret)
+    )
+    made = NewKeys(
+        SHOP,
+        kept.publishable if public else keys.create(settings.keys_file, SHOP, "publishable", origins),
+        kept.secret if secret else keys.create(settings.keys_file, SHOP, "secret"),
+    )
+    if public and keys.ANY_ORIGIN not in public.origins and not set(origins) <= set(public.origins):
+        keys.allow(settings.keys_file, kept.publishable, origins)
+    if made != kept:
+        write_private(path, msgspec.json.encode(made))
     return made
 
 

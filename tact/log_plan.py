@@ -11,6 +11,7 @@ from service.keys import SHOP_NAME
 from tact.console import console, fail
 from training.importers import ImportRefused, Plan, Reader, Wishes, read
 from training.importers.convert import REASONS, WARNINGS
+from training.importers.kinds import EMPTY
 from training.importers.names import SKIP, VIEW
 from training.importers.plan import BY_ORDER
 from training.importers.reader import Counts
@@ -91,17 +92,30 @@ def show_events(plan: Plan) -> None:
         every = "purchase where there is an order, else a view" if plan.every_row == BY_ORDER else plan.every_row
         every = _MEANINGS.get(every, every)
         console.print(f"No event names: every row becomes {every}. Otherwise say --every-row KIND.", soft_wrap=True)
+        _show_maybe_events(plan, every)
         return
     title = f"Events (first {plan.sample_rows:,} rows)"
     table = Table("name", "rows", "becomes", title=title, title_justify="left")
     table.columns[1].justify = "right"
     for name, count, target in plan.events[:30]:
         meaning = "[yellow]unknown: rejected[/]" if target is None else escape(_MEANINGS.get(target, target))
-        table.add_row(escape(name) or "(empty)", f"{count:,}", meaning)
+        table.add_row(escape(name) or EMPTY, f"{count:,}", meaning)
     console.print(table)
     if len(plan.events) > 30:
         console.print(f"and {len(plan.events) - 30} other names")
     _hint([name for name, _, target in plan.events if target is None])
+
+
+def _show_maybe_events(plan: Plan, every: str) -> None:
+    """Warn of columns that could say what happened and are not used."""
+    if not plan.maybe_events:
+        return
+    all_rows = f"All rows become {every}" if plan.every_row == BY_ORDER else f"All rows become {every.split(' ')[0]}s"
+    console.print(
+        f"[bold yellow]{all_rows}.[/] If column {escape(' or '.join(plan.maybe_events))} tells what happened, map it: "
+        f"--map event={escape(plan.maybe_events[0])}",
+        soft_wrap=True,
+    )
 
 
 def show_counts(counts: Counts, rejects: str) -> None:
@@ -124,7 +138,7 @@ def show_counts(counts: Counts, rejects: str) -> None:
 
 def _hint(unknown: list[str]) -> None:
     if unknown:
-        example = ",".join(f"{name}=KIND" for name in unknown[:3])
+        example = ",".join(f"{name or EMPTY}=KIND" for name in unknown[:3])
         console.print(
             f'Unknown names: say what they are with --event-map "{escape(example)}" (- leaves out).', soft_wrap=True
         )
@@ -137,5 +151,7 @@ def _read_as(plan: Plan, name: str) -> str:
         return f"decimal {'comma' if plan.decimal == ',' else 'point'}; 0 = not known"
     if name == "event_id" and not plan.id_is_unique:
         return "not unique: a part of the event's identity"
+    if name == "visitor" and plan.fills_in:
+        return f"{plan.fills_in} as s:ID where there is no user"
     own = [text for text in plan.missing[name] if text in ("0", "-1") or text.isdigit()]
     return f"{', '.join(own)} = not known" if own else ""

@@ -1,4 +1,4 @@
-"""One part of an install: a child process that is started again when it falls."""
+"""What an install runs: a child process, or the embedded server, each started again when it falls."""
 
 import signal
 import subprocess
@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.embedded import EmbeddedValkey, ServerFailed
 from service.process import Program, spawn
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 30.0
@@ -95,7 +96,7 @@ class PartRunner:
                 return
             self.failures = 1 if time.monotonic() - started > STEADY_S else self.failures + 1
             self.ended = _how(code)
-            wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 4 ** (self.failures - 1))
+            wait_s = _back_off_s(self.failures)
             self._say(f"{self.name} {self.ended}; starting it again in {wait_s:g} s (log: {self.log})")
             if self.failures == 1 or wait_s == LONGEST_WAIT_S:
                 self._say(self.log_tail())
@@ -110,6 +111,57 @@ class PartRunner:
                 return None
             self._process = spawn(program, log)
             return self._process
+
+
+class ServerRunner:
+    """Keeps the embedded server running from a thread that lives until stop(). The server is started already."""
+
+    name = "server"
+
+    def __init__(self, server: EmbeddedValkey, say: Callable[[str], None]) -> None:
+        self.server = server
+        self.log, self.log_tail = server.log, server.log_tail
+        self.failures = 0
+        self.ended = "has not ended"
+        self._say = say
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="runner of the server", daemon=True)
+
+    def start(self) -> None:
+        """Watch the server; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the server; it is not started again."""
+        self._stopping.set()
+        self.server.stop()
+        self._thread.join()
+
+    def _run(self) -> None:
+        started = time.monotonic()
+        while (code := self.server.wait_ended()) is not None and not self._stopping.is_set():
+            self.failures = 1 if time.monotonic() - started > STEADY_S else self.failures + 1
+            self.ended = _how(code)
+            wait_s = _back_off_s(self.failures)
+            self._say(f"{self.name} {self.ended}; starting it again in {wait_s:g} s (log: {self.log})")
+            if self._stopping.wait(wait_s):
+                return
+            started = time.monotonic()
+            self._restart()
+
+    def _restart(self) -> None:
+        try:
+            self.server.restart()
+        except (ServerFailed, OSError) as error:  # OSError: its program or its folder is gone; both may come back
+            if not self._stopping.is_set():
+                self._say(f"{self.name} does not come back: {error}")
+            return
+        if not self._stopping.is_set():
+            self._say(f"{self.name} answers again with what it had stored")
+
+
+def _back_off_s(failures: int) -> float:
+    return min(LONGEST_WAIT_S, FIRST_WAIT_S * float(4 ** (failures - 1)))
 
 
 def _how(code: int) -> str:

@@ -1,6 +1,7 @@
 """The parts of an install as child processes: started in order, restarted when they fall, stopped in order.
 
-Supervisor (owner of the embedded server and of the listening socket)
+Supervisor (owner of the listening socket)
+  ├─ server      the embedded one, unless REDIS_URL names another; it comes back on the same socket with its data
   ├─ service     HTTP; as many processes as settings.workers, on one inherited socket: while one restarts,
   │              connections wait in the socket's queue instead of being refused
   ├─ recorder    event stream to lake
@@ -13,6 +14,7 @@ No process outlives the supervisor, also when it is killed (service/process.py).
 """
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -31,7 +33,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from service.embedded import EmbeddedValkey, GivenServer, open_server
 from service.settings import Settings, environment_name
-from tact.part import Part, PartRunner
+from tact.part import Part, PartRunner, ServerRunner
 
 PARTS = ("service", "recorder", "learner")
 GRACE_S: Mapping[str, float] = {"service": 10.0, "recorder": 30.0, "learner": 10.0}
@@ -63,6 +65,7 @@ class Supervisor:
         self.parts = tuple(name for name in PARTS if name in parts)
         self._say = say or _to_stderr
         self._server: EmbeddedValkey | GivenServer | None = None
+        self._server_runner: ServerRunner | None = None
         self._socket: socket.socket | None = None
         self._runners: list[PartRunner] = []
 
@@ -89,11 +92,23 @@ class Supervisor:
         """The process id of each part that runs now, by the name of its log."""
         return {runner.name: pid for runner in self._runners if (pid := runner.pid) is not None}
 
+    def open_server(self) -> None:
+        """Start the server alone: from here on the home is ours. start() does it too.
+
+        Raises AlreadyRunning where another install runs in this home, NoServer, ServerFailed.
+        """
+        if self._server is not None:
+            return
+        self._server = open_server(self.settings)
+        if isinstance(self._server, EmbeddedValkey):
+            self._server_runner = ServerRunner(self._server, self._say)
+            self._server_runner.start()
+        self.settings = self.settings.model_copy(update={"redis_url": self._server.url})
+
     def start(self) -> Self:
         """Start the server, then the parts. What came up is stopped again if anything fails."""
         try:
-            self._server = open_server(self.settings)
-            self.settings = self.settings.model_copy(update={"redis_url": self._server.url})
+            self.open_server()
             if "service" in self.parts:
                 self._socket = listen(self.settings)
                 self.settings = self.settings.model_copy(update={"port": self._socket.getsockname()[1]})
@@ -109,16 +124,18 @@ class Supervisor:
         """Wait until the service answers at all. Raises PartFailed, NotReady."""
         self._wait("/healthz", timeout_s)
 
-    def wait_ready(self, timeout_s: float = 60.0) -> None:
+    def wait_ready(self, timeout_s: float = 60.0, shop: str | None = None) -> None:
         """Wait until the service is ready: Redis answers, a bundle is live, code is compiled.
 
-        Without the service part it is enough that the parts stay up for a second. Raises PartFailed, NotReady.
+        shop: ready for this shop, whatever the others lack. Without the service part it is enough that the parts stay
+        up for a second. Raises PartFailed, NotReady.
         """
-        self._wait("/readyz", timeout_s)
+        self._wait("/readyz", timeout_s, None if shop is None else partial(ready_for, shop))
 
     def check(self) -> None:
-        """Raise PartFailed if a part keeps falling."""
-        for runner in self._runners:
+        """Raise PartFailed if a part, or the server, keeps falling."""
+        server = () if self._server_runner is None else (self._server_runner,)
+        for runner in (*server, *self._runners):
             if runner.failures >= FAILURES_BEFORE_READY:
                 raise PartFailed(f"{runner.name} {runner.ended}; the end of {runner.log}:\n{runner.log_tail()}")
 
@@ -135,9 +152,10 @@ class Supervisor:
             if self._socket is not None:
                 self._socket.close()
                 self._socket = None
-            if self._server is not None:
-                self._server.stop()
-                self._server = None
+            if self._server_runner is not None:
+                self._server_runner.stop()
+                self._server_runner = None
+            self._server = None  # one that was given is not ours to stop
 
     def __enter__(self) -> Self:
         return self.start()
@@ -164,12 +182,12 @@ class Supervisor:
                 log = name if self.settings.workers == 1 else f"{name}-{number}"
                 yield Part(name, log, _tact(name, "--fd", str(handle)), GRACE_S[name], (handle,))
 
-    def _wait(self, path: str, timeout_s: float) -> None:
+    def _wait(self, path: str, timeout_s: float, enough: Callable[[str], bool] | None = None) -> None:
         give_up = time.monotonic() + (timeout_s if self._socket is not None else min(timeout_s, 1.0))
         while True:
             self.check()
             answered, said = get(_reachable(self.settings.host), self.settings.port, path) if self._socket else (0, "")
-            if answered == 200:
+            if enough(said) if enough and answered else answered == 200:
                 return
             if time.monotonic() > give_up:
                 if self._socket is None:
@@ -233,6 +251,18 @@ def get(host: str, port: int, path: str) -> tuple[int, str]:
         return 0, ""
     finally:
         connection.close()
+
+
+def ready_for(shop: str, body: str) -> bool:
+    """Whether the service can decide for one shop, by what /readyz says: what only other shops lack does not count."""
+    try:
+        about = json.loads(body)
+        live, missing = about["shops"].get(shop, {}), about["missing"]
+        others = tuple(f"{name}: no " for name in about["shops"] if name != shop)
+    except (ValueError, KeyError, TypeError, AttributeError):  # not the service yet: asked again until the time-out
+        return False
+    complete = live.get("bundle") is not None and live.get("policy") is not None
+    return complete and (about.get("ready") is True or all(what.startswith(others) for what in missing))
 
 
 def _tact(*arguments: str) -> tuple[str, ...]:

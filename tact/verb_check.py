@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from models.policy import Policy, PolicyError, Problem, load_policy, warnings
-from tact.console import console, errors, fail
+from service import policy_files
+from tact.console import console, errors, fail, load_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -23,43 +25,70 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Write problems and warnings as JSON to stdout.")] = False,
 ) -> None:
     """Check policy files: errors and warnings as file:line:column: message. Exit 1 if any file has an error."""
-    checked = [_checked(path) for path in files]
+    folder = load_settings().policies
+    checked = [_checked(path, folder) for path in files]
     if as_json:
-        typer.echo(json.dumps([_as_dict(path, *found) for path, found in zip(files, checked, strict=True)], indent=2))
+        typer.echo(json.dumps([found.as_dict() for found in checked], indent=2))
     else:
-        for path, found in zip(files, checked, strict=True):
-            _show(path, *found)
-    if any(policy is None for policy, _, _ in checked):
+        for found in checked:
+            _show(found)
+    if any(found.problems for found in checked):
         raise typer.Exit(1)
 
 
-Checked = tuple[Policy | None, tuple[Problem, ...], tuple[Problem, ...]]
-"""A file's policy (None if it has errors), its errors, and its warnings."""
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file and its policy (None if the text has errors). notes: what only matters once a service is to read it."""
+
+    path: Path
+    policy: Policy | None
+    problems: tuple[Problem, ...] = ()
+    doubts: tuple[Problem, ...] = ()
+    notes: tuple[Problem, ...] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        """As --json writes it."""
+        policy = self.policy
+        return {
+            "file": str(self.path),
+            "ok": not self.problems,
+            "shop": policy.shop if policy else None,
+            "version": policy.version if policy else None,
+            "actions": len(policy.actions) if policy else 0,
+            "placements": len(policy.placements) if policy else 0,
+            "errors": [_place(problem) for problem in self.problems],
+            "warnings": [_place(doubt) for doubt in self.doubts],
+            "notes": [_place(note) for note in self.notes],
+        }
 
 
-def _checked(path: Path) -> Checked:
+def _checked(path: Path, folder: Path) -> Checked:
+    """folder: of the policies that a service reads, in which a file's name counts."""
     try:
-        text = path.read_bytes().decode()
+        text = policy_files.read(path)
+        policy = load_policy(text, str(path))
     except OSError as bad:
         fail(f"cannot read {path}: {bad.strerror}", code=2)
-    except UnicodeDecodeError as bad:
-        line = path.read_bytes()[: bad.start].count(b"\n") + 1
-        return None, (Problem(str(path), line, 0, "the file is not valid UTF-8"),), ()
-    try:
-        policy = load_policy(text, str(path))
     except PolicyError as bad:
-        return None, bad.problems, ()
-    return policy, (), warnings(policy, time.time_ns() // 1_000_000)
+        return Checked(path, None, bad.problems)
+    doubts = warnings(policy, time.time_ns() // 1_000_000)
+    misnamed = tuple(filter(None, (policy_files.misnamed(policy, text, path),)))
+    if path.resolve().parent != folder.resolve():
+        return Checked(path, policy, (), doubts, misnamed)
+    several = policy_files.beside(policy_files.find(path.parent).get(path.stem, ()))
+    if several:
+        doubts = (*doubts, Problem(str(path), 1, 0, several))
+    return Checked(path, policy, misnamed, doubts)
 
 
-def _show(path: Path, policy: Policy | None, problems: tuple[Problem, ...], doubts: tuple[Problem, ...]) -> None:
-    """What a person reads: problems and warnings on stderr, the summary on stdout."""
-    for problem in problems:
-        errors.print(f"[bold red]error[/] {escape(str(problem))}", soft_wrap=True)
-    for doubt in doubts:
-        errors.print(f"[bold yellow]warning[/] {escape(str(doubt))}", soft_wrap=True)
-    if policy is None:
-        count = len(problems)
+def _show(found: Checked) -> None:
+    """What a person reads: problems, warnings and notes on stderr, the summary on stdout."""
+    path, policy, doubts = found.path, found.policy, found.doubts
+    for word, told in (("bold red]error", found.problems), ("bold yellow]warning", doubts), ("cyan]note", found.notes)):
+        for one in told:
+            errors.print(f"[{word}[/] {escape(str(one))}", soft_wrap=True)
+    if policy is None or found.problems:
+        count = len(found.problems)
         errors.print(f"{escape(str(path))}: {count} error{'s' if count != 1 else ''}; not fit to serve", soft_wrap=True)
         return
     console.print(_summary(policy))
@@ -78,21 +107,6 @@ def _summary(policy: Policy) -> Table:
         names = ", ".join(policy.actions[place].id for place in policy.at[placement.id])
         table.add_row(placement.id, ", ".join(placement.kinds), names or "[dim]none[/]")
     return table
-
-
-def _as_dict(
-    path: Path, policy: Policy | None, problems: tuple[Problem, ...], doubts: tuple[Problem, ...]
-) -> dict[str, object]:
-    return {
-        "file": str(path),
-        "ok": policy is not None,
-        "shop": policy.shop if policy else None,
-        "version": policy.version if policy else None,
-        "actions": len(policy.actions) if policy else 0,
-        "placements": len(policy.placements) if policy else 0,
-        "errors": [_place(problem) for problem in problems],
-        "warnings": [_place(doubt) for doubt in doubts],
-    }
 
 
 def _place(problem: Problem) -> dict[str, object]:

@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
 
         Settings are environment variables: docs/settings.md. TACT_PORT is where it listens (8000).
         """
-        settings = load_settings()
+        settings = load_settings(writes=True)
         try:
             with interruptible():
                 run(settings, visitors, history, once)
@@ -55,35 +55,45 @@ def register(app: typer.Typer) -> None:
             console.print("stopped")
         except NotReady as error:
             fail(f"the service does not get ready: {error}", f"See {settings.logs}/service.log.")
-        except (AlreadyRunning, NoServer, ServerFailed, PartFailed, InvalidKeys, TooLittleData) as error:
+        except (AlreadyRunning, demo.DemoRunning) as error:
+            fail(str(error), "It goes on as it was. Stop it first, or set TACT_HOME to another folder.")
+        except (NoServer, ServerFailed, PartFailed, InvalidKeys, TooLittleData) as error:
             fail(str(error))
         except (Refused, Disconnected, demo.NoExample) as error:
             fail(str(error), f"See {settings.logs}/service.log.")
+        except OSError as error:
+            fail(f"{type(error).__name__}: {error}", f"TACT_HOME is {settings.home}; logs are in {settings.logs}.")
 
 
 def run(settings: Settings, visitors: int, history: int, once: bool) -> None:
-    """The demo from start to stop."""
-    steps = Steps(console)
+    """The demo from start to stop. Nothing in the home is touched before it is known to be free."""
     settings = claim_port(settings)
-    demo.forget_demo_file(settings)
-    example = demo.Example.find()
-    made = prepare(settings, example, history, steps)
-    supervisor = Supervisor(settings, say=lambda text: errors.print(escape(text), soft_wrap=True))
-    try:
-        start(supervisor, example, made, steps)
-        answer = ask(supervisor.url, made.publishable)
-        demo.write_demo_file(settings, supervisor.url, supervisor.redis_url, made)
-        ready_s = steps.elapsed_s
-        if visitors:
-            send_visitors(supervisor.url, made, example, visitors, steps)
-        console.print(panel(supervisor, made, ready_s))
-        console.print(f"{curl(supervisor.url, made.publishable)}\n{answer}", markup=False, soft_wrap=True)
-        console.print("Stopping: --once was given." if once else "[bold]Ctrl-C stops all of it.[/]")
-        if not once:
-            wait_for_signal()
-            console.print("stopping …")
-    finally:
-        supervisor.stop()
+    with demo.sole_demo(settings):
+        supervisor = Supervisor(settings, say=lambda text: errors.print(escape(text), soft_wrap=True))
+        try:
+            supervisor.open_server()
+            demo.forget_demo_file(settings)
+            show(supervisor, visitors, history, once)
+        finally:
+            supervisor.stop()
+
+
+def show(supervisor: Supervisor, visitors: int, history: int, once: bool) -> None:
+    """Set up, start, send the visitors, tell where everything is, stay."""
+    steps, example = Steps(console), demo.Example.find()
+    made = prepare(supervisor.settings, example, history, steps)
+    start(supervisor, example, made, steps)
+    answer = ask(supervisor.url, made.publishable)
+    demo.write_demo_file(supervisor.settings, supervisor.url, supervisor.redis_url, made)
+    ready_s = steps.elapsed_s
+    if visitors:
+        send_visitors(supervisor.url, made, example, visitors, steps)
+    console.print(panel(supervisor, made, ready_s))
+    console.print(f"{curl(supervisor.url, made.publishable)}\n{answer}", markup=False, soft_wrap=True)
+    console.print("Stopping: --once was given." if once else "[bold]Ctrl-C stops all of it.[/]")
+    if not once:
+        wait_for_signal()
+        console.print("stopping …")
 
 
 def claim_port(settings: Settings) -> Settings:
@@ -120,7 +130,7 @@ def prepare(settings: Settings, example: demo.Example, history: int, steps: Step
 
 def start(supervisor: Supervisor, example: demo.Example, made: NewKeys, steps: Steps) -> None:
     """The parts up, the catalog in, everything ready. Raises PartFailed, NotReady."""
-    with steps.step("Server, service, recorder and learner") as step:
+    with steps.step("Service, recorder and learner") as step:
         supervisor.start()
         supervisor.wait_answering(READY_S)
         step.note = supervisor.url
@@ -128,7 +138,7 @@ def start(supervisor: Supervisor, example: demo.Example, made: NewKeys, steps: S
         told = call(
             f"{supervisor.url}/v1/catalog/items", made.secret, example.catalog_lines, "PUT", "application/x-ndjson"
         )
-        supervisor.wait_ready(READY_S)
+        supervisor.wait_ready(READY_S, demo.SHOP)
         wait_for_shop(supervisor, supervisor.url, READY_S)
         step.note = f"{told['accepted']} products"
 

@@ -24,6 +24,7 @@ from tact.learning import (
     the_lake,
     told_plainly,
 )
+from tact.outputs import file_to_write, write_text
 from training.evaluate import Evaluation, evaluate
 from training.moments import iso
 from training.open_log import DAY_MS, catalog_of, open_log, the_shop
@@ -56,21 +57,24 @@ def evaluate_window(
     """Train on the sessions of one window, test on those of the next (or of another shop), beside baselines."""
     started = time.monotonic()
     root, until_ms = the_lake(lake), moment(train_until, "--train-until")
-    elsewhere = test_lake is not None or bool(test_shop)
+    file_to_write(json_file, "--json")
+    file_to_write(report, "--report")
     with told_plainly(), steps() as progress:
         name = the_shop(root, shop)
-        tested = the_shop(test_lake if test_lake is not None else root, test_shop) if elsewhere else name
-        asked = _Asked(root, name, test_lake or root, tested, elsewhere, max_prefix)
+        there = test_lake if test_lake is not None else root
+        tested = the_shop(there, test_shop) if test_lake is not None or test_shop else name
+        elsewhere = (there.resolve(), tested) != (root.resolve(), name)
+        asked = _Asked(root, name, there, tested, elsewhere, max_prefix)
         since = moment(train_since, "--train-since") if train_since else None
         first = moment(test_since, "--test-since") if test_since else None
         evaluation = asked.run(since, until_ms, first, moment(test_until, "--test-until"), seed, progress)
     seconds = time.monotonic() - started
     figures = {"shop": name, "test_shop": tested, **evaluation.figures}
     if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        write_text(json_file, json.dumps(figures, indent=1, allow_nan=False) + "\n")
     if report is not None:
         title = f"Evaluation of {name}" + (f", tested on {tested}" if elsewhere else "")
-        report.write_text(render(evaluation, title), encoding="utf-8")
+        write_text(report, render(evaluation, title))
     _show(figures)
     written = ", ".join(str(path) for path in (json_file, report) if path is not None)
     console.print(f"{seconds:.1f} s" + (f"; written: {written}" if written else ""))
@@ -99,12 +103,12 @@ class _Asked:
             if start < until_ms:
                 fail(f"--test-since {iso(start)} lies before the end of training {iso(until_ms)}", code=2)
             test = _window(start, last_ms, "--test-since", "--test-until")
-            return evaluate(log, table, train, log, table, test, seed, progress)
+            return evaluate(log, table, train, log, table, test, seed, progress, self.max_prefix)
         other = open_log(self.test_lake, self.test_shop, last_ms + DAY_MS)
         start = first_ms if first_ms is not None else min(int(other.records["ts_ms"].min()), last_ms - 1)
         test = _window(start, last_ms, "--test-since", "--test-until")
         tested = build(other, progress, self.max_prefix, catalog_of(self.test_lake, self.test_shop))
-        return evaluate(log, table, train, other, tested, test, seed, progress)
+        return evaluate(log, table, train, other, tested, test, seed, progress, self.max_prefix)
 
 
 def _window(since_ms: int, until_ms: int, first: str, last: str) -> Window:

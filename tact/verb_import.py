@@ -25,6 +25,7 @@ from tact.log_plan import (
     show_plan,
     wishes_of,
 )
+from tact.outputs import file_to_write, folder_to_write, write_text
 from training.importers import Counts, ImportRefused, Loaded, Reader, RejectsFile, load
 
 
@@ -58,7 +59,9 @@ def import_log(
     if dry_run:
         return
     into = lake or load_settings().lake
-    sink = RejectsFile(rejects or into / "rejects" / f"{Path(file).name}.ndjson")
+    rejected = rejects or into / "rejects" / f"{Path(file).name}.ndjson"
+    _check_outputs(into, rejected, json_file)
+    sink = RejectsFile(rejected)
     started = time.monotonic()
     try:
         loaded = _load(reader, Path(file), into, sink)
@@ -71,7 +74,13 @@ def import_log(
     show_counts(loaded.counts, str(sink.path))
     _show(loaded, into, seconds)
     if json_file is not None:
-        json_file.write_text(json.dumps(figures(loaded, seconds), indent=1) + "\n", encoding="utf-8")
+        write_text(json_file, json.dumps(figures(loaded, seconds), indent=1) + "\n")
+
+
+def _check_outputs(lake: Path, rejects: Path, json_file: Path | None) -> None:
+    folder_to_write(lake, "--lake")
+    file_to_write(rejects, "--rejects")
+    file_to_write(json_file, "--json")
 
 
 def figures(loaded: Loaded, seconds: float) -> dict[str, Any]:

@@ -30,10 +30,10 @@ def create(
     ] = None,
 ) -> None:
     """Make a publishable and a secret key. They are shown once: only their digests are kept."""
-    settings = load_settings()
+    settings = load_settings(writes=True)
     try:
         show(make_keys(settings, shop, tuple(origin or ())))
-    except keys.InvalidKeys as error:
+    except (keys.InvalidKeys, OSError) as error:
         fail(str(error), code=2)
 
 
@@ -42,7 +42,7 @@ def list_keys() -> None:
     settings = load_settings()
     try:
         listed = keys.Keys.load(settings.keys_file).listed()
-    except keys.InvalidKeys as error:
+    except (keys.InvalidKeys, OSError) as error:
         fail(str(error))
     table = Table("shop", "kind", "starts with", "origins")
     for key in listed:
@@ -54,6 +54,6 @@ def revoke(prefix: Annotated[str, typer.Argument(help="The key, or how it starts
     """Take a key out of use."""
     try:
         gone = keys.revoke(load_settings().keys_file, prefix)
-    except (keys.UnknownKey, keys.InvalidKeys) as error:
+    except (keys.UnknownKey, keys.AmbiguousKey, keys.InvalidKeys, OSError) as error:
         fail(str(error))
     console.print(f"revoked {gone.prefix}… ({gone.kind}, shop {gone.shop})")

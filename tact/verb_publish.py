@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from features.lakefile import shops
@@ -55,7 +56,7 @@ def publish(
         shop = shop or str(candidate.manifest.get("shop", DEFAULT_SHOP))
         live = _live(target, shop)
         later = _later(candidate, live, the_lake(lake), lake_shop or shop)
-        verdict = judge(candidate, live, later)
+        verdict = judge(candidate, live, later, shop)
         _show(verdict)
         if not verdict.passed and not force:
             reasons = "; ".join(f"{check.name}: {check.detail}" for check in verdict.refusals)
@@ -92,3 +93,5 @@ def _show(verdict: Verdict) -> None:
     for check in verdict.checks:
         grid.add_row(check.name, {True: "passed", False: "refused", None: "–"}[check.passed], check.detail)
     console.print(grid)
+    if verdict.warning:
+        console.print(f"[bold yellow]warning[/] compared with nothing: {escape(verdict.warning)}", soft_wrap=True)

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
         Settings are environment variables: docs/settings.md.
         """
-        settings = load_settings()
+        settings = load_settings(writes=True)
         prepare(settings)
         run(settings)
 
@@ -37,6 +37,8 @@ def prepare(settings: Settings) -> None:
         made = ensure_keys(settings)
     except (InvalidKeys, NoStarterPolicy) as error:
         fail(str(error), f"Put a policy at {settings.policies}/SHOP.yaml and make keys with `tact keys create`.")
+    except OSError as error:
+        fail(str(error), "docs/settings.md lists the folders that are written to.", code=2)
     if policy is not None:
         console.print(f"starter policy   {escape(str(policy))} (edit it: it is reloaded while running)", soft_wrap=True)
     if made is not None:

@@ -22,6 +22,7 @@ from tact.learning import (
     the_lake,
     told_plainly,
 )
+from tact.outputs import folder_to_write
 from training.moments import iso
 from training.open_log import catalog_of, open_log, the_shop
 from training.split import Window
@@ -46,6 +47,7 @@ def train_bundle(
     """Train stage, intents and recommendations on a shop's log and write a bundle. `tact publish` makes it live."""
     started = time.monotonic()
     folder = out if out is not None else load_settings().home / "bundle"
+    _check_out(folder)
     root = the_lake(lake)
     with told_plainly(), steps() as progress:
         name = the_shop(root, shop)
@@ -56,11 +58,18 @@ def train_bundle(
         if since_ms >= until_ms:
             fail(f"--since {iso(since_ms)} is not before the end {iso(until_ms)}", code=2)
         table = build(log, progress, max_prefix, catalog_of(root, name))
-        trained = train(log, table, Window(since_ms, until_ms), seed, progress)
+        trained = train(log, table, Window(since_ms, until_ms), seed, progress, max_prefix)
         identifier = bundle.write(folder, trained.parts)
     _show(trained.parts.about, name)
     console.print(f"bundle {identifier} in {folder}, {time.monotonic() - started:.1f} s")
     console.print(f"make it live: tact publish {folder} --shop {name}")
+
+
+def _check_out(folder: Path) -> None:
+    """Ends where a bundle cannot be written, or would be mixed with other files."""
+    folder_to_write(folder, "--out")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / bundle.MANIFEST).is_file():
+        fail(f"--out {folder} holds other files and no bundle; name a new or an empty folder", code=2)
 
 
 def _show(about: Mapping[str, Any], shop: str) -> None:

@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
     ) -> None:
         """Run all parts, or some, on REDIS_URL and stay until a signal."""
-        settings = load_settings()
+        settings = load_settings(writes=True)
         if settings.redis_url is None:
             fail("tact up needs REDIS_URL", "`tact serve` starts a server of its own.", code=2)
         parts = tuple(part) if part else PARTS
@@ -29,6 +29,6 @@ def register(app: typer.Typer) -> None:
         try:
             if not Keys.load(settings.keys_file).listed():
                 errors.print(f"no keys in {settings.keys_file} yet: `tact keys create --shop SHOP`", soft_wrap=True)
-        except InvalidKeys as error:
+        except (InvalidKeys, OSError) as error:
             fail(str(error))
         run(settings, parts)

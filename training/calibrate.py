@@ -24,12 +24,14 @@ MIN_ROWS: Final = 500
 MIN_POSITIVES: Final = 30
 ISOTONIC_POSITIVES: Final = 300
 KNOTS: Final = 24
+FLOOR: Final = 1e-4
+"""No class is said to be less probable: one that a shop never showed may be common in the next."""
 
 
 def fit_calibration(raw: Floats, target: Ints, session: Ints) -> tuple[Calibration, str]:
     """The chosen calibration and its name. raw: (n, K) in time order; target: (n,) class, or 0 and 1; session: (n,)."""
     outputs = raw.shape[1]
-    identity = Calibration.identity(outputs)
+    identity = unmapped(outputs)
     counts = np.bincount(target, minlength=max(outputs, 2))
     if len(raw) < MIN_ROWS or np.sort(counts)[-2] < MIN_POSITIVES:
         return identity, "identity"
@@ -44,6 +46,24 @@ def fit_calibration(raw: Floats, target: Ints, session: Ints) -> tuple[Calibrati
         if gain > max(best, error):
             best, chosen = gain, name
     return (identity, chosen) if chosen == "identity" else (candidates[chosen](raw, target), chosen)
+
+
+def unmapped(outputs: int) -> Calibration:
+    """Probabilities as they are; of several classes none under about FLOOR."""
+    return Calibration.identity(outputs) if outputs == 1 else _floored(np.ones(outputs), np.zeros(outputs))
+
+
+def _floored(slopes: Floats, offsets: Floats) -> Calibration:
+    """Lines that stay level below FLOOR. slopes, offsets: of log-probabilities, (K,); slopes > 0."""
+    low, ends = np.log(FLOOR), np.array([-REACH, REACH])
+    bends = (low - offsets) / slopes
+    curves = [
+        (np.array([-REACH, bend, REACH]), np.array([low, low, slope * REACH + offset]))
+        if -REACH < bend < REACH
+        else (ends, slope * ends + offset)
+        for slope, offset, bend in zip(slopes, offsets, bends, strict=True)
+    ]
+    return Calibration.of(curves)
 
 
 def losses_of(probabilities: Floats, target: Ints) -> Floats:
@@ -95,7 +115,11 @@ def _fit_line(raw: Floats, target: Ints) -> Calibration:
     start = np.concatenate([[1.0], np.zeros(outputs)])
     bounds = [(0.1, 5.0), *[(-3.0, 3.0)] * outputs]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return Calibration.line(np.full(outputs, found[0]), found[1:])
+    slopes, offsets = np.full(outputs, found[0]), found[1:]
+    if outputs == 1:
+        return Calibration.line(slopes, offsets)
+    z = slopes * scores + offsets  # softmax forgives a common shift: with it, exp(z) sums to about 1
+    return _floored(slopes, offsets - np.mean(np.log(np.exp(z).sum(axis=1))))
 
 
 def _softmax(z: Floats) -> Floats:

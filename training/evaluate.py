@@ -20,8 +20,9 @@ from training.figures import binary_figures, number, stage_figures
 from training.metrics_binary import Ranked, calibration_bins, draws, interval, resampled, resampled_error
 from training.metrics_stage import confusion, per_class, resampled_stage
 from training.moments import iso
+from training.shape import with_nothing_missing
 from training.split import TooLittleData, Window
-from training.table import Log, Progress, Table
+from training.table import MAX_PREFIX, Log, Progress, Table, reach, session_starts_ms
 from training.train import Trained, lacks, train
 
 Floats = npt.NDArray[np.float64]
@@ -68,24 +69,28 @@ def evaluate(
     test: Window,
     seed: int,
     progress: Progress,
+    max_prefix: int = MAX_PREFIX,
 ) -> Evaluation:
     """Figures of models trained on `window` of one log and tested on `test` of the same log or another.
 
-    Raises TooLittleData where a window holds too few sessions.
+    max_prefix: the steps of a session that the tables hold, at most. Raises TooLittleData where a window holds too few
+    sessions.
     """
     tested = test_table.where(test.holds(test_table.start_ms))
     if not len(tested):
-        raise TooLittleData(f"no whole session starts in the test window {iso(test.since_ms)} .. {iso(test.until_ms)}")
-    trained = train(log, table, window, seed, progress)
+        begun = f"no whole session starts in the test window {iso(test.since_ms)} .. {iso(test.until_ms)}"
+        raise TooLittleData(f"{begun}; {reach(test_log)}")
+    trained = train(log, table, window, seed, progress, max_prefix)
     bundle = decode(*encode(trained.parts))
     _, group = np.unique(tested.labels.session, return_inverse=True)
     weights = draws(int(group.max()) + 1, seed)
     shared = _Round(table.where(trained.split.train), tested, group, weights, bundle, trained)
     intents, scored = _intents(shared, progress)
     stage, scored["stage"] = _stage(shared, progress)
-    inside = test.holds(test_log.records["ts_ms"])
-    recommend = evaluate_items(test_log.records[inside], test_log.session[inside], bundle.items, seed, progress)
-    about = {"seed": seed, "bundle": bundle.id, "max_prefix": table.labels.prefix.max(initial=1).item()}
+    inside = test.holds(session_starts_ms(test_log))
+    views = (test_log.records[inside], test_log.session[inside])
+    recommend = evaluate_items(*views, bundle.items, seed, progress, max_prefix)
+    about = {"seed": seed, "bundle": bundle.id, "max_prefix": max_prefix}
     windows = {"train": _window(window, shared.train), "test": _window(test, tested)}
     words = {"lacks": trained.parts.about["lacks"], "test_lacks": lacks(test_log.records[inside])}
     figures = {**about, **windows, **words, "intent": intents, "stage": stage, "recommend": {"frozen": recommend}}
@@ -116,9 +121,9 @@ def _intent(shared: _Round, name: str, said: Floats) -> tuple[dict[str, Any], Sc
     fitted = shared.trained.fitted[f"intent_{name}"]
     figures = binary_figures(label, ours, fitted.note)
     figures["baselines"] = {model: binary_figures(label, p) for model, p in by.items() if model != "tact"}
-    _add_missing(figures["baselines"])
     if figures["auc"] is not None:
         _add_intervals(figures, label, by, shared.group[rows], shared.weights)
+    with_nothing_missing(figures, ("base_rate", "static_map", "logistic"), ("auc", "average_precision", "ece"))
     prefix = shared.test.labels.prefix[rows]
     figures["by_prefix"] = _by_prefix(prefix, lambda chosen: binary_figures(label[chosen], ours[chosen]))
     bins = calibration_bins(label, ours) if len(label) else []
@@ -142,18 +147,12 @@ def _intent_baselines(shared: _Round, name: str, rows: npt.NDArray[np.bool_]) ->
     return found
 
 
-def _add_missing(baselines: dict[str, Any]) -> None:
-    """Every baseline has a place, null with a reason where it could not be fitted."""
-    for name in ("base_rate", "static_map", "logistic"):
-        if name not in baselines:
-            baselines[name] = {"auc": None, "average_precision": None, "reason": "nothing to learn from in training"}
-
-
 def _add_intervals(
     figures: dict[str, Any], label: Ints, by: Mapping[str, Floats], group: Ints, weights: Floats
 ) -> None:
     """`_ci` beside auc and average_precision of every model, and how far ours is ahead of each."""
     runs = {name: resampled(Ranked.of(label, p, group), weights) for name, p in by.items()}
+    errors = {name: resampled_error(label, p, group, weights) for name, p in by.items()}
     figures["ahead"] = {}
     for name, values in runs.items():
         place = figures if name == "tact" else figures["baselines"][name]
@@ -163,7 +162,10 @@ def _add_intervals(
                 ahead = figures["ahead"].setdefault(name, {})
                 ahead[measure] = number(figures[measure] - place[measure])
                 ahead[f"{measure}_ci"] = _rounded(interval(runs["tact"][:, at] - values[:, at]))
-        place["ece_ci"] = _rounded(interval(resampled_error(label, by[name], group, weights)))
+        place["ece_ci"] = _rounded(interval(errors[name]))
+        if name != "tact":
+            figures["ahead"][name]["ece"] = number(figures["ece"] - place["ece"])
+            figures["ahead"][name]["ece_ci"] = _rounded(interval(errors["tact"] - errors[name]))
 
 
 def _rounded(values: list[float] | None) -> list[float | None] | None:
@@ -219,7 +221,11 @@ def _with_stage_intervals(
         name: {
             "macro_f1": number(figures["macro_f1"] - one["macro_f1"]),
             "macro_f1_ci": _rounded(interval(runs["tact"][:, 0] - runs[name][:, 0])),
+            "log_loss": number(figures["log_loss"] - one["log_loss"]),
+            "log_loss_ci": _rounded(interval(runs["tact"][:, 1] - runs[name][:, 1])),
         }
         for name, one in found.items()
     }
-    return figures | {"baselines": found}
+    figures["baselines"] = found
+    with_nothing_missing(figures, ("majority", "static_map", "logistic"), ("macro_f1", "log_loss"))
+    return figures

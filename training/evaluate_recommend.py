@@ -10,24 +10,31 @@ from models.recommend import ItemIndex
 from training.figures import number
 from training.metrics_binary import draws, interval
 from training.metrics_recommend import CUTS, Ranks, Targets, figures, own_items, popularity_of, ranks, tact_of, targets
-from training.table import Progress
+from training.table import MAX_PREFIX, Progress
 
 RECOMMENDERS = ("tact", "cosine", "popularity", "own_items")
 """tact: item-item with the session's own items; cosine: without them."""
 
 
 def evaluate_items(
-    records: Records, session: npt.NDArray[np.int64], index: ItemIndex, seed: int, progress: Progress
+    records: Records,
+    session: npt.NDArray[np.int64],
+    index: ItemIndex,
+    seed: int,
+    progress: Progress,
+    max_prefix: int = MAX_PREFIX,
 ) -> dict[str, Any]:
     """By recommender: hr and mrr at 5, 10 and 20 with intervals, the same with `_seen`; null with a reason if empty.
 
-    records: EVENT (n,) of the test window, visitor by visitor in time order; session: int64 (n,).
+    records: EVENT (n,) of the sessions that began in the test window, visitor by visitor in time order; session: int64
+    (n,). max_prefix: views of a session that count, at most.
     """
-    rows = targets(records, session, index)
+    rows = targets(records, session, index, max_prefix)
     if not len(rows) or not len(index):
         why = "no test session views two products" if len(index) else "training saw no product"
-        empty = {f"{name}{cut}": None for name in ("hr", "mrr") for cut in CUTS}
-        return {name: {**empty, "reason": why} for name in RECOMMENDERS} | {"n": len(rows)}
+        empty = {f"{name}{cut}{part}": None for name in ("hr", "mrr") for cut in CUTS for part in ("", "_ci", "_seen")}
+        none = {name: {**empty, "reason": why} for name in RECOMMENDERS}
+        return none | {"n": len(rows), "sessions": len(np.unique(rows.session)), "seen_share": None}
     found = {}
     _, group = np.unique(rows.session, return_inverse=True)
     weights = draws(int(group.max()) + 1, seed)[:, group]

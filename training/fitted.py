@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from models.calibration import Calibration
 from training.boosting import Codes, Told, grow
-from training.calibrate import fit_calibration
+from training.calibrate import fit_calibration, unmapped
 from training.split import Split
 from training.table import Table
 
@@ -35,7 +35,7 @@ class Fitted:
         """Calibrated probabilities of the rows held back, (h, K); the base rates for a constant."""
         if isinstance(self.model, str):
             return self.calibration.apply(self.held)
-        return np.tile(self.model, (rows, 1))
+        return np.tile(self.calibration.apply(self.model), (rows, 1))
 
 
 def fit_output(table: Table, target: Codes, split: Split, outputs: int, seed: int, told: Told) -> Fitted:
@@ -47,7 +47,7 @@ def fit_output(table: Table, target: Codes, split: Split, outputs: int, seed: in
         return _constant(counts, outputs)
     grown = grow(table.matrix, target, split, outputs, seed, told)
     held = split.hold & (target >= 0)
-    by_time = np.argsort(table.start_ms[held], kind="stable")
+    by_time = np.lexsort((table.labels.session[held], table.start_ms[held]))
     labels = target[held].astype(np.int64)[by_time]
     calibration, name = fit_calibration(grown.held[by_time], labels, table.labels.session[held][by_time])
     return Fitted(grown.text, calibration, name, grown.rounds, grown.importance, grown.held, "")
@@ -57,6 +57,7 @@ def _constant(counts: npt.NDArray[np.int64], outputs: int) -> Fitted:
     """Base rates, half a row added to each label (Jeffreys)."""
     rates = (counts + 0.5) / (counts.sum() + 0.5 * len(counts))
     rarer = int(np.sort(counts)[-2])
-    what = "positives" if outputs == 1 else "rows of a second stage"
+    answers = "negatives" if counts[0] < counts[-1] else "positives"
+    what = answers if outputs == 1 else "rows of a second stage"
     note = f"{f'only {rarer}' if rarer else 'no'} {what}: constant"
-    return Fitted(rates[-outputs:], Calibration.identity(outputs), "identity", 0, {}, np.empty((0, outputs)), note)
+    return Fitted(rates[-outputs:], unmapped(outputs), "identity", 0, {}, np.empty((0, outputs)), note)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from models.bundle import Bundle
 from models.intent import INTENTS
+from models.registry import DEFAULT_SHOP
 from training.figures import binary_figures, stage_figures
 from training.metrics_binary import BINS, MIN_BIN, Ranked, draws, interval, resampled, resampled_error
 from training.metrics_stage import resampled_stage
@@ -32,6 +33,7 @@ MAX_ECE: Final = 0.05
 MARGINS: Final[Mapping[str, float]] = {"auc": 0.01, "average_precision": 0.01, "ece": 0.01, "macro_f1": 0.02}
 """How much worse than the live bundle a figure may be."""
 
+AGAINST_LIVE: Final = "against live"
 NOT_COMPARED: Final = (
     "not compared: no later sessions that neither was trained on; train with an earlier --until to leave some"
 )
@@ -60,25 +62,31 @@ class Verdict:
         return not self.refusals
 
     @property
+    def warning(self) -> str:
+        """Why the candidate was compared with nothing, "" if it was."""
+        return next((check.detail for check in self.checks if check.name == AGAINST_LIVE), "")
+
+    @property
     def refusals(self) -> tuple[Check, ...]:
         """The checks that failed."""
         return tuple(check for check in self.checks if check.passed is False)
 
 
-def judge(candidate: Bundle, live: Bundle | None, later: Table | None) -> Verdict:
+def judge(candidate: Bundle, live: Bundle | None, later: Table | None, shop: str = "") -> Verdict:
     """What the gate says of a candidate that loaded (its files and fingerprint are sound).
 
     live: the bundle it would replace. later: rows of sessions after both were trained, or None.
+    shop: that it would serve; "" to not look. The shop `default` may serve what any shop taught.
     """
-    checks = [*_own_checks(candidate.manifest)]
+    checks = [*_own_checks(candidate.manifest), *_shop_check(candidate.manifest, shop)]
     if live is None:
-        checks.append(Check("against live", None, "nothing is live for this shop yet"))
+        checks.append(Check(AGAINST_LIVE, None, "nothing is live for this shop yet"))
     elif live.id == candidate.id:
-        checks.append(Check("against live", None, f"{live.id} is the live bundle"))
+        checks.append(Check(AGAINST_LIVE, None, f"{live.id} is the live bundle"))
     elif later is not None and len(np.unique(later.labels.session)) >= MIN_SESSIONS:
         checks += compare(candidate, live, later)
     else:
-        checks.append(Check("against live", None, NOT_COMPARED))
+        checks.append(Check(AGAINST_LIVE, None, NOT_COMPARED))
     return Verdict(tuple(checks))
 
 
@@ -93,6 +101,14 @@ def _own_checks(manifest: Mapping[str, Any]) -> list[Check]:
     for name, figure in intents.items():
         checks += _intent_checks(name, figure)
     return checks
+
+
+def _shop_check(manifest: Mapping[str, Any], shop: str) -> list[Check]:
+    """Whether the bundle learned from the shop it would serve."""
+    learned = str(manifest.get("shop", ""))
+    if shop in ("", DEFAULT_SHOP) or learned in ("", shop):
+        return []
+    return [Check("shop", False, f"it learned from shop {learned!r}, not from {shop!r}")]
 
 
 def _intent_checks(name: str, figure: Mapping[str, Any]) -> list[Check]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from features.lakefile import read_events
 from features.record import Records, hash64, pack_columns
-from features.tail import order, session_starts
+from features.tail import session_starts, time_order
 
 _TEXTS: Final = (
     "event",
@@ -31,7 +31,8 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Log:
-    """A shop's events in a window, visitor by visitor, each in the order of features.tail, each event once.
+    """A shop's events in a window, visitor by visitor, each in the order of features.tail, each event once
+    (by its whole id, as the lake keeps it).
 
     records: dtype EVENT, shape (n,), those rows of the lake that belong in a tail.
     visitor: shape (n,), ascending; position in `visitors`. visitors: their ids, by hash.
@@ -69,7 +70,7 @@ def load_log(lake: str | Path, shop: str, since_ms: int | None = None, until_ms:
         columns[name] = table.column(name).to_numpy()
     records, kept = pack_columns(columns)
     visitor = rank[codes[kept]]
-    places = order(records, visitor)
+    places = time_order(records, visitor)
     records, visitor = records[places], visitor[places]
     session = np.cumsum(session_starts(records["ts_ms"], visitor)) - 1
     _, items = _encoded(table.column("item_id"))

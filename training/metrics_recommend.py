@@ -15,6 +15,7 @@ import numpy.typing as npt
 from features.events import CODE
 from features.record import Records
 from models.recommend import ItemIndex, recommend
+from training.table import MAX_PREFIX
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -39,14 +40,19 @@ class Targets:
         return len(self.target)
 
 
-def targets(records: Records, session: Ints, index: ItemIndex) -> Targets:
-    """Every view but a session's first. records: EVENT (n,) of the test window, session by session in time order."""
+def targets(records: Records, session: Ints, index: ItemIndex, max_prefix: int = MAX_PREFIX) -> Targets:
+    """Every view but a session's first, among its first max_prefix views: histories grow with their square.
+
+    records: EVENT (n,) of the test window's sessions, session by session in time order. session: int64 (n,).
+    """
     views = (records["kind"] == CODE["view_item"]) & (records["item"] != 0)
     items, of = records["item"][views].tolist(), session[views]
     history, target, sessions = [], [], []
     past: list[int] = []
     for at, (item, number) in enumerate(zip(items, of.tolist(), strict=True)):
         if at and number == of[at - 1]:
+            if len(past) >= max_prefix:
+                continue
             history.append(past[::-1])
             target.append(item)
             sessions.append(number)

@@ -8,8 +8,9 @@ from typing import Final
 
 from features.catalog import Catalog
 from features.lake_catalog import read_catalog
-from features.lakefile import shops
+from features.lakefile import read_events, shops
 from training.lake import Log, load_log
+from training.moments import iso
 
 DAY_MS: Final = 24 * 3_600_000
 """How far past a window the log is read, so that the window's sessions are seen to their end."""
@@ -41,7 +42,9 @@ def open_log(lake: Path, shop: str, until_ms: int | None = None) -> Log:
     """A shop's events from the first to until_ms (excluded), visitor by visitor. Raises NoLog."""
     log = load_log(lake, shop, None, until_ms)
     if not len(log):
-        raise NoLog(f"shop {shop!r} has no events before the given time in {lake}")
+        times = read_events(lake, shop, columns=("ts_ms",)).column("ts_ms").to_numpy()
+        reach = f"; its events go from {iso(int(times.min()))} to {iso(int(times.max()))}" if len(times) else ""
+        raise NoLog(f"shop {shop!r} has no events before the given time in {lake}{reach}")
     return log
 
 

@@ -92,6 +92,8 @@ def _headline(name: str, figures: Figures) -> str:
     ahead = figures["ahead"][key]
     limits = ahead["average_precision_ci"]
     lift = figures["average_precision"] / figures["base_rate"]
+    if ahead["average_precision"] is None:
+        return f"{what}: average precision {figures['average_precision']:.3f}; no baseline could be fitted."
     return (
         f"{what}: average precision {figures['average_precision']:.3f}, {lift:.1f} times the base rate of "
         f"{figures['base_rate']:.3f}; {_verdict(limits)} {NAMES[key]} "
@@ -148,9 +150,7 @@ def _intent(name: str, figures: Figures, evaluation: Evaluation) -> str:
         why = figures.get("note") or figures["reason"]
         return f"{title}Not judged: {escape(why)}.</p>"
     scored = evaluation.scored[name]
-    facts = (
-        f"{figures['n']:,} moments, {figures['positives']:,} of them yes; calibrated by {figures['calibrated_by']}.</p>"
-    )
+    facts = f"{figures['n']:,} moments, {figures['positives']:,} of them yes; {_calibrated(figures)}.</p>"
     images = [
         _picture(pictures.ranking(scored.label, scored.by), "Ranking: ROC left, precision and recall right", "wide"),
         _picture(
@@ -166,6 +166,11 @@ def _intent(name: str, figures: Figures, evaluation: Evaluation) -> str:
         images.append(_picture(pictures.importance(figures["importance"]), "What the model looks at"))
     table = _beside_baselines(figures, ("auc", "average_precision", "ece"))
     return f'{title}{facts}{table}<div class="row">{"".join(images)}</div>'
+
+
+def _calibrated(figures: Figures) -> str:
+    by = figures["calibrated_by"]
+    return "not calibrated: no curve was better" if by == "identity" else f"calibrated by {by}"
 
 
 def _stage(figures: Figures) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.events import SESSION_GAP_MS
+from training.moments import iso
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -50,15 +51,19 @@ class Split:
         return self.fit | self.hold
 
 
-def split(start_ms: Ints, end_ms: Ints, train: Window) -> Split:
+def split(start_ms: Ints, end_ms: Ints, session: Ints, train: Window) -> Split:
     """Rows of a train window by their session's start; the window's last sessions are held back.
 
-    start_ms, end_ms: each row's session's first and last time, int64 (n,). Sessions that were not over when the window
+    start_ms, end_ms: each row's session's first and last time; session: its number; int64 (n,). Sessions of the same
+    start are taken in the order of their numbers. Sessions that were not over when the window
     ends (their gap had not passed) are left out: at that time their labels were not known. Raises TooLittleData.
     """
     known = train.holds(start_ms) & (end_ms + SESSION_GAP_MS <= train.until_ms)
-    starts = np.unique(start_ms[known])
-    if len(starts) < MIN_SESSIONS:
-        raise TooLittleData(f"{len(starts)} whole sessions in the train window; at least {MIN_SESSIONS} are needed")
-    hold_from = int(starts[int(len(starts) * (1 - HOLD_SHARE))])
-    return Split(fit=known & (start_ms < hold_from), hold=known & (start_ms >= hold_from))
+    numbers, first = np.unique(session[known], return_index=True)
+    if len(numbers) < MIN_SESSIONS:
+        seen = f"; the log's begin {iso(int(start_ms.min()))} to {iso(int(start_ms.max()))}" if len(start_ms) else ""
+        few = f"{len(numbers)} whole sessions in the train window; at least {MIN_SESSIONS} are needed"
+        raise TooLittleData(few + seen)
+    by_start = np.lexsort((numbers, start_ms[known][first]))
+    held = np.isin(session, numbers[by_start[int(len(numbers) * (1 - HOLD_SHARE)) :]])
+    return Split(fit=known & ~held, hold=known & held)

@@ -18,6 +18,7 @@ from features.record import Records
 from features.schema import N_FEATURES
 from features.stats import ItemStats
 from training.labels import Labels, label
+from training.moments import iso
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -115,6 +116,17 @@ def _chunks(visitor: Ints) -> list[tuple[int, int]]:
             end = int(np.searchsorted(visitor, visitor[end - 1], side="right"))
         edges.append(end)
     return list(pairwise(edges))
+
+
+def session_starts_ms(log: Log) -> Ints:
+    """When each record's session began, Unix ms. Shape (n,)."""
+    return _session_times(log.records["ts_ms"], log.session)[0]
+
+
+def reach(log: Log) -> str:
+    """From when to when a log goes, in words."""
+    times = log.records["ts_ms"]
+    return f"the log goes from {iso(int(times.min()))} to {iso(int(times.max()))}" if len(times) else "the log is empty"
 
 
 def _session_times(ts_ms: Ints, session: Ints) -> tuple[Ints, Ints]:

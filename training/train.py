@@ -18,7 +18,7 @@ from training.fit_stage import fit_stage
 from training.fitted import Fitted
 from training.moments import iso
 from training.split import Split, Window, split
-from training.table import Log, Progress, Table
+from training.table import MAX_PREFIX, Log, Progress, Table, session_starts_ms
 
 Flags = npt.NDArray[np.bool_]
 
@@ -35,16 +35,19 @@ class Trained:
     split: Split
 
 
-def train(log: Log, table: Table, window: Window, seed: int, progress: Progress) -> Trained:
+def train(
+    log: Log, table: Table, window: Window, seed: int, progress: Progress, max_prefix: int = MAX_PREFIX
+) -> Trained:
     """Models and index of the sessions that started in the window. Raises TooLittleData.
 
-    table: of the same log. The same arguments give the same parts, byte by byte.
+    table: of the same log, with at most max_prefix steps a session. The same arguments give the same parts, byte
+    by byte.
     """
-    parted = split(table.start_ms, table.end_ms, window)
+    parted = split(table.start_ms, table.end_ms, table.labels.session, window)
     fitted = {"stage": fit_stage(table, parted, seed, progress), **fit_intents(table, parted, seed, progress)}
-    inside = window.holds(log.records["ts_ms"])
+    inside = _inside(log, window)
     progress("items", 0.0)
-    items = fit_items(log.records[inside], log.session[inside], log.item_ids, window.until_ms)
+    items = fit_items(log.records[inside], log.session[inside], log.item_ids, window.until_ms, max_prefix)
     progress("items", 1.0)
     parts = Parts(
         models={name: one.model for name, one in fitted.items()},
@@ -55,12 +58,17 @@ def train(log: Log, table: Table, window: Window, seed: int, progress: Progress)
     return Trained(parts, fitted, parted)
 
 
+def _inside(log: Log, window: Window) -> Flags:
+    """Records of the sessions that began in the window, as far as it goes. Shape (n,)."""
+    return window.holds(session_starts_ms(log)) & (log.records["ts_ms"] < window.until_ms)
+
+
 def _about(
     log: Log, table: Table, window: Window, seed: int, fitted: Mapping[str, Fitted], parted: Split
 ) -> dict[str, Any]:
     """The manifest's words: where the models come from, how good they were on the slice held back, what they lack."""
     sessions = table.labels.session
-    inside = window.holds(log.records["ts_ms"])
+    inside = _inside(log, window)
     return {
         "shop": log.shop,
         "seed": seed,

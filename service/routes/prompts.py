@@ -6,7 +6,7 @@ has not (a pause is a moment, too). What it decides is a decision like any other
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -23,7 +23,7 @@ from service.core import Service
 from service.errors import Problem, StoreUnavailable
 from service.keys import Access
 from service.privacy import check_visitor_id
-from service.wire import DecisionRequest, RequestContext, check_consent
+from service.wire import MAX_ID, DecisionRequest, RequestContext, check_consent, check_id, check_vocabulary
 
 PLACEMENT: Final = "global.chat"
 LOOK_S: Final = 1.0
@@ -33,6 +33,7 @@ IDLE_S: Final = 15.0
 """How often to decide although nothing happened; also the heartbeat that keeps proxies from closing the stream."""
 
 MAX_STREAMS: Final = 2000
+PARAMETERS: Final = ("visitor_id", "locale", "page_type", "consent", "key")
 _DISMISSED: Final = CODE["dismiss_promotion"]
 
 
@@ -47,12 +48,14 @@ def router(service: Service) -> APIRouter:
     ) -> Response:
         """`event: prompt` with the filled placement; at most once for each action, never after it was dismissed."""
         access = access_of(request, service.watcher.keys)
+        check_parameters(request.query_params)
         check_visitor_id(visitor_id)
         purposes = None if consent is None else [purpose for purpose in consent.split(",") if purpose]
         check_consent(purposes, "/consent")
+        context = RequestContext(locale=locale, page_type=page_type, consent=purposes)
+        check_vocabulary(context, "")
         if len(open_streams) >= MAX_STREAMS:
             raise Problem("too_many_streams", f"{MAX_STREAMS} are open.")
-        context = RequestContext(locale=locale[:128], page_type=page_type[:128], consent=purposes)
         wanted = DecisionRequest(visitor_id=visitor_id, placements=[PLACEMENT], context=context, events=[])
         stream = Prompts(service, access, wanted, request.is_disconnected)
         return StreamingResponse(
@@ -73,6 +76,18 @@ async def _counted(service: Service, open_streams: set[int], stream: "Prompts") 
     finally:
         open_streams.discard(id(stream))
         service.metrics.prompt_streams.set(len(open_streams))
+
+
+def check_parameters(given: Mapping[str, str]) -> None:
+    """Raises Problem for a parameter that is none, as for an unknown field of a body, and for a locale that is none."""
+    for name in given:
+        if name not in PARAMETERS:
+            detail = f"Object contains unknown field `{name}`; there are {', '.join(PARAMETERS)}."
+            raise Problem("invalid_field", detail, "/" + name.replace("~", "~0").replace("/", "~1"))
+    locale = given.get("locale", "")
+    check_id("locale", locale, "/locale")
+    if len(locale) > MAX_ID:
+        raise Problem("invalid_field", f"`locale` has at most {MAX_ID} characters.", "/locale")
 
 
 class Prompts:
@@ -125,9 +140,11 @@ class Prompts:
 
 
 def dismissed(decision: Decision, action: str) -> bool:
-    """Whether the visitor has ever waved this action away, as far as the tail reaches."""
-    tail = tail_of(decision.inputs.tail or b"")
-    return bool(((tail["kind"] == _DISMISSED) & (tail["item"] == hash64(action))).any())
+    """Whether the visitor has ever waved this action away, as far as that is kept."""
+    tail, waved_away = tail_of(decision.inputs.tail or b""), hash64(action)
+    if any(waved_away == refused for refused, _ in decision.inputs.dismissed):
+        return True
+    return bool(((tail["kind"] == _DISMISSED) & (tail["item"] == waved_away)).any())
 
 
 def _prompt(decision: Decision) -> bytes:

@@ -11,10 +11,10 @@ from service.core import Service
 
 
 def router(service: Service) -> APIRouter:
-    """A secret key is needed."""
+    """A secret key is needed. An id may hold slashes: a shop's ids are not ours to forbid."""
     paths = APIRouter(prefix="/v1/visitors", tags=["visitors"])
 
-    @paths.put("/{visitor_id}", summary="Set attributes")
+    @paths.put("/{visitor_id:path}", summary="Set attributes")
     async def put_visitor(visitor_id: str, request: Request) -> Response:
         """`{"attributes": {...}}`: text, number or boolean; null removes one; what is not named stays."""
         shop = secret_access_of(request, service.watcher.keys).shop
@@ -22,13 +22,13 @@ def router(service: Service) -> APIRouter:
         attributes = await service.privacy.put(shop, visitor_id, body)
         return json_response(msgspec.json.encode({"visitor_id": visitor_id, "attributes": attributes}))
 
-    @paths.get("/{visitor_id}", summary="Export everything kept of a visitor")
+    @paths.get("/{visitor_id:path}", summary="Export everything kept of a visitor")
     async def get_visitor(visitor_id: str, request: Request) -> Response:
         """Attributes, tail, receipts, and the lake's events and decisions."""
         shop = secret_access_of(request, service.watcher.keys).shop
         return json_response(await service.privacy.export(shop, visitor_id))
 
-    @paths.delete("/{visitor_id}", summary="Forget a visitor")
+    @paths.delete("/{visitor_id:path}", summary="Forget a visitor")
     async def delete_visitor(visitor_id: str, request: Request) -> Response:
         """Tail, attributes and receipts go at once, the lake follows. Twice is harmless."""
         shop = secret_access_of(request, service.watcher.keys).shop

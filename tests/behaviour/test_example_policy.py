@@ -202,7 +202,7 @@ def test_after_an_order_come_care_the_programme_and_one_question():
 def test_the_programme_needs_consent_and_is_not_for_members():
     who = after_order(visitor())
     assert gates_of(who, "loyalty", "account.loyalty")["loyalty_invite"] == "consent"
-    member = replace(who, consent=("marketing",), attributes={"loyalty_member": True})
+    member = replace(who, consent=("analytics", "marketing"), attributes={"loyalty_member": True})
     assert gates_of(member, "loyalty", "account.loyalty")["loyalty_invite"] == "rule"
 
 

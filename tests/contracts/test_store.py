@@ -2,20 +2,21 @@
 
 import asyncio
 import shutil
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
 
-from features.events import Row
-from features.record import pack, unpack
+from features.events import CODE, Row
+from features.record import hash64, pack, unpack
 from features.tail import tail_of
 from service import stream
 from service.errors import StoreUnavailable
 from service.metrics import Metrics
 from service.settings import Settings
-from service.store import MAX_DECISIONS_KEPT, TAIL_BYTES, TRIM_ABOVE, Store, decisions_key
+from service.store import MAX_DISMISSED, TAIL_BYTES, TRIM_ABOVE, Store
 from tests.contracts.cluster import cluster
 
 SHOP = "acme"
@@ -247,18 +248,6 @@ def test_everything_of_a_visitor_is_shown_and_erased(do: Do) -> None:
     assert in_stream[-1] == stream.EraseEntry(SHOP, visitor)
 
 
-def test_only_the_latest_decisions_are_known_by_visitor(do: Do) -> None:
-    visitor = who()
-
-    async def body(store: Store) -> int:
-        ids = [new_id(store, visitor) for _ in range(MAX_DECISIONS_KEPT + 5)]
-        await asyncio.gather(*(store.write_decision(entry(visitor, i)) for i in ids))
-        kept: int = await store.client.llen(decisions_key(store.partition(visitor), SHOP, visitor))
-        return kept
-
-    assert do(body) == MAX_DECISIONS_KEPT
-
-
 def test_a_refusal_stores_nothing_and_hurts_nobody_else(do: Do) -> None:
     broken, fine = who(), who()
 
@@ -277,3 +266,89 @@ def test_a_refusal_stores_nothing_and_hurts_nobody_else(do: Do) -> None:
     assert isinstance(bad, StoreUnavailable)
     assert len(tail) == 32
     assert len(in_stream) == 1
+
+
+def no(visitor_id: str, at: int, action: str) -> list[Row]:
+    return [row(visitor_id, at, "dismiss_promotion", action=action)]
+
+
+def test_a_no_is_remembered_when_the_tail_no_longer_reaches_it(do: Do) -> None:
+    visitor = who()
+
+    async def body(store: Store) -> tuple[Any, int]:
+        await store.append(SHOP, visitor, [no(visitor, 7, "chat"), no(visitor, 5, "chat"), no(visitor, 6, "bar")])
+        for start in range(100, 400, 100):
+            await store.append(SHOP, visitor, [[row(visitor, start + i)] for i in range(100)])
+        left = await store.client.pttl(stream.attributes_key(store.partition(visitor), SHOP, visitor))
+        return await store.append_and_read(SHOP, visitor, []), left
+
+    seen, left = do(body)
+    assert CODE["dismiss_promotion"] not in unpack(seen.tail)["kind"]
+    assert dict(seen.dismissed) == {hash64("chat"): 7, hash64("bar"): 6}
+    assert seen.attributes == {}
+    assert 86_000_000 < left <= 86_400_000
+
+
+def test_a_no_is_no_attribute_and_goes_with_an_erasure(do: Do) -> None:
+    visitor = who()
+
+    async def body(store: Store) -> tuple[Any, Any, Any]:
+        await store.append(SHOP, visitor, [no(visitor, 7, "chat")])
+        attributes = await store.set_attributes(SHOP, visitor, {"tier": "gold"})
+        before = await store.visitor(SHOP, visitor)
+        await store.erase(SHOP, visitor)
+        return attributes, before, await store.append_and_read(SHOP, visitor, [])
+
+    attributes, before, after = do(body)
+    assert attributes == before.attributes == {"tier": "gold"}
+    assert before.dismissed == ((hash64("chat"), 7),)
+    assert after.dismissed == ()
+
+
+def test_only_so_many_noes_outlast_a_trim_the_latest(do: Do) -> None:
+    visitor = who()
+    n = TRIM_ABOVE // 32 + 1
+
+    async def body(store: Store) -> Any:
+        await store.set_attributes(SHOP, visitor, {"tier": "gold"})
+        await store.append(SHOP, visitor, [no(visitor, at, f"a{at}") for at in range(n)])
+        for _ in range(200):
+            seen = await store.append_and_read(SHOP, visitor, [])
+            if len(seen.dismissed) <= MAX_DISMISSED:
+                break
+            await asyncio.sleep(0.01)
+        return seen
+
+    seen = do(body)
+    assert sorted(ts_ms for _, ts_ms in seen.dismissed) == list(range(n - MAX_DISMISSED, n))
+    assert seen.attributes == {"tier": "gold"}
+
+
+def test_the_receipts_of_more_than_a_thousand_decisions_are_shown_and_erased(do: Do) -> None:
+    visitor, n = who(), 1205
+
+    async def body(store: Store) -> tuple[int, int, list[bytes | None]]:
+        ids = [new_id(store, visitor) for _ in range(n)]
+        await asyncio.gather(*(store.write_decision(entry(visitor, i)) for i in ids))
+        shown = len((await store.visitor(SHOP, visitor)).receipts)
+        erased = await store.erase(SHOP, visitor)
+        return shown, erased, [await store.receipt(SHOP, i) for i in ids]
+
+    shown, erased, left = do(body)
+    assert (shown, erased) == (n, n + 1)  # and the index of them
+    assert left == [None] * n
+
+
+def test_a_decision_is_known_by_visitor_for_as_long_as_its_receipt_is_kept(do: Do) -> None:
+    visitor = who()
+
+    async def body(store: Store) -> tuple[list[bytes], list[str], int]:
+        key = stream.decisions_key(store.partition(visitor), SHOP, visitor)
+        await store.client.zadd(key, {"long-ago": time.time() - 86_400 - 3600, "just-now": time.time() - 86_400 + 3600})
+        made = new_id(store, visitor)
+        await store.write_decision(entry(visitor, made))
+        return await store.client.zrange(key, 0, -1), ["just-now", made], await store.client.ttl(key)
+
+    known, expected, left = do(body)
+    assert [i.decode() for i in known] == expected
+    assert 86_000 < left <= 86_400

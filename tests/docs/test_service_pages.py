@@ -1,17 +1,23 @@
 """docs/api.md, docs/errors.md and docs/metrics.md say what the code does."""
 
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
+import pytest
 from fastapi import FastAPI
 
 from features.events import CHANNELS, DEVICES, PAGE_TYPES, REFERRERS
 from service import errors, wire
 from service.app import create_app
+from service.body import BODY_S
 from service.catalog_store import MAX_LINE_BYTES
 from service.metrics import Metrics
 from service.privacy import MAX_ATTRIBUTES
 from service.settings import Settings
+from tests.service.shop import make_shop, running
 
 DOCS = Path(__file__).parents[2] / "docs"
 API = (DOCS / "api.md").read_text()
@@ -79,7 +85,9 @@ def test_the_limits_are_the_code_s() -> None:
         "characters of a text": str(wire.MAX_TEXT),
         "bytes of a line of an upload": f"{MAX_LINE_BYTES:,}",
         "attributes in a request": str(MAX_ATTRIBUTES),
+        "dismissed actions in a context": str(wire.MAX_DISMISSED),
         "bytes of another body": "`TACT_MAX_BODY_BYTES`",
+        "seconds for a body, or between two pieces of an upload": f"{BODY_S:g}",
     }
 
 
@@ -100,3 +108,22 @@ def test_every_reference_in_the_description_leads_somewhere(tmp_path: Path) -> N
     references = set(re.findall(r"'#/components/schemas/(\w+)'", str(document)))
     assert references
     assert references <= set(document["components"]["schemas"])
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on PATH")
+def test_every_curl_command_of_the_page_works_as_it_stands(tmp_path: Path, redis_url: str) -> None:
+    commands = [c for block in re.findall(r"```sh\n(.*?)```", API, re.DOTALL) for c in re.split(r"\n(?=curl )", block)]
+    assert len(commands) >= 2
+    with running(make_shop(tmp_path, redis_url)) as live:
+        for command in commands:
+            assert command.startswith("curl ")
+            here = command.strip().replace("http://", "").replace("localhost:8000", live.url.removeprefix("http://"))
+            ran = subprocess.run(
+                ["sh", "-c", f"{here} -sS -w '\n%{{http_code}}'"],
+                env={**os.environ, "KEY": live.shop.publishable},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert ran.stdout.rsplit("\n", 1)[1] in ("200", "202"), ran.stdout
+            assert '"degraded":true' not in ran.stdout

@@ -195,9 +195,12 @@ def test_a_broken_policy_is_refused_and_the_old_one_stays(live: Running) -> None
     assert not refused()
 
 
-def test_a_policy_file_that_is_removed_leaves_silence(live: Running) -> None:
+def test_a_policy_file_that_is_removed_stays_live_and_is_missed(live: Running) -> None:
+    before = live.decide()["policy"]
     live.shop.policy_file.unlink()
-    live.wait(lambda: live.decide()["degraded_because"] == "policy")
+    live.wait(lambda: "is gone" in live.anyone.get("/readyz").text)
+    answer = live.decide()
+    assert (answer["policy"], answer["degraded"]) == (before, False)
 
 
 def test_a_damaged_bundle_is_refused_and_the_old_one_stays(live: Running) -> None:
@@ -271,3 +274,11 @@ def test_a_client_that_goes_away_hurts_nobody(live: Running) -> None:
             except httpx2.TimeoutException:
                 continue
     assert live.decide()["degraded"] is False
+
+
+def test_a_shop_without_a_policy_makes_no_metric_of_what_callers_name(server: EmbeddedValkey, tmp_path: Path) -> None:
+    with running(make_shop(tmp_path / "bare", server.url, policy="")) as live:
+        live.decide(placements=["a-caller-s-word", "another"])
+        page = live.anyone.get("/metrics").text
+    assert "a-caller-s-word" not in page
+    assert f'tact_decisions_total{{kind="silence",placement="unknown",shop="{SHOP}"}} 2.0' in page

@@ -6,21 +6,30 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 import redis
 
 from features import lakefile
 from features.events import Row
 from service import recorder, stream
+from service.embedded import EmbeddedValkey
 
 PARTITIONS = 4
 KILLS = 8
 DAYS = 3
 START_MS = 1_700_000_000_000
+
+
+@pytest.fixture
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of this test's own: what another test's service writes late would count as its own."""
+    with EmbeddedValkey(tmp_path_factory.mktemp("valkey"), aof=False) as server:
+        yield server.url
 
 
 class Shop(threading.Thread):

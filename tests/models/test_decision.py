@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 
 from features.catalog import Product
+from features.fold import _fold
+from features.tail import tail_of
 from models.arbitration import prior_draws
 from models.bundle import decode, encode
 from models.chosen import REASONS
@@ -264,3 +266,27 @@ def test_time_comes_from_the_inputs():
     policy = quiet(action("x", **SURE, ttl_s=1))
     made = decision(policy, Visitor(), now_ms=NOW + 1_500)
     assert json.loads(answer(made))["placements"]["top"]["expires_at"] == "2026-11-23T12:00:02.500Z"
+
+
+def test_a_tail_at_hand_gives_the_same_decision_as_its_bytes():
+    policy = shop(*(action(f"x{i}") for i in range(3)), action("ruled", when="session.views > 2"))
+    draws = prior_draws(policy)
+    for visitor in (Visitor(), Visitor().did("view_item", 1), Visitor().did("view_item", 3).did("view_item", 9)):
+        inputs = visitor.inputs()
+        ready = tail_of(inputs.tail or b"").copy()  # writeable, as sorted records are
+        read = decide(inputs, FixedScores(), policy, draws)
+        compiled = len(_fold.signatures)
+        given = decide(inputs, FixedScores(), policy, draws, ready)
+        assert len(_fold.signatures) == compiled, "another type of array would be compiled for within a request"
+        assert answer(given) == answer(read)
+        assert given.vector is not None and read.vector is not None
+        assert given.vector.tobytes() == read.vector.tobytes()
+        assert ready.flags.writeable  # the caller's own stays as it was
+
+
+def test_a_fallback_that_the_request_tells_was_dismissed_stays_away():
+    policy = shop(action("x", fallback=True, cooldown_after_dismissal_s=60))
+    draws = prior_draws(policy)
+    shown = decide(Visitor().inputs(), None, policy, draws).chosen[0]
+    told = decide(Visitor().on(dismissed=("x",)).inputs(), None, policy, draws).chosen[0]
+    assert (shown.action, told.action, told.candidates[0].gate) == ("x", None, "cooldown")

@@ -1,11 +1,16 @@
 """Gates: each closes for its own reason, in one order, and says so."""
 
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
 import pytest
 
+from features.record import hash64
 from models import gates
 from models.gates import GATE_NAMES, Closed, first_closed_gate
-from models.moment import History, locale_of
-from models.policy_terms import Policy
+from models.moment import History, Moment, locale_of
+from models.policy_terms import Policy, Schedule
+from models.schedule import local_time, outside
 from tests.models.deciding import DAY, MINUTE, NOBODY, NOW, PRODUCTS, Visitor, action, moment, shop
 
 
@@ -224,3 +229,49 @@ def test_history_ends_with_the_session():
     assert (later.shown_in_session, later.session_ms) == (0, NOW)
     assert History.of(moment(shop(action("x"))).tail, NOW).shown == {}
     assert DAY == 24 * 60 * MINUTE
+
+
+def remembering(policy: Policy, visitor: Visitor, no_ms: int) -> Moment:
+    """The moment of a visitor of whom a no to `y` is kept beside the tail."""
+    at = moment(policy, visitor)
+    inputs = replace(at.inputs, dismissed=((hash64("y"), no_ms),))
+    return Moment.of(inputs, policy, at.tail, at.vector, at.scores)
+
+
+def test_a_no_from_before_the_tail_holds_and_the_latest_counts():
+    policy = shop(action("x", kind="chat", placements=["side"]), action("y", kind="chat", placements=["side"]))
+    closed = first_closed_gate(policy.actions[0], remembering(policy, NOBODY, NOW - 29 * DAY))
+    assert closed is not None and closed.gate == "cooldown"
+    assert first_closed_gate(policy.actions[0], remembering(policy, NOBODY, NOW - 31 * DAY)) is None
+    again = shown(5, "y", "dismiss_promotion")
+    assert remembering(policy, again, NOW - 29 * DAY).history.dismissed == {hash64("y"): NOW - 5 * MINUTE}
+    assert remembering(policy, again, NOW - MINUTE).history.dismissed == {hash64("y"): NOW - MINUTE}
+
+
+def test_a_no_that_the_request_tells_of_is_one_of_now():
+    policy = shop(action("x", cooldown_after_dismissal_s=1))
+    assert name(policy, Visitor().on(dismissed=("x",))) == "cooldown"
+    assert name(policy, Visitor().on(dismissed=("y",))) == ""
+
+
+@pytest.mark.parametrize("kind", ["bar", "chat", "loyalty", "survey", "welcome"])
+def test_what_interrupts_needs_a_memory_of_the_no_to_it(kind):
+    policy = shop(action("x"))
+    interrupts = replace(policy.actions[0], kind=kind)
+
+    def gate_of(visitor: Visitor) -> str:
+        closed = first_closed_gate(interrupts, moment(policy, visitor))
+        return closed.gate if closed else ""
+
+    assert gate_of(Visitor(consent=("analytics",))) == ""
+    assert gate_of(Visitor(consent=("personalization",))) == "consent"
+    assert gate_of(Visitor(consent=()).on(dismissed=())) == ""
+    assert name(policy, Visitor(consent=())) == ""
+
+
+def test_a_time_that_no_zone_can_tell_is_told_as_the_nearest():
+    zone = ZoneInfo("Pacific/Kiritimati")
+    assert local_time(253_402_300_799_999, zone).year == 9999
+    assert local_time(-(10**16), ZoneInfo("America/New_York")).year == 1
+    always = Schedule(zone, to_ms=253_402_300_799_999)
+    assert outside(always, 253_402_300_799_999).startswith("ended 9999-12-31")

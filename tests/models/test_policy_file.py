@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from models.policy_file import MAX_BYTES, PolicyError, parse
+from models.policy_file import MAX_BYTES, PolicyError, decoded, parse
 
 
 def refused(text: str, name: str = "p.yaml") -> str:
@@ -96,3 +96,13 @@ def test_toml_errors_have_their_line():
 def test_toml_dates_are_read_as_their_text():
     root, _ = parse("to = 2027-01-31\n", "p.toml")
     assert root.get("to").value == "2027-01-31"
+
+
+def test_bytes_that_are_no_text_are_refused_with_their_line():
+    with pytest.raises(PolicyError) as caught:
+        decoded(b"shop: a\nlocales: \xff", "p.yaml")
+    assert str(caught.value) == "p.yaml:2: the file is not valid UTF-8"
+
+
+def test_line_ends_of_another_system_are_those_of_the_text():
+    assert decoded("shop: é\r\nx\ry\n".encode(), "p.yaml") == "shop: é\nx\ny\n"

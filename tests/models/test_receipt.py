@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from features.events import CODE
+from features.record import hash64
 from models import receipt as receipts
 from models.arbitration import Draws, prior_draws
 from models.bundle import decode as decode_bundle
@@ -17,7 +18,7 @@ from models.policy import empty_policy
 from models.policy_terms import Policy
 from models.receipt import BundleGone, DrawsGone, InvalidReceipt, PolicyGone, Receipt, replay, why
 from tests.models.bundles import parts
-from tests.models.deciding import FixedScores, Visitor, action, shop
+from tests.models.deciding import DAY, NOW, FixedScores, Visitor, action, shop
 
 BUNDLE = FixedScores()
 
@@ -203,3 +204,22 @@ def test_an_explanation_names_the_features_that_moved_each_score():
     assert largest == sorted(largest, reverse=True)
     with pytest.raises(BundleGone):
         receipts.explain(receipt_of()[0], bundle)
+
+
+def test_what_was_refused_is_in_the_receipt_and_replays():
+    policy = shop(action("x", kind="chat", placements=["side"]), action("y"))
+    refused = ((hash64("x"), NOW - DAY), (2**64 - 1, NOW))
+    inputs = replace(visitor().on(dismissed=("y",)).inputs("top", "side"), dismissed=refused)
+    kept = receipts.decode(receipts.encode(decide(inputs, BUNDLE, policy, prior_draws(policy))))
+    assert (kept.inputs.dismissed, kept.inputs.context.dismissed) == (refused, ("y",))
+    assert why(kept, "x")["placements"][0]["gate"] == "cooldown"
+    assert replay(kept, find_bundle, lambda _: policy).identical
+
+
+def test_a_receipt_from_before_dismissals_were_kept_replays():
+    kept, _ = receipt_of()
+    data = json.loads(receipts.encode(decide(visitor().inputs("top", "side"), BUNDLE, POLICY, DRAWS)))
+    del data["inputs"]["dismissed"], data["inputs"]["context"]["dismissed"]
+    older = receipts.decode(msgspec.json.encode(data))
+    assert older.inputs == kept.inputs
+    assert replay(older, find_bundle, find_policy).identical

@@ -122,3 +122,42 @@ def test_a_body_that_is_too_large_is_refused_while_it_comes_in(live: Running) ->
 def test_a_body_of_another_kind_is_refused(live: Running, headers: dict[str, str]) -> None:
     answer = live.call.post("/v1/events", content=b"{}", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+def test_a_visitor_id_may_hold_slashes(live: Running) -> None:
+    for path in ("/v1/visitors/crm/4/2", "/v1/visitors/crm%2F4%2F2"):
+        answer = live.secret.put(path, json={"attributes": {"tier": "gold"}})
+        assert (answer.status_code, answer.json()["visitor_id"]) == (200, "crm/4/2")
+        assert live.secret.get(path).json()["attributes"] == {"tier": "gold"}
+    assert live.secret.delete("/v1/visitors/crm/4/2").json()["visitor_id"] == "crm/4/2"
+
+
+def test_an_attribute_that_is_refused_is_named(live: Running) -> None:
+    given = {"attributes": {"a": 1, "b/c": [], "d": 2}}
+    answer = live.secret.put("/v1/visitors/named", json=given).json()
+    assert (answer["code"], answer["pointer"]) == ("invalid_field", "/attributes/b~1c")
+    assert answer["detail"].startswith("`b/c`")
+
+
+def test_a_second_shop_without_a_bundle_does_not_make_the_install_unready(live: Running) -> None:
+    made = keys.create(live.shop.settings.keys_file, "second", "secret")
+    try:
+        live.wait(lambda: "second" in live.anyone.get("/readyz").json()["shops"])
+        answer = live.anyone.get("/readyz")
+        assert (answer.status_code, answer.json()["ready"], answer.json()["missing"]) == (200, True, [])
+        assert answer.json()["warnings"] == ["second: no bundle", "second: no policy"]
+    finally:
+        keys.revoke(live.shop.settings.keys_file, made)
+    live.wait(lambda: list(live.anyone.get("/readyz").json()["shops"]) == [SHOP])
+
+
+def test_keys_that_are_gone_still_open_and_are_told(live: Running) -> None:
+    path = live.shop.settings.keys_file
+    content = path.read_bytes()
+    path.unlink()
+    try:
+        live.wait(lambda: "keys" in live.anyone.get("/readyz").json()["refused"])
+        assert live.call.post("/v1/decisions", json=BODY).status_code == 200
+    finally:
+        path.write_bytes(content)
+    live.wait(lambda: live.anyone.get("/readyz").json()["refused"] == {})

@@ -65,7 +65,8 @@ def test_a_product_is_sold_out_in_the_next_recommendation(live: Running) -> None
         ({"item_id": "a", "url": "javascript:alert(1)"}, "/lines/0/url"),
         ({"item_id": "a", "image": "data:x"}, "/lines/0/image"),
         ({"item_id": "a\u001fb"}, "/lines/0/item_id"),
-        ({"item_id": "a", "added": "soon"}, "/lines/0/ts"),
+        ({"item_id": "a", "added": "soon"}, "/lines/0/added"),
+        ({"item_id": "a", "stores": {"Ghent": 1, "A/B.c": -1}}, "/lines/0/stores/A~1B.c"),
     ],
 )
 def test_a_line_that_is_not_valid_is_named(live: Running, line: dict[str, Any], pointer: str) -> None:
@@ -79,6 +80,22 @@ def test_the_good_lines_are_taken_and_the_others_listed(live: Running) -> None:
     told = answer.json()
     assert (answer.status_code, told["accepted"], told["rejected"]) == (200, 2, 1)
     assert (told["errors"][0]["index"], told["errors"][0]["code"]) == (2, "malformed_json")
+
+
+def test_a_line_s_problem_calls_the_field_by_its_name(live: Running) -> None:
+    assert put(live, "/v1/catalog/items", {"item_id": "a", "added": "nope"}).json()["detail"].startswith("`added`")
+    told = put(live, "/v1/catalog/items", {"item_id": "a", "stores": {"Ghent": -1}}).json()
+    assert told["detail"].startswith("`Ghent`")
+
+
+def test_stock_of_an_unknown_item_is_kept_and_told(live: Running) -> None:
+    put(live, "/v1/catalog/items", {"item_id": "u1"})
+    lines = [{"item_id": "u1", "stock": 1}, {"item_id": "u2", "stock": 4}, {"item_id": "u2", "store": "x", "stock": 1}]
+    told = put(live, "/v1/stock", *lines).json()
+    assert (told["accepted"], told["unknown"]) == (3, ["u2"])
+    put(live, "/v1/catalog/items", {"item_id": "u2"})
+    live.wait(lambda: (found := product(live, "u2")) is not None and found.stock == 4)
+    assert put(live, "/v1/stock", {"item_id": "u2", "stock": 4}).json()["unknown"] == []
 
 
 def test_an_upload_may_be_larger_than_any_other_body(live: Running) -> None:

@@ -2,12 +2,14 @@
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from tests.service.shop import Running
+from service.wire import LATEST_MS
+from tests.service.shop import POLICY, Running, make_shop, running
 from tests.service.test_events_route import stored, streamed
 
 
@@ -172,3 +174,43 @@ def test_decision_ids_sort_by_time(live: Running) -> None:
     first = live.decide(visitor_id=visitor())["decision_id"]
     time.sleep(0.002)
     assert first < live.decide(visitor_id=visitor())["decision_id"]
+
+
+def chats(live: Running, **context: Any) -> int:
+    """How many of five visitors with two product views are offered the chat; exploration leaves silence 1 %."""
+    views = [{"event": "view_item", "item_id": "a"}] * 2
+    asked = (
+        live.decide(visitor_id=visitor(), placements=["global.chat"], context=context, events=views) for _ in range(5)
+    )
+    return sum(answer["placements"]["global.chat"]["action"] == "may_we_help" for answer in asked)
+
+
+def test_what_interrupts_comes_only_where_a_no_to_it_is_remembered(live: Running) -> None:
+    assert chats(live, consent=["analytics"]) > 0
+    assert chats(live, consent=["personalization"]) == 0
+    assert chats(live, consent=[], dismissed=[]) > 0
+    assert chats(live, consent=[], dismissed=["may_we_help"]) == 0
+
+
+def test_a_no_in_the_request_is_in_the_receipt(live: Running) -> None:
+    decided = live.decide(visitor_id=visitor(), placements=["global.chat"], context={"dismissed": ["may_we_help"]})
+    path = f"/v1/decisions/{decided['decision_id']}"
+    assert live.secret.get(path).json()["inputs"]["context"]["dismissed"] == ["may_we_help"]
+    assert live.secret.post(f"{path}/replay").json()["identical"] is True
+
+
+@pytest.mark.parametrize("clock", [0, LATEST_MS])
+def test_every_clock_that_is_taken_can_be_decided_at(redis_url: str, home: Path, clock: int) -> None:
+    days = "weekdays: [mon, tue, wed, thu, fri, sat, sun]"
+    timed = f"    ttl_s: 86400\n    schedule: {{{days}, timezone: Pacific/Kiritimati}}\n"
+    west = "timezone: America/Los_Angeles\nlocales:"
+    policy = POLICY.replace("    fallback: true\n", timed).replace("locales:", west, 1)
+    with running(make_shop(home, redis_url, policy=policy)) as own:
+        body = {"visitor_id": visitor(), "placements": ["product.badge"], "clock_ms": clock}
+        given = [{"event": "view_item", "item_id": "a", "ts": clock}]
+        for _ in range(3):
+            answer = own.secret.post("/v1/decisions", json={**body, "events": given})
+            assert answer.status_code == 200
+            assert answer.json()["degraded"] is False
+        late = own.secret.post("/v1/decisions", json={**body, "clock_ms": LATEST_MS + 1})
+        assert (late.status_code, late.json()["pointer"]) == (422, "/clock_ms")

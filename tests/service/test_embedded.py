@@ -78,6 +78,54 @@ def test_it_listens_on_a_private_unix_socket_only(tmp_path: Path) -> None:
         assert server.socket_path.stat().st_mode & 0o077 == 0
 
 
+def test_it_syncs_as_it_is_told(tmp_path: Path) -> None:
+    server = open_server(Settings(home=tmp_path, appendfsync="always"))
+    try:
+        with _client(server.url) as client:
+            assert client.config_get("appendfsync") == {"appendfsync": "always"}
+    finally:
+        server.stop()
+
+
+def test_a_killed_server_comes_back_on_the_same_socket_with_what_was_written(tmp_path: Path) -> None:
+    with EmbeddedValkey(tmp_path, appendfsync="always") as server, _client(server.url) as client:
+        client.append("tail", b"\x00\x01")
+        first, url = server.pid, server.url
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        assert server.wait_ended() == -signal.SIGKILL
+        server.restart()
+        assert server.url == url
+        assert server.pid != first
+        assert client.get("tail") == b"\x00\x01"
+        with pytest.raises(AlreadyRunning):
+            EmbeddedValkey(tmp_path).start()
+    assert running_url(tmp_path) is None
+
+
+def test_a_stopped_server_is_not_started_again(tmp_path: Path) -> None:
+    server = EmbeddedValkey(tmp_path).start()
+    server.stop()
+    server.restart()
+    assert server.wait_ended() is None
+    assert running_url(tmp_path) is None
+
+
+def test_a_restart_that_fails_can_be_tried_again(tmp_path: Path) -> None:
+    with EmbeddedValkey(tmp_path) as server, _client(server.url) as client:
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait_ended()
+        (tmp_path / "appendonlydir").rename(tmp_path / "aside")
+        (tmp_path / "appendonlydir").write_text("not a folder")
+        with pytest.raises(ServerFailed):
+            server.restart()
+        (tmp_path / "appendonlydir").unlink()
+        (tmp_path / "aside").rename(tmp_path / "appendonlydir")
+        server.restart()
+        assert client.ping()
+
+
 def test_after_stop_nothing_answers_and_no_process_is_left(tmp_path: Path) -> None:
     server = EmbeddedValkey(tmp_path).start()
     pid = server.pid

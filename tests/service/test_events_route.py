@@ -141,3 +141,19 @@ def test_a_beacon_is_taken(live: Running) -> None:
         f"/v1/events?key={live.shop.publishable}", content=body, headers={"content-type": "text/plain"}
     )
     assert answer.status_code == 202
+
+
+def test_an_outcome_without_its_message_is_refused_and_one_of_an_unknown_message_taken(live: Running) -> None:
+    who = visitor()
+    shown = {"event": "view_promotion", "visitor_id": who}
+    answer = live.call.post("/v1/events", json=shown)
+    assert (answer.status_code, answer.json()["code"], answer.json()["pointer"]) == (422, "invalid_field", "/action")
+    assert live.call.post("/v1/events", json={**shown, "promotion_id": "of last week"}).status_code == 202
+    assert [row.action for row in streamed(live, who)] == ["of last week"]
+
+
+def test_half_a_surrogate_pair_is_malformed(live: Running) -> None:
+    body = rb'{"event":"login","visitor_id":"\ud800"}'
+    problem = live.call.post("/v1/events", content=body, headers={"content-type": "application/json"}).json()
+    assert problem["code"] == "malformed_json"
+    assert "surrogate" in problem["detail"]

@@ -1,7 +1,11 @@
 """Whatever is sent, the answer is one that is documented: never a 5xx, and a refusal always says which."""
 
 import json
+import socket
+import time
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -9,6 +13,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service import body
 from service.errors import CATALOGUE
 from tests.service.shop import Running
 
@@ -92,6 +97,36 @@ def test_an_address_of_any_kind_is_answered(live: Running, path: str, name: str)
     check(live.secret.get(path.format(str(quoted)[2:].replace("+", "%20"))))
 
 
+@pytest.mark.parametrize("trickles", [False, True])
+def test_a_body_that_does_not_come_is_given_up(live: Running, monkeypatch: pytest.MonkeyPatch, trickles: bool) -> None:
+    """One that trickles in, a byte at a time, too; and the connection is not used for anything else."""
+    monkeypatch.setattr(body, "BODY_S", 0.4)
+    head = f"POST /v1/events HTTP/1.1\r\nHost: x\r\nX-Tact-Key: {live.shop.publishable}\r\nContent-Length: 900\r\n\r\n"
+    where = urlsplit(live.url)
+    with socket.create_connection((where.hostname, where.port), 5) as caller:
+        caller.sendall(head.encode() + b"{")
+        started = time.monotonic()
+        while trickles and time.monotonic() < started + 0.3:
+            time.sleep(0.1)
+            caller.sendall(b" ")
+        answer = b"".join(iter(lambda: caller.recv(65536), b""))
+    assert time.monotonic() - started < 3
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"request_timeout"' in answer
+
+
+def test_an_upload_that_stops_is_given_up(live: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "BODY_S", 0.3)
+
+    def slow() -> Iterator[bytes]:
+        yield b'{"item_id": "slow", "stock": 1}\n'
+        time.sleep(1.5)
+        yield b" "
+
+    answer = live.secret.put("/v1/stock", content=slow())
+    assert (answer.status_code, answer.json()["code"]) == (408, "request_timeout")
+
+
 def test_a_wild_tail_is_folded(live: Running) -> None:
     """Events that are valid each and absurd together: any order, the same time, huge numbers, unknown prices."""
     kinds = ["purchase", "view_item", "refund", "remove_from_cart", "search", "dismiss_promotion", "zero_results"]
@@ -100,6 +135,7 @@ def test_a_wild_tail_is_folded(live: Running) -> None:
             {
                 "event": kinds[i % len(kinds)],
                 "visitor_id": "v-wild",
+                "promotion_id": "returns",
                 "items": [{"item_id": f"i{i % 3}", "price": [0, 1e12, 0.001][i % 3], "quantity": 10**6}] * (i % 40 + 1),
                 "value": 1e12,
             }

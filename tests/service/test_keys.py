@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service import keys
-from service.keys import Access, InvalidKeys, Keys, UnknownKey
+from service.keys import Access, AmbiguousKey, InvalidKeys, Keys, UnknownKey
 
 
 def test_a_new_key_opens_its_shop_and_no_other_token_does(tmp_path: Path) -> None:
@@ -67,6 +67,49 @@ def test_a_revoked_key_opens_nothing_and_the_others_still_do(tmp_path: Path) -> 
     assert loaded.check(kept) is not None
     with pytest.raises(UnknownKey, match="no key starts with"):
         keys.revoke(path, gone)
+
+
+def test_a_shop_goes_with_its_last_key(tmp_path: Path) -> None:
+    path = tmp_path / "k.json"
+    public, secret = keys.create(path, "shop2", "publishable", ("*",)), keys.create(path, "shop2", "secret")
+    kept = keys.create(path, "shop1", "secret")
+    keys.revoke(path, secret)
+    assert set(Keys.load(path).shops) == {"shop1", "shop2"}
+    keys.revoke(path, public)
+    loaded = Keys.load(path)
+    assert set(loaded.shops) == {"shop1"}
+    assert loaded.check(kept) is not None
+
+
+def test_a_start_that_several_keys_have_revokes_none_and_lists_how_they_start(tmp_path: Path) -> None:
+    path = tmp_path / "k.json"
+    made = [keys.create(path, shop, "publishable", ("*",)) for shop in ("one", "two")]
+    before = path.read_bytes()
+    with pytest.raises(AmbiguousKey) as caught:
+        keys.revoke(path, "pk_")
+    assert "'pk_' is ambiguous, 2 keys start so" in str(caught.value)
+    assert [token for token in made if token[:7] not in str(caught.value)] == []
+    assert path.read_bytes() == before
+
+
+def test_a_start_that_only_one_key_has_is_enough_but_nothing_at_all_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "k.json"
+    secret = keys.create(path, "s", "secret")
+    with pytest.raises(UnknownKey):
+        keys.revoke(path, "")
+    assert keys.revoke(path, "sk_").prefix == secret[:7]
+
+
+def test_a_publishable_key_can_be_given_more_origins_and_keeps_those_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "k.json"
+    other = keys.create(path, "s", "publishable", ("https://other.example",))
+    token = keys.create(path, "s", "publishable", ("https://a.example",))
+    keys.allow(path, token, ("https://b.example", "https://a.example"))
+    loaded = Keys.load(path)
+    assert loaded.check(token) == Access("s", "publishable", ("https://a.example", "https://b.example"))
+    assert loaded.check(other) == Access("s", "publishable", ("https://other.example",))
+    with pytest.raises(UnknownKey):
+        keys.allow(path, token + "x", ("https://c.example",))
 
 
 def test_no_file_is_no_keys(tmp_path: Path) -> None:

@@ -78,3 +78,40 @@ def test_a_stream_needs_a_visitor_and_purposes_that_exist(live: Running, params:
 
 def test_a_stream_needs_a_key(live: Running) -> None:
     assert live.anyone.get("/v1/prompts", params={"visitor_id": "v"}).status_code == 401
+
+
+def test_no_prompt_comes_after_a_dismissal_that_the_tail_no_longer_reaches(live: Running) -> None:
+    """Also where the visitor's past may not be used for messages: a no holds all the same."""
+    who = f"v-{uuid4().hex}"
+    no = {"event": "dismiss_promotion", "promotion_id": "may_we_help", "visitor_id": who}
+    assert live.call.post("/v1/events", json=no).status_code == 202
+    for _ in range(3):
+        batch = {"events": [{**VIEW, "visitor_id": who}] * 100}
+        assert live.call.post("/v1/events", json=batch).json() == {"accepted": 100}
+    with widget(live, who) as prompts:
+        time.sleep(1.5)
+        view(live, who)
+        time.sleep(2.5)
+        assert prompts == []
+    views = [{"event": "view_item", "item_id": "item-1"}] * 2
+    for consent in (["analytics", "personalization"], ["analytics"]):
+        context = {"consent": consent}
+        decided = live.decide(visitor_id=who, placements=["global.chat"], context=context, events=views)
+        why = live.secret.get(f"/v1/decisions/{decided['decision_id']}/why").json()
+        (candidate,) = why["placements"]["global.chat"]["candidates"]
+        assert candidate["gate"] == "cooldown", consent
+
+
+@pytest.mark.parametrize(
+    ("params", "pointer"),
+    [
+        ({"visitorid": "v"}, "/visitorid"),
+        ({"page_type": "prodcut"}, "/page_type"),
+        ({"locale": "x" * 129}, "/locale"),
+        ({"locale": "\x00"}, "/locale"),
+    ],
+)
+def test_a_parameter_that_is_none_is_refused_by_name(live: Running, params: dict[str, str], pointer: str) -> None:
+    answer = live.call.get("/v1/prompts", params={"visitor_id": "v", **params})
+    assert (answer.status_code, answer.json()["code"], answer.json()["pointer"]) == (422, "invalid_field", pointer)
+    assert pointer.strip("/") in answer.json()["detail"]

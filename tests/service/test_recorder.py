@@ -349,3 +349,32 @@ def test_repeated_work_replaces_its_own_files(tmp_path: Path, valkey: Any, setti
     other = recorder.Batch(ids=batch.ids[:1])
     assert batch.name() == again.name() != other.name()
     assert batch.name().startswith("rec-4-") and os.sep not in batch.name()
+
+
+def test_an_erasure_takes_the_visitor_s_raw_entries_out_of_the_stream(valkey: Any, settings: Settings) -> None:
+    decision = stream.DecisionEntry("demo", "D-00", "gone", DAY, False, "b", "p", "s", True, (), b"{}")
+    with recording(settings) as metrics:
+        for number in range(1100):  # more than a page
+            add(valkey, stream.encode_event([event(number, "stays, gone is not")]))
+        add(valkey, stream.encode_event([event(2000, "gone")]))
+        add(valkey, stream.encode_event([event(2001, "gone", shop="other")]))
+        add(valkey, stream.encode_decision(decision))
+        erased = add(valkey, stream.encode_erase("demo", "gone"))
+        later = add(valkey, stream.encode_event([event(2002, "gone")]))
+        until(lambda: pending(valkey) == 0 and sample(metrics, "tact_recorder_rows_total", table="events") == 1103)
+    left = [(entry_id, stream.decode(fields)) for entry_id, fields in valkey.xrange(stream.log_key(0))]
+    events = [e for _, e in left if isinstance(e, stream.EventEntry)]
+    assert not [e for _, e in left if isinstance(e, stream.DecisionEntry)]
+    assert [e.rows[0].event_id for e in events] == [*(f"e{i}" for i in range(1100)), "e2001", "e2002"]
+    assert [entry_id for entry_id, _ in left[-2:]] == [erased, later]
+
+
+def test_an_erasure_leaves_entries_that_are_not_acknowledged(valkey: Any) -> None:
+    reader = GroupReader(valkey, stream.log_keys(1), recorder.GROUP, "one")
+    reader.ensure_groups()
+    key = stream.log_key(0).encode()
+    ids = [add(valkey, stream.encode_event([event(i, "gone")])) for i in range(4)]
+    reader.read(3, 0)
+    reader.ack({key: [ids[0], ids[2]]})
+    assert reader.forget(key, lambda fields: recorder.is_of(fields, "demo", "gone")) == 1
+    assert [entry_id for entry_id, _ in valkey.xrange(key)] == ids[1:]

@@ -55,6 +55,13 @@ def test_the_constructor_does_not_read_the_environment(monkeypatch: pytest.Monke
     assert Settings() == Settings.load({})
 
 
+def test_the_server_started_here_syncs_every_second_or_always_and_nothing_else() -> None:
+    assert Settings.load({}).appendfsync == "everysec"
+    assert Settings.load({"TACT_APPENDFSYNC": "always"}).appendfsync == "always"
+    with pytest.raises(SettingsError, match=r"TACT_APPENDFSYNC.*'everysec' or 'always'"):
+        Settings.load({"TACT_APPENDFSYNC": "no"})
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().port = 1

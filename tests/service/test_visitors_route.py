@@ -6,6 +6,7 @@ import pytest
 
 from features import lakefile
 from features.events import Row
+from features.record import hash64
 from service import stream
 from tests.service.shop import SHOP, Running
 from tests.service.test_events_route import stored
@@ -73,3 +74,23 @@ def test_a_visitor_id_that_is_none_is_refused(live: Running, who: str) -> None:
     for method in ("GET", "DELETE", "PUT"):
         answer = live.secret.request(method, f"/v1/visitors/{who}", json={"attributes": {}})
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_field")
+
+
+def test_what_a_visitor_said_no_to_is_exported_apart_from_attributes_and_erased(live: Running) -> None:
+    who = visitor()
+    no = {"event": "dismiss_promotion", "promotion_id": "may_we_help", "visitor_id": who, "event_id": "e"}
+    assert live.call.post("/v1/events", json=no).status_code == 202
+    kept = live.secret.get(f"/v1/visitors/{who}").json()
+    assert kept["attributes"] == {}
+    assert kept["dismissed"] == {f"{hash64('may_we_help'):016x}": kept["tail"][0]["ts_ms"]}
+    assert live.secret.delete(f"/v1/visitors/{who}").status_code == 200
+    assert live.secret.get(f"/v1/visitors/{who}").status_code == 404
+
+
+def test_names_that_the_service_keeps_for_itself_are_refused(live: Running) -> None:
+    name = f"~no:{hash64('may_we_help'):016x}"
+    answer = live.secret.put(f"/v1/visitors/{visitor()}", json={"attributes": {name: 5, "tier": "gold"}})
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, "invalid_field")
+    assert problem["pointer"] == f"/attributes/~0{name[1:]}"
+    assert name in problem["detail"]

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import pytest
 import redis
 
 from features.catalog import ITEM_VIEWS
 from features.events import Row
 from features.record import hash64, pack
+from models import bundle
+from models import receipt as receipts
 from models.policy import load_policy
-from service import keys, snapshots, stream
+from models.registry import Registry
+from service import keys, snapshots, stream, warm
 from service.bundle_watcher import Watcher
 from service.core import open_service
 from service.metrics import Metrics
@@ -178,10 +182,147 @@ def test_a_page_of_several_workers_adds_them_up(tmp_path: Path) -> None:
     assert 'tact_bundle_info{bundle="b",shop="s"} 1.0' in shown
 
 
+def test_a_bundle_that_went_is_on_no_page_of_several_workers(tmp_path: Path) -> None:
+    swap = "from service.metrics import Metrics; m = Metrics(); m.live('s', 'one', 'p'); m.live('s', 'two', 'p'); "
+    gone = "m.live_age('t', 1.0); m.live('t', 'b', 'p'); m.forget('t'); print(m.page().decode())"
+    environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    command = [sys.executable, "-W", "error", "-c", swap + gone]
+    shown = subprocess.run(command, check=True, env=environ, capture_output=True, text=True).stdout
+    assert 'tact_bundle_info{bundle="two",shop="s"} 1.0' in shown
+    assert 'bundle="one"' not in shown
+    assert 'shop="t"' not in shown
+
+
 def test_the_metric_of_a_bundle_follows_the_swap() -> None:
     metrics = Metrics()
     metrics.live("s", "one", "p")
     metrics.live("s", "two", "p")
     page = metrics.page().decode()
-    assert 'tact_bundle_info{bundle="one",shop="s"} 0.0' in page
+    assert 'bundle="one"' not in page
     assert 'tact_bundle_info{bundle="two",shop="s"} 1.0' in page
+    metrics.live_age("s", 5.0)
+    metrics.forget("s")
+    assert 'shop="s"' not in metrics.page().decode()
+
+
+def test_what_is_gone_is_refused_and_stays_live_until_it_is_replaced(home: Path, redis_url: str) -> None:
+    """A file deleted to be written anew, a checkout, a mount that goes away: none of them says "serve without"."""
+    shop = make_shop(home, redis_url)
+    pointer = Path(shop.settings.registry) / "live" / f"{SHOP}.json"
+    sources = {"policy": shop.policy_file, "bundle": pointer, "keys": shop.settings.keys_file}
+
+    async def body(watcher: Watcher) -> None:
+        await watcher.refresh()
+        before = watcher.get(SHOP)
+        kept = {what: path.read_bytes() for what, path in sources.items()}
+        for path in sources.values():
+            path.unlink()
+        for _ in range(3):
+            await watcher.refresh()
+        after = watcher.get(SHOP)
+        assert (after.policy, after.bundle, after.has_policy) == (before.policy, before.bundle, True)
+        assert watcher.keys.check(shop.secret) is not None
+        told = watcher.readiness()[SHOP]["refused"] | watcher.refused()
+        assert sorted(told) == ["bundle", "keys", "policy"]
+        assert f"{shop.policy_file} is gone" in told["policy"]
+        page = watcher._metrics.page().decode()
+        assert all(f'tact_reload_failures_total{{what="{what}"}} 1.0' in page for what in sources)
+        for what, path in sources.items():
+            path.write_bytes(kept[what])
+        await watcher.refresh()
+        assert watcher.readiness()[SHOP]["refused"] | watcher.refused() == {}
+
+    watch(shop, body)
+
+
+def test_the_default_s_bundle_does_not_slip_in_for_a_shop_s_own_that_is_gone(home: Path, redis_url: str) -> None:
+    shop = make_shop(home, redis_url)
+    made = home / "other"
+    bundle.write(made, constant_parts("loyalty"))
+    default = Registry(shop.settings.registry).publish(made, "default", "test", "", 0)
+
+    async def body(watcher: Watcher) -> None:
+        await watcher.refresh()
+        own = watcher.get(SHOP).bundle
+        assert own is not None
+        assert own.id != default
+        (Path(shop.settings.registry) / "live" / f"{SHOP}.json").unlink()
+        await watcher.refresh()
+        assert watcher.get(SHOP).bundle is own
+        assert "bundle" in watcher.readiness()[SHOP]["refused"]
+
+    watch(shop, body)
+
+
+def test_a_policy_that_was_never_any_good_leaves_nothing_to_tell_when_it_goes(home: Path, redis_url: str) -> None:
+    shop = make_shop(home, redis_url, policy="shop: [")
+
+    async def body(watcher: Watcher) -> None:
+        await watcher.refresh()
+        assert "policy" in watcher.readiness()[SHOP]["refused"]
+        shop.policy_file.unlink()
+        await watcher.refresh()
+        assert watcher.readiness()[SHOP]["refused"] == {}
+        assert not watcher.get(SHOP).has_policy
+
+    watch(shop, body)
+
+
+def test_a_shop_without_keys_and_policy_is_forgotten(home: Path, redis_url: str) -> None:
+    shop = make_shop(home, redis_url)
+    other = keys.create(shop.settings.keys_file, "other", "secret")
+
+    async def body(watcher: Watcher) -> None:
+        await watcher.refresh()
+        assert sorted(watcher.readiness()) == [SHOP, "other"]
+        keys.revoke(shop.settings.keys_file, other)
+        await watcher.refresh()
+        assert sorted(watcher.readiness()) == [SHOP]
+        keys.revoke(shop.settings.keys_file, shop.publishable)
+        keys.revoke(shop.settings.keys_file, shop.secret)
+        await watcher.refresh()
+        assert sorted(watcher.readiness()) == [SHOP]  # its policy is there
+        shop.policy_file.unlink()
+        await watcher.refresh()
+        assert watcher.readiness() == {}
+        assert f'shop="{SHOP}"' not in watcher._metrics.page().decode()
+
+    watch(shop, body)
+
+
+def test_a_refused_policy_is_told_with_its_file_and_line(home: Path, redis_url: str) -> None:
+    shop = make_shop(home, redis_url)
+    contents = {b"shop: acme\nlocales: [\xff]\n": ":2:", POLICY.replace("acme", "other").encode(): ":2:7:", None: ":1:"}
+
+    async def body(watcher: Watcher) -> None:
+        for content, line in contents.items():
+            shop.policy_file.unlink()
+            if content is None:
+                shop.policy_file.mkdir()
+            else:
+                shop.policy_file.write_bytes(content)
+            await watcher.refresh()
+            assert f"{shop.policy_file}{line}" in watcher.readiness()[SHOP]["refused"]["policy"]
+
+    watch(shop, body)
+
+
+def test_of_two_policy_files_the_first_counts_and_the_other_is_told(home: Path, redis_url: str) -> None:
+    shop = make_shop(home, redis_url)
+    (shop.settings.policies / f"{SHOP}.toml").write_text("shop = 'acme'")
+    (shop.settings.policies / f".{SHOP}.swp.yaml").write_text("half a")
+
+    async def body(watcher: Watcher) -> None:
+        await watcher.refresh()
+        assert watcher.readiness()[SHOP]["warnings"] == ["acme.yaml counts; acme.toml beside it is not read"]
+        assert watcher.get(SHOP).has_policy
+        assert sorted(watcher.readiness()) == [SHOP]
+
+    watch(shop, body)
+
+
+def test_the_first_replay_finds_everything_warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = []
+    monkeypatch.setattr(warm, "replay", lambda *given: done.append(receipts.replay(*given).identical))
+    warm_up(())
+    assert done == [True]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from features.catalog import Product
+from service.errors import CATALOGUE
 from service.web import pages
 from service.web.front import CATEGORIES, Front, NoShop, read_front, write_front
 from service.web.pages import HERE, Shown
@@ -21,6 +22,7 @@ from service.web.shopping import (
     payment_errors,
     search,
 )
+from tests.service.shop import Running
 
 TENT = Product(
     "duin-2", "Duin 2 trekking tent", category="tents", price=249.0, stock=5, tags=("2 persons",), rating=4.4
@@ -127,3 +129,29 @@ def test_the_shop_is_told_by_a_file_and_a_damaged_one_is_no_shop(tmp_path: Path)
     path.write_text("{")
     with pytest.raises(NoShop, match=r"shop\.json"):
         read_front(tmp_path)
+
+
+def test_a_problem_s_type_leads_to_its_line(live: Running) -> None:
+    problem = live.anyone.post("/v1/decisions").json()
+    page, _, fragment = problem["type"].partition("#")
+    answer = live.anyone.get(page)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert re.findall(r'<tr id="(\w+)">', answer.text) == list(CATALOGUE)
+    assert fragment in CATALOGUE
+
+
+def test_the_page_of_calls_lists_every_one(live: Running) -> None:
+    page = live.anyone.get("/docs").text
+    described = live.anyone.get("/openapi.json").json()["paths"]
+    calls = [f"<code>{method.upper()} {path}</code>" for path, item in described.items() for method in item]
+    assert calls
+    assert [call for call in calls if call not in page] == []
+    assert 'href="/openapi.json"' in page
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/errors", "/docs/style.css"])
+def test_a_page_of_the_documentation_needs_no_other_host(live: Running, path: str) -> None:
+    answer = live.anyone.get(path)
+    assert answer.status_code == 200
+    assert "style-src 'self'" in answer.headers["content-security-policy"]
+    assert not re.search(r"https?:|//[a-z]|\sstyle=|<style|<script", answer.text)

@@ -156,3 +156,47 @@ def test_a_decision_needs_a_visitor_and_placements() -> None:
 
 def test_a_pointer_escapes_what_rfc_6901_wants_escaped() -> None:
     assert invalid("Object contains unknown field `a/b~c` - at `$.items[2]`").pointer == "/items/2/a~1b~0c"
+
+
+@pytest.mark.parametrize("kind", ["view_promotion", "select_promotion", "dismiss_promotion"])
+def test_the_outcome_of_a_message_names_the_message(kind: str) -> None:
+    problem = refusal({"event": kind, "decision_id": "d", "placement": "top"})
+    assert (problem.code, problem.pointer) == ("invalid_field", "/action")
+    for name in ("action", "promotion_id"):
+        (row,) = event_rows({"event": kind, name: "no longer in the policy"})
+        assert row.action == "no longer in the policy"
+
+
+@pytest.mark.parametrize(
+    ("text", "byte"),
+    [
+        (rb"\ud800", 34),
+        (rb"x\ud800x", 35),
+        (rb"\udc00\ud800", 34),
+        (rb"\ud83d\ude00\ud800", 46),
+        (b"\xed\xa0\x80", 34),
+        (rb"\\\ud800", 36),
+    ],
+)
+def test_half_a_surrogate_pair_is_called_what_it_is(text: bytes, byte: int) -> None:
+    problem = refusal(b'{"event":"login","search_term": "' + text + b'"}')
+    assert (problem.code, problem.detail) == (
+        "malformed_json",
+        f"Half of a surrogate pair is no character (byte {byte - 1}).",
+    )
+
+
+def test_whole_pairs_and_text_that_looks_like_halves_are_taken() -> None:
+    (row,) = event_rows({"event": "search", "search_term": "\U0001f600 \\ud800"})
+    assert row.query == "\U0001f600 \\ud800"
+    assert "surrogate" not in refusal(rb'{"event":"login","query":"\\ud800').detail
+
+
+def test_dismissed_actions_are_taken_with_a_decision() -> None:
+    def read(context: object) -> Any:
+        body = {"visitor_id": "v", "placements": ["p"], "context": context}
+        return read_decision(json.dumps(body).encode()).context.dismissed
+
+    assert (read({}), read({"dismissed": []}), read({"dismissed": ["a"]})) == (None, [], ["a"])
+    many = {"visitor_id": "v", "placements": ["p"], "context": {"dismissed": ["a"] * 51}}
+    assert refusal(many, read_decision).pointer == "/context/dismissed"

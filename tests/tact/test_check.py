@@ -17,8 +17,8 @@ app.callback()(lambda: None)
 register(app)
 
 
-def run(*arguments: str):
-    return CliRunner().invoke(app, ["check", *arguments], env={"COLUMNS": "200", "NO_COLOR": "1"})
+def run(*arguments: str, **environ: str):
+    return CliRunner().invoke(app, ["check", *arguments], env={"COLUMNS": "200", "NO_COLOR": "1", **environ})
 
 
 def test_a_good_policy_is_fit_to_serve_and_summed_up():
@@ -68,3 +68,28 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path, content):
     result = run(str(path))
     assert result.exit_code == (1 if content else 2)
     assert "not valid UTF-8" in result.stderr if content else "cannot read" in result.stderr
+
+
+def test_in_the_folder_of_policies_a_file_has_to_be_named_after_its_shop(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text(EXAMPLE.read_text())
+    line = next(n for n, text in enumerate(EXAMPLE.read_text().splitlines(), 1) if text.startswith("shop:"))
+    said = f"{path}:{line}:7: `shop` is 'demo': in the folder of policies this file has to be named demo.yaml"
+    result = run(str(path), TACT_POLICIES=str(tmp_path))
+    assert (result.exit_code, f"error {said}" in result.stderr) == (1, True), result.stderr
+    assert "1 error; not fit to serve" in result.stderr
+    elsewhere = run(str(path), TACT_POLICIES=str(tmp_path / "policies"))
+    assert (elsewhere.exit_code, f"note {said}" in elsewhere.stderr) == (0, True), elsewhere.stderr
+    assert "fit to serve" in elsewhere.stdout
+    told = json.loads(run("--json", str(path), TACT_POLICIES=str(tmp_path / "policies")).stdout)
+    assert [(note["line"], note["column"]) for note in told[0]["notes"]] == [(line, 7)]
+
+
+def test_a_second_file_of_the_shop_is_a_warning(tmp_path):
+    path = tmp_path / "demo.yaml"
+    path.write_text(EXAMPLE.read_text())
+    assert "demo.toml" not in run(str(path), TACT_POLICIES=str(tmp_path)).stderr
+    (tmp_path / "demo.toml").write_text("")
+    result = run(str(path), TACT_POLICIES=str(tmp_path))
+    assert "demo.yaml counts; demo.toml beside it is not read" in result.stderr
+    assert result.exit_code == 0

@@ -7,13 +7,15 @@ import socket
 import stat
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from features.lakefile import read_decisions, read_events
 from models.policy import load_policy
-from service.keys import Keys
+from service.embedded import EmbeddedValkey
+from service.keys import Keys, create, revoke
 from service.settings import Settings
 from service.web.pages import HERE
 from service.web.picture import DRAWINGS, picture
@@ -84,15 +86,62 @@ def test_keys_of_the_start_before_are_used_again(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / demo.KEYS_FILE).stat().st_mode) == 0o600
 
 
-def test_another_port_makes_new_keys_and_takes_the_old_ones_out_of_use(tmp_path: Path) -> None:
+def test_another_port_keeps_the_keys_and_adds_its_address(tmp_path: Path) -> None:
     first = demo.ensure_demo_keys(settings(tmp_path, 8000))
-    second = demo.ensure_demo_keys(settings(tmp_path, 8001))
-    keys = Keys.load(tmp_path / "keys.json")
-    access = keys.check(second.publishable)
+    assert demo.ensure_demo_keys(settings(tmp_path, 8001)) == first
+    loaded = Keys.load(tmp_path / "keys.json")
+    access = loaded.check(first.publishable)
     assert access is not None
+    assert access.allows("http://127.0.0.1:8000")
     assert access.allows("http://127.0.0.1:8001")
-    assert keys.check(first.publishable) is None
-    assert keys.check(first.secret) is None
+    assert len(loaded.listed()) == 2
+
+
+def test_a_revoked_key_is_made_anew_and_the_other_one_stays(tmp_path: Path) -> None:
+    first = demo.ensure_demo_keys(settings(tmp_path))
+    revoke(tmp_path / "keys.json", first.secret)
+    second = demo.ensure_demo_keys(settings(tmp_path))
+    assert second.publishable == first.publishable
+    assert second.secret != first.secret
+    loaded = Keys.load(tmp_path / "keys.json")
+    assert loaded.check(second.secret) is not None
+    assert loaded.check(second.publishable) is not None
+    assert demo.ensure_demo_keys(settings(tmp_path)) == second
+
+
+def everything_in(home: Path) -> dict[str, bytes]:
+    kept = (path for path in home.rglob("*") if path.is_file() and "valkey" not in path.parts)
+    return {str(path.relative_to(home)): path.read_bytes() for path in kept}
+
+
+@pytest.mark.parametrize("what_runs", ["demo", "serve"])
+def test_a_demo_in_a_home_in_use_is_refused_before_anything_is_changed(tmp_path: Path, what_runs: str) -> None:
+    with ExitStack() as running:
+        if what_runs == "serve":
+            running.enter_context(EmbeddedValkey(tmp_path / "valkey"))
+        else:
+            running.enter_context(demo.sole_demo(settings(tmp_path)))
+        demo.ensure_demo_keys(settings(tmp_path))
+        (tmp_path / demo.DEMO_FILE).write_text("{}")
+        (tmp_path / demo.LOCK_FILE).touch()
+        before = everything_in(tmp_path)
+        done = demo_command(tmp_path, 0)
+        assert everything_in(tmp_path) == before
+    assert done.returncode == 1
+    assert "already" in done.stderr
+    assert "TACT_HOME" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("home", ["a-file", "a-file/below", "/proc/nope"])
+def test_a_home_that_cannot_be_one_is_told_and_nothing_starts(tmp_path: Path, home: str) -> None:
+    (tmp_path / "a-file").write_text("mine")
+    done = demo_command(tmp_path / home, 0)
+    assert done.returncode == 2
+    assert "TACT_HOME" in done.stderr
+    assert str(tmp_path / home) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "a-file").read_text() == "mine"
 
 
 def test_an_edited_policy_stays_and_an_old_copy_is_replaced(tmp_path: Path) -> None:
@@ -135,6 +184,7 @@ def test_a_first_start_decides_and_leaves_no_process_behind_and_a_second_trains_
     visitors = set(read_events(about["lake"], about["shop"], columns=["visitor_id"]).column("visitor_id").to_pylist())
     assert len(visitors) > 300
 
+    create(tmp_path / "keys.json", "shop2", "secret")  # has neither bundle nor policy: no matter to the demo
     again = demo_command(tmp_path, 0, "--visitors", "0")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "Models trained" in done.stdout

@@ -167,3 +167,11 @@ def test_why_shows_each_candidate_and_why_not_names_the_gate(decided):
     not_shown = run("why", ids[0], "--shop", "demo", "--action", "marks", home=home)
     assert "top: gate rule: not so: session.views > 3.0" in not_shown.stdout
     assert '"action": "marks"' in run("why", ids[0], "--shop", "demo", "--action", "marks", "--json", home=home).stdout
+
+
+def test_lakes_are_compared_up_to_a_moment(home, tmp_path):
+    other = tmp_path / "other"
+    lakefile.write_events(other, events()[:-1], "a")
+    lakes = (str(home / "lake"), str(other))
+    assert run("compare-lakes", *lakes, "--shop", "demo", "--until", str(events()[-1].ts_ms), home=home).exit_code == 0
+    assert run("compare-lakes", *lakes, "--shop", "demo", "--until", "never", home=home).exit_code == 2

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from service.embedded import EmbeddedValkey, running_url
 from service.process import alive
 from tact import part as part_module
-from tact.part import Part, PartRunner
+from tact.part import Part, PartRunner, ServerRunner
 from tests.support import until
 
 ROOT = Path(__file__).parents[2]
@@ -124,6 +125,51 @@ def test_a_log_that_has_grown_long_is_set_aside(
     (tmp_path / "p.log").write_text("from an earlier run\n")
     up(start(STAY))
     assert (tmp_path / "p.log.1").read_text() == "from an earlier run\n"
+
+
+@pytest.fixture
+def server(tmp_path: Path, said: list[str]) -> Iterator[ServerRunner]:
+    runner = ServerRunner(EmbeddedValkey(tmp_path).start(), said.append)
+    runner.start()
+    yield runner
+    runner.stop()
+
+
+def test_a_killed_server_is_started_again_and_both_are_said(
+    server: ServerRunner, said: list[str], tmp_path: Path
+) -> None:
+    first = server.server.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    assert until(lambda: len(said) == 2)
+    assert said[0] == f"server was ended by SIGKILL; starting it again in 0.1 s (log: {tmp_path}/server.log)"
+    assert "answers again" in said[1]
+    assert running_url(tmp_path) == server.server.url
+    assert server.server.pid != first
+
+
+def test_a_server_that_cannot_come_back_is_tried_ever_more_slowly_until_it_can(
+    server: ServerRunner, said: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "appendonlydir").rename(tmp_path / "aside")
+    (tmp_path / "appendonlydir").write_text("not a folder")
+    assert server.server.pid is not None
+    os.kill(server.server.pid, signal.SIGKILL)
+    assert until(lambda: server.failures >= 3)
+    assert [line.rpartition(" in ")[2].split(" s ")[0] for line in said if "again in" in line] == ["0.1", "0.4", "1.6"]
+    assert "server does not come back:" in said[1]
+    (tmp_path / "appendonlydir").unlink()
+    (tmp_path / "aside").rename(tmp_path / "appendonlydir")
+    assert until(lambda: running_url(tmp_path) is not None)
+
+
+def test_a_stop_while_the_server_is_down_starts_none(server: ServerRunner, said: list[str], tmp_path: Path) -> None:
+    assert server.server.pid is not None
+    os.kill(server.server.pid, signal.SIGKILL)
+    assert until(lambda: len(said) == 1)
+    server.stop()
+    assert running_url(tmp_path) is None
+    assert len(said) == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a child when its owner dies")

@@ -17,7 +17,7 @@ from service.embedded import AlreadyRunning, running_url
 from service.process import alive
 from service.settings import Settings
 from tact import supervisor as supervisor_module
-from tact.supervisor import NotReady, PartFailed, Supervisor, child_environ, get, listen
+from tact.supervisor import NotReady, PartFailed, Supervisor, child_environ, get, listen, ready_for
 from tests.support import until
 
 SERVICE = """
@@ -117,6 +117,35 @@ def test_a_request_during_a_restart_of_the_service_waits_and_is_answered(
     assert status == 200
     assert answered_by != str(first)
     assert "service was ended by SIGKILL; starting it again" in said[0]
+
+
+def test_a_killed_server_comes_back_at_the_same_address_and_the_parts_stay_up(
+    make: Callable[..., Supervisor], said: list[str]
+) -> None:
+    supervisor = make().start()
+    supervisor.wait_answering(20)
+    address, parts = supervisor.redis_url, supervisor.pids
+    folder = supervisor.settings.home / "valkey"
+    os.kill(json.loads((folder / "server.lock").read_text())["server"], signal.SIGKILL)
+    assert until(lambda: any("answers again" in line for line in said))
+    assert said[0].startswith("server was ended by SIGKILL; starting it again")
+    assert running_url(folder) == address
+    assert supervisor.pids == parts
+
+
+def test_ready_for_a_shop_is_whatever_other_shops_lack() -> None:
+    def body(live: object, missing: list[str], ready: bool = False) -> str:
+        shops = {"demo": {"bundle": live, "policy": "p"}, "shop2": {"bundle": None, "policy": None}}
+        return json.dumps({"ready": ready, "missing": missing, "shops": shops})
+
+    lacking = ["shop2: no bundle", "shop2: no policy"]
+    assert ready_for("demo", body("b", lacking))
+    assert ready_for("demo", body("b", [*lacking, "shop2 decides without a bundle"], ready=True))
+    assert not ready_for("demo", body(None, [*lacking, "demo: no bundle"]))
+    assert not ready_for("demo", body("b", [*lacking, "the code is not compiled yet"]))
+    assert not ready_for("demo", body(None, [], ready=True))
+    assert not ready_for("demo3", body("b", [], ready=True))
+    assert not ready_for("demo", "Internal Server Error")
 
 
 def test_more_workers_share_the_port(make: Callable[..., Supervisor]) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.calibrate import fit_calibration, losses_of
+from training.calibrate import FLOOR, fit_calibration, losses_of
 from training.metrics_binary import calibration_bins, calibration_error
 
 N = 20_000
@@ -61,3 +61,18 @@ def test_classes_that_are_said_too_often_are_mended_together() -> None:
     calibration, name = fit_calibration(raw, label, np.arange(N))
     assert name == "line"
     assert np.abs(calibration.apply(raw) - truth).mean() < 0.02 < np.abs(raw - truth).mean()
+
+
+def test_a_class_that_was_never_shown_stays_possible() -> None:
+    """Else the log loss of a shop that has it would be that of certainties."""
+    rng = np.random.default_rng(7)
+    truth = rng.dirichlet(np.array([4.0, 2.0]), N)
+    label = (rng.random(N) > truth[:, 0]).astype(np.int64)
+    raw = np.column_stack([truth, np.full(N, 1e-12)])
+    for spoilt in (raw, raw * np.array([1.0, 3.0, 1.0]), raw[:100]):
+        said = spoilt / spoilt.sum(axis=1, keepdims=True)
+        calibration, _ = fit_calibration(said, label[: len(said)], np.arange(len(said)))
+        found = calibration.apply(said)
+        assert found.sum(axis=1) == pytest.approx(1.0)
+        assert found[:, 2].min() > FLOOR / 3 and found[:, 2].max() < 3 * FLOOR
+        assert losses_of(found, np.full(len(said), 2)).mean() < 10.5

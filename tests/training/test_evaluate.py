@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from features.events import CODE
 from features.lakefile import write_events
+from models.recommend import ItemIndex
 from tests.training.conftest import TEST, TRAIN, untold
-from tests.training.logs import shop_lake, shop_rows
+from tests.training.logs import START_MS, Did, log_of, shop_lake, shop_rows
 from training.evaluate import Evaluation, evaluate
 from training.lake import Log
+from training.metrics_recommend import targets
 from training.open_log import open_log
 from training.report import render
 from training.split import TooLittleData, Window
@@ -88,11 +91,70 @@ def test_figures_that_cannot_be_computed_are_null_with_a_reason(log: Log, table:
     one = found.figures["intent"]["help"]
     assert (one["auc"], one["average_precision"], one["reason"]) == (None, None, "no positives")
     assert one["baselines"]["logistic"]["reason"]
+    for figures in (one, *one["baselines"].values(), *one["ahead"].values()):
+        assert all(figures[f"{measure}_ci"] is None for measure in ("auc", "average_precision", "ece"))
     assert "cannot be judged on this log (no positives: constant)" in render(found, "s")
 
 
+def test_every_key_is_there_with_and_without_a_figure(log: Log, table: Table, evaluation: Evaluation) -> None:
+    """No products viewed, one stage, and every intent a no."""
+    other = log.records["kind"] != CODE["view_item"]
+    poor = replace(log, records=log.records[other], visitor=log.visitor[other], session=log.session[other])
+    no = np.zeros_like(table.labels.buy)
+    labels = replace(table.labels, stage=np.zeros_like(table.labels.stage), buy=no, leave=no, help=no)
+    none = replace(table, labels=labels)
+    found = evaluate(log, none, TRAIN, poor, none, TEST, 1, untold).figures
+    full = evaluation.figures
+    for name in ("buy", "leave"):
+        assert keys_of(found["intent"][name]) >= keys_of(full["intent"][name])
+    assert keys_of(found["stage"]) >= keys_of(full["stage"])
+    assert keys_of(found["recommend"]) >= keys_of(full["recommend"])
+    assert found["recommend"]["frozen"]["tact"]["mrr20_seen"] is None
+    assert found["stage"]["baselines"]["logistic"]["reason"]
+    json.dumps(found, allow_nan=False)
+
+
+def keys_of(figures: object, path: str = "") -> set[str]:
+    """Paths of all keys but those of lists, of stages' names and of features."""
+    if not isinstance(figures, dict):
+        return set()
+    left_out = ("importance", "classes")
+    return {f"{path}/{key}" for key in figures} | {
+        found for key, value in figures.items() if key not in left_out for found in keys_of(value, f"{path}/{key}")
+    }
+
+
+def test_max_prefix_is_the_option_not_what_was_found(log: Log) -> None:
+    table = build(log, untold, 500)
+    assert evaluate(log, table, TRAIN, log, table, TEST, 1, untold, 500).figures["max_prefix"] == 500
+
+
+def test_recommendations_are_tested_on_sessions_that_began_in_the_window(tmp_path: Path) -> None:
+    journeys = [[Did(n * 3600, "view_item", "a"), Did(n * 3600 + 5, "view_item", "b")] for n in range(60)]
+    over = [Did(40 * 3600 - 60 + 20 * n, "view_item", f"o{n}") for n in range(9)]
+    log = log_of(tmp_path, *journeys, over)
+    middle, end = START_MS + 40 * 3600_000, START_MS + 60 * 3600_000
+    table = build(log, untold)
+    found = evaluate(log, table, Window(START_MS, middle), log, table, Window(middle, end), 1, untold).figures
+    assert found["recommend"]["frozen"]["n"] == found["recommend"]["frozen"]["sessions"] == 20
+
+
+def test_a_giant_sessions_targets_are_its_first_views(tmp_path: Path) -> None:
+    log = log_of(tmp_path, [Did(n, "view_item", f"i{n}") for n in range(300)])
+    rows = targets(log.records, log.session, ItemIndex.empty(), max_prefix=10)
+    assert len(rows) == 9
+    assert max(map(len, rows.history)) == 9
+
+
+def test_a_report_of_an_uncalibrated_model_says_so(evaluation: Evaluation) -> None:
+    figures = evaluation.figures
+    plain = {name: {**one, "calibrated_by": "identity"} for name, one in figures["intent"].items()}
+    page = render(Evaluation({**figures, "intent": plain}, evaluation.scored), "s")
+    assert "not calibrated" in page and "by identity" not in page
+
+
 def test_a_test_window_without_sessions_is_refused(log: Log, table: Table) -> None:
-    with pytest.raises(TooLittleData, match="test window"):
+    with pytest.raises(TooLittleData, match=r"test window.*; the log goes from 2023-11-14"):
         evaluate(log, table, TRAIN, log, table, Window(10**13, 10**13 + 1), 1, untold)
 
 

@@ -48,6 +48,21 @@ def test_a_first_sound_bundle_passes(trained: Trained) -> None:
     assert Check("against live", None, "nothing is live for this shop yet") in verdict.checks
 
 
+def test_a_bundle_of_another_shop_is_refused(trained: Trained) -> None:
+    verdict = judge(bundle_of(trained.parts), None, None, "hats")
+    assert [(check.name, check.detail) for check in verdict.refusals] == [
+        ("shop", "it learned from shop 's', not from 'hats'")
+    ]
+    for shop in ("s", "default"):
+        assert judge(bundle_of(trained.parts), None, None, shop).passed
+
+
+def test_what_was_compared_with_nothing_carries_a_warning(trained: Trained, worse: Bundle, later: Table) -> None:
+    assert judge(bundle_of(trained.parts), None, None).warning == "nothing is live for this shop yet"
+    assert judge(bundle_of(trained.parts), worse, None).warning == NOT_COMPARED
+    assert judge(bundle_of(trained.parts), worse, later).warning == ""
+
+
 def test_a_worse_bundle_is_refused_on_the_same_later_sessions(trained: Trained, worse: Bundle, later: Table) -> None:
     verdict = judge(worse, bundle_of(trained.parts), later)
     assert not verdict.passed

@@ -90,7 +90,7 @@ def test_parquet_of_any_types(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "p")
     assert brief(rows_of(opened(tmp_path / "p")), "visitor_id", "ts_ms", "event", "item_id", "price") == [
         ("1", T0, "view_item", "5", 1.25),
-        ("11", T0 + 1, "purchase", "6", None),
+        ("s:11", T0 + 1, "purchase", "6", None),
     ]
 
 
@@ -177,7 +177,7 @@ def test_without_event_names_a_row_with_an_order_is_a_purchase(tmp_path: Path) -
 
 def test_the_user_is_the_visitor_and_the_session_fills_in(tmp_path: Path) -> None:
     text = f"user_id,session_id,ts,event,item_id\nu,s1,{T0},view,i\n,s2,{T0},view,i\nNULL,s3,{T0},view,i\n"
-    assert [row["visitor_id"] for row in rows_of(opened(tmp_path / "e.csv", text))] == ["u", "s2", "s3"]
+    assert [row["visitor_id"] for row in rows_of(opened(tmp_path / "e.csv", text))] == ["u", "s:s2", "s:s3"]
 
 
 def test_a_visitor_beside_a_user_makes_the_user_known(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_event_names_can_be_said_left_out_or_made_custom(tmp_path: Path) -> None
 
 def test_a_log_of_which_no_event_name_is_known_is_refused_with_the_way_out(tmp_path: Path) -> None:
     text = f"time,visitor,event,item\n{T0},v,zig,i\n{T0},v,zag,i\n"
-    with pytest.raises(Unclear, match="None of the event names is known: 'z") as refused:
+    with pytest.raises(Unclear, match="None of the event names in column 'event' is known: 'z") as refused:
         opened(tmp_path / "e.csv", text)
     assert "--event-map" in refused.value.hint
 

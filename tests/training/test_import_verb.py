@@ -76,3 +76,31 @@ def test_what_cannot_be_imported_ends_with_code_2_and_what_to_do(
     done = tact(tmp_path, "import", str(tmp_path / "e.csv"), *args)
     assert done.returncode == 2, done.stdout
     assert says in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("--lake", "{}/e.csv"), "e.csv is no folder"),
+        (("--rejects", "{}/e.csv/r.ndjson"), "e.csv is no folder"),
+        (("--rejects", "{}"), "is a folder"),
+        (("--json", "{}/e.csv/f.json"), "e.csv is no folder"),
+        (("--json", "{}"), "is a folder"),
+    ],
+)
+def test_where_nothing_can_be_written_is_told_before_the_work(tmp_path: Path, args: tuple[str, str], says: str) -> None:
+    log = tmp_path / "e.csv"
+    log.write_text(LOG)
+    done = tact(tmp_path, "import", str(log), args[0], args[1].format(tmp_path))
+    assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == [log]
+
+
+def test_folders_that_are_missing_are_made(tmp_path: Path) -> None:
+    log = tmp_path / "e.csv"
+    log.write_text(LOG)
+    paths = [tmp_path / "new" / name for name in ("lake", "a/r.ndjson", "b/f.json")]
+    options = zip(("--lake", "--rejects", "--json"), map(str, paths), strict=True)
+    done = tact(tmp_path, "import", str(log), *(word for pair in options for word in pair))
+    assert done.returncode == 0, done.stderr
+    assert all(path.exists() for path in paths)

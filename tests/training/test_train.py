@@ -64,6 +64,44 @@ def test_an_intent_without_positives_is_its_base_rate_and_says_so(log: Log, tabl
     assert found.parts.about["figures"]["intent"]["help"]["auc"] is None
 
 
+def test_an_intent_without_negatives_says_so(log: Log, table: Table) -> None:
+    always = replace(table, labels=replace(table.labels, leave=np.ones_like(table.labels.leave)))
+    found = train(log, always, TRAIN, 1, untold)
+    assert found.parts.about["models"]["intent_leave"]["note"] == "no negatives: constant"
+
+
+def test_no_stage_is_impossible_where_training_lacked_it(log: Log, table: Table) -> None:
+    stage = np.where(table.labels.stage == STAGES.index("loyalty"), 0, table.labels.stage).astype(np.int8)
+    one = np.zeros_like(stage)
+    for labels in (stage, one):
+        found = train(log, replace(table, labels=replace(table.labels, stage=labels)), TRAIN, 1, untold)
+        said = bundle_of(found).stage.probabilities_batch(table.matrix)
+        assert said.min() > 3e-5
+
+
+def bundle_of(found: Trained) -> bundle.Bundle:
+    return bundle.decode(*bundle.encode(found.parts))
+
+
+def test_a_session_over_the_end_of_the_window_is_learned_as_far_as_it_goes(tmp_path: Path) -> None:
+    """And one that began before the window is not, though part of it lies inside."""
+    journeys = [[Did(n * 3600, "view_item", f"i{n % 3}"), Did(n * 3600 + 5, "view_item", "x")] for n in range(40)]
+    before = [Did(-60, "view_item", "early"), Did(60, "view_item", "early2")]
+    over = [Did(40 * 3600 - 60, "view_item", "late"), Did(40 * 3600 + 60, "view_item", "later")]
+    log = log_of(tmp_path, *journeys, before, over)
+    items = train(log, build(log, untold), Window(START_MS, START_MS + 40 * 3600_000), 1, untold).parts.items
+    assert "late" in items.ids
+    assert not {"early", "early2", "later"} & set(items.ids)
+
+
+def test_neighbours_come_from_a_sessions_first_products(tmp_path: Path) -> None:
+    """So a crawler's session of thousands does not make millions of pairs; popularity counts all of them."""
+    log = log_of(tmp_path, [Did(n, "view_item", f"i{n}") for n in range(30)])
+    index = fit_items(log.records, log.session, log.item_ids, START_MS + DAY * 1000, max_prefix=5)
+    assert {r.item_id for r in recommend(index, [hash64("i0")], 30) if r.because} == {"i1", "i2", "i3", "i4"}
+    assert len(index) == 30
+
+
 def test_unlabelled_rows_teach_nothing(log: Log, table: Table, trained: Trained) -> None:
     rows = table.labels.buy == UNLABELLED
     assert rows.any()

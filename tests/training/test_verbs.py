@@ -40,14 +40,16 @@ def test_a_bundle_is_trained_published_replaced_and_rolled_back(small: Path, hom
     first = tact("train", "--lake", small, "--until", WEEK, "--out", tmp_path / "a")
     assert first.exit_code == 0, first.output
     assert "average precision" in first.output and "make it live: tact publish" in said(first)
-    assert tact("publish", tmp_path / "a", "--shop", "s").exit_code == 0
+    published = tact("publish", tmp_path / "a", "--shop", "s")
+    assert published.exit_code == 0
+    assert "warning compared with nothing: nothing is live for this shop yet" in said(published)
     one = bundle.load(tmp_path / "a").id
     assert Registry(home / "registry").live("s") == one
 
     assert tact("train", "--lake", small, "--until", WEEK, "--seed", 2, "--out", tmp_path / "b").exit_code == 0
     second = tact("publish", tmp_path / "b", "--shop", "s", "--lake", small)
     assert second.exit_code == 0, second.output
-    assert "sessions after both were trained" in said(second)
+    assert "sessions after both were trained" in said(second) and "warning" not in second.output
     assert Registry(home / "registry").live("s") == bundle.load(tmp_path / "b").id != one
 
     back = tact("rollback", "--shop", "s", "--why", "complaints")
@@ -113,7 +115,14 @@ def test_evaluate_tests_on_another_lake(small: Path, tmp_path: Path) -> None:
         (("--train-until", "soon", "--test-until", END), "'soon' is no date or time", 2),
         (("--train-until", END, "--test-until", WEEK), "is not before --test-until", 2),
         (("--train-until", WEEK, "--test-until", END, "--test-since", "2020-01-01"), "before the end of training", 2),
-        (("--train-until", "2020-01-01", "--test-until", "2020-02-01"), "no events before the given time", 1),
+        (("--train-until", "2020-01-01", "--test-until", "2020-02-01"), "its events go from 2023-11-14T22", 1),
+        (
+            ("--train-until", WEEK, "--test-until", END, "--test-shop", "s", "--test-since", "2020-01-01"),
+            "the end of",
+            2,
+        ),
+        (("--train-until", WEEK, "--test-until", END, "--json", "/dev/null/f.json"), "/dev/null is no folder", 2),
+        (("--train-until", WEEK, "--test-until", END, "--report", "/dev"), "--report /dev is a folder", 2),
         (("--train-until", WEEK, "--test-until", END, "--shop", "x"), "holds no shop 'x'; it has s", 1),
     ],
 )
@@ -130,3 +139,31 @@ def test_a_file_instead_of_a_lake_is_refused_with_what_to_do(tmp_path: Path) -> 
     refused = tact("train", "--lake", tmp_path / "log.csv")
     assert refused.exit_code == 1
     assert "is a file; the lake is a folder. Import it first: tact import log.csv" in said(refused)
+
+
+def test_the_same_lake_named_again_is_no_other_log(small: Path) -> None:
+    """Else training and test would overlap unseen."""
+    again = tact(
+        *("evaluate", "--lake", small, "--train-until", WEEK, "--test-until", END, "--test-since", "2020-01-01"),
+        *("--test-lake", small / ".." / small.name),
+    )
+    assert again.exit_code == 2
+    assert "lies before the end of training" in said(again)
+
+
+def test_a_bundle_goes_live_for_another_shop_only_with_a_reason(small: Path, home: Path, tmp_path: Path) -> None:
+    assert tact("train", "--lake", small, "--until", WEEK, "--out", tmp_path / "new" / "a").exit_code == 0
+    refused = tact("publish", tmp_path / "new" / "a", "--shop", "hats")
+    assert refused.exit_code == 1 and "it learned from shop 's', not from 'hats'" in said(refused)
+    forced = tact("publish", tmp_path / "new" / "a", "--shop", "hats", "--force", "--why", "a sister shop")
+    assert forced.exit_code == 0, forced.output
+    assert Registry(home / "registry").history("hats")[0]["why"] == "forced: a sister shop (refused: shop)"
+    assert tact("publish", tmp_path / "new" / "a", "--shop", "default").exit_code == 0
+
+
+def test_a_bundle_is_not_written_among_other_files(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    for out, words in ((tmp_path / "mine", "holds other files"), (tmp_path / "mine" / "letter.txt", "is no folder")):
+        refused = tact("train", "--lake", small, "--out", out)
+        assert refused.exit_code == 2 and words in said(refused)

@@ -1,5 +1,6 @@
 """Which column of a log is what: as said, as the preset knows, by its name, by its values."""
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
@@ -29,6 +30,9 @@ ALIASES: Final[Mapping[str, str]] = {
 
 _SHOWN: Final = 3
 _LOOKED_AT: Final = 2_000
+_MOST_NAMES: Final = 20
+_NO_NAME: Final = re.compile(r"[+-]?\d{3,}|[+-]?\d+[.,:/-]\d.*|.{61,}", re.DOTALL)
+"""What no event is called: long numbers, amounts, dates, clocks, prose."""
 
 
 class Columns:
@@ -39,6 +43,7 @@ class Columns:
         self._headless = headless
         self._said = {_field(name): self._named(theirs, f"--map {name}={theirs}") for name, theirs in said.items()}
         self._taken = {column for columns in self._said.values() for column in columns}
+        self._sessions: tuple[str, ...] = ()
 
     def values(self, field: str) -> list[str]:
         """The different values of the column with the name of a field, at most ten."""
@@ -69,6 +74,23 @@ class Columns:
             return ids is not None
         values = self._sample.get_column(ids[0])
         return values.n_unique() > 0.99 * len(values) and not values.null_count()
+
+    def maybe_events(self, unused: Sequence[str]) -> tuple[str, ...]:
+        """Columns of no known name whose few values could say what happened."""
+        known = {name for names in FIELDS.values() for name in names}
+        return tuple(name for name in unused if plain(name) not in known and self._few_names(name))
+
+    def fills_in(self, fields: Mapping[str, tuple[str, ...]]) -> str:
+        """The session column that fills in for a user in rows without one; "" where no row has a user."""
+        users, last = fields["visitor"][:-1], fields["visitor"][-1]
+        is_session = last in self._sessions or plain(last) in FIELDS["session"] or "session" in last.casefold()
+        return last if is_session and any(self._filled(column) for column in users) else ""
+
+    def _few_names(self, column: str) -> bool:
+        texts = self._sample.get_column(column).drop_nulls().str.strip_chars()
+        values = [text for text in texts.unique().to_list() if text not in MISSING]
+        few = 2 <= len(values) <= min(_MOST_NAMES, len(texts) - 1)
+        return few and not any(_NO_NAME.fullmatch(value) for value in values)
 
     def _take(self, found: dict[str, tuple[str, ...]], name: str, columns: tuple[str, ...]) -> None:
         if columns and name not in self._said and name not in found:
@@ -125,7 +147,8 @@ class Columns:
         other = max(known, key=lambda column: known[column], default=None)
         if other is not None and known[other] > 0.8:
             return (other,)
-        return (named[0],) if named and plain(named[0]) in ("event", "eventtype", "eventname", "action") else ()
+        whole = [column for column in named if plain(column) in FIELDS["event"] and self._filled(column)]
+        return tuple(whole[:1])  # never ignored in silence: its unknown values are asked about
 
     def _by_name(self, field: str) -> str | None:
         """The first column whose name says the field, one with values before one without."""
@@ -152,6 +175,7 @@ class Columns:
     def _settled(self, found: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         """The visitor is the visitor, else the user, else the session; a session fills in for a user not logged in."""
         user, session = found.get("user", ()), found.pop("session", ())
+        self._sessions = session
         if "visitor" not in found:
             found.pop("user", None)
             found["visitor"] = (*user, *session)

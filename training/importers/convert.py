@@ -139,6 +139,8 @@ class Converter:
             text = text.set(text.is_in(missing).fill_null(value=False), None)
             if name in _IDS and text.str.ends_with(".0").any():  # an id that passed through a float column
                 text = text.str.replace(r"^(\d+)\.0$", "$1")
+            if name == "visitor" and column == self.plan.fills_in:
+                text = "s:" + text
             found = text if found is None else found.zip_with(found.is_not_null(), text)
         assert found is not None  # a field of a plan has a column
         return found

@@ -153,7 +153,7 @@ class Lines:
 
     def set_aside_unreadable(self, *, quotes: bool) -> None:
         """Sets aside lines with a zero byte, that are not UTF-8, or whose quotes do not close."""
-        bad = set(self._lines_with(0)) if b"\0" in self.data else set()
+        bad = set(self._lines_with(0).tolist()) if b"\0" in self.data else set()
         if not self.data.isascii() and not _is_utf8(self.data):
             bad |= {i for i in range(len(self)) if not _is_utf8(self.data[self._starts[i] : self._ends[i]])}
         if quotes and b'"' in self.data:

@@ -8,6 +8,9 @@ from features.events import CODE
 from training.importers.errors import Unclear
 from training.importers.names import CHECKOUT, CLICK, EVENT_TARGETS, SKIP, VIEW, plain
 
+EMPTY: Final = "(empty)"
+"""What stands for no name at all on the command line."""
+
 ALIASES: Final = {"-": SKIP, "ignore": SKIP, **EVENT_TARGETS}
 
 
@@ -45,10 +48,11 @@ class Kinds:
 
 def said(text: str) -> dict[str, str]:
     """The mapping of `--event-map "view=view_item,cart=add_to_cart,noise=-"`. Raises Unclear."""
-    pairs = dict(pair(part, "--event-map") for part in text.split(",") if part.strip())
+    parts = (pair(part, "--event-map") for part in text.split(",") if part.strip())
+    pairs = [("" if name == EMPTY else name, target) for name, target in parts]
     return {
         name: target if target in CODE else ALIASES.get(plain(target), ALIASES.get(target, target))
-        for name, target in pairs.items()
+        for name, target in pairs
     }
 
 

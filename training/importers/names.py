@@ -1,6 +1,7 @@
 """What columns and events are called in other shops' logs, and how to recognise a value."""
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -10,24 +11,31 @@ _FIELDS: Final[Mapping[str, str]] = {
     "time": "clockms timestamp ts tsms eventtimestamp eventtime datetime time createdat created occurredat "
     "servertime clienttimestamp timestampms unixtime epoch eventdatetime receivedat collectortstamp "
     "derivedtstamp eventts timems times eventdate invoicedate orderdate date tdat day datum zeit "
-    "zeitpunkt heure fecha when",
+    "zeitpunkt uhrzeit tijd tijdstip datumtijd heure horodatage dateheure fecha hora fechahora when",
     "visitor": "visitorid visitor userpseudoid clientid anonymousid fullvisitorid domainuserid cookieid deviceid "
-    "browserid uuid cid guestid tactvisitor besucher besucherid",
+    "browserid uuid cid guestid tactvisitor besucher besucherid besuchernr bezoeker bezoekerid "
+    "visiteur visitante client cliente",
     "user": "userid user uid customerid customer memberid accountid shopperid buyerid loginid custid clientnumber "
-    "kundennummer kundeid kunde userident person personid profileid",
-    "session": "sessionid session usersession sid visitid sess gasessionid sessid domainsessionid sitzung",
+    "kundennummer kundennr kundeid kunde klant klantid klantnummer idclient idcliente benutzer benutzerid nutzer "
+    "nutzerid gebruiker gebruikerid utilisateur usuario userident person personid profileid",
+    "session": "sessionid session usersession sid visitid sess gasessionid sessid domainsessionid sitzung sessie "
+    "sesion",
     "event": "event eventtype eventname action actiontype type behavior behaviour behaviortype interaction "
-    "interactiontype activity activitytype eventaction ereignis aktion verb op kind",
+    "interactiontype activity activitytype eventaction ereignis ereignistyp aktion aktionstyp actie actietype "
+    "gebeurtenis handeling evenement typeevenement typeaction accion tipoaccion evento tipoevento azione verb op kind",
     "item": "itemid item productid product sku aid articleid article asin goodsid stockcode productsku pid iid "
-    "offerid contentid variantid productcode itemsku artikel artikelid artikelnummer itemsitemid prodid "
-    "itemnumber",
+    "offerid contentid variantid productcode itemsku artikel artikelid artikelnummer artikelnr itemsitemid prodid "
+    "itemnumber produkt produktid produktnummer produit produitid idproduit producto idproducto prodotto articulo "
+    "artikelcode",
     "category": "categorycode category categoryid itemcategory productcategory cat catid itemcategoryid categoryname "
-    "productcategoryid department kategorie categorypath itemsitemcategory",
+    "productcategoryid department kategorie warengruppe categorie categoria categorypath "
+    "itemsitemcategory",
     "price": "price unitprice itemprice productprice amount preis prix pricenum saleprice itemsprice priceeur "
-    "priceusd prijs einzelpreis betrag cost",
-    "quantity": "quantity qty units menge anzahl itemquantity itemsquantity numitems stueck",
+    "priceusd prijs precio prezzo einzelpreis betrag cost",
+    "quantity": "quantity qty units menge anzahl itemquantity itemsquantity numitems stueck stuck "
+    "aantal quantite cantidad",
     "order": "transactionid orderid transaction order invoiceno invoice ordernumber purchaseid "
-    "ecommercetransactionid bestellnummer bestellung basketid receiptid checkoutid",
+    "ecommercetransactionid bestellnummer bestellnr bestellung basketid receiptid checkoutid",
     "value": "value revenue total totalprice ordervalue eventvalue ecommercepurchaserevenue turnover umsatz",
     "query": "searchterm query searchquery keywords searchstring searchphrase suchbegriff",
     "shop": "shop shopid store tenant website siteid",
@@ -49,7 +57,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {field: tuple(names.split()) for 
 PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "time": ("timestamp", "time", "date"),
     "session": ("session",),
-    "visitor": ("visitor", "cookie", "device_id", "anonymous", "guest", "client", "browser"),
+    "visitor": ("visitor", "cookie", "device_id", "anonymous", "guest", "client", "browser", "besucher"),
     "user": ("user", "customer", "member", "shopper", "account", "person", "kunde"),
     "item": ("item", "product", "article", "sku", "goods", "artikel"),
     "event": ("event", "action", "behavio", "activity"),
@@ -113,8 +121,8 @@ _DATE: Final = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*")
 
 
 def plain(name: str) -> str:
-    """A name in lower case without anything but letters and digits."""
-    return re.sub(r"[\W_]+", "", name.casefold())
+    """A name in lower case without anything but letters and digits, letters without their accents."""
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKD", name.casefold()))
 
 
 def looks_like_data(fields: Sequence[str]) -> bool:

@@ -55,6 +55,8 @@ class Plan:
 
     join: how two columns make the time: "" (one), "text" (date and clock), "offset" (milliseconds on top of a date).
     events: (name, rows in the sample, what it becomes or None if unknown), the most frequent first.
+    fills_in: the session column whose ids become "s:ID" where they stand for a visitor, so that no user has the same.
+    maybe_events: of a log without event names, unused columns that could hold them.
     """
 
     preset: str
@@ -70,6 +72,8 @@ class Plan:
     sample_rows: int
     unused: tuple[str, ...]
     id_is_unique: bool = True
+    fills_in: str = ""
+    maybe_events: tuple[str, ...] = ()
 
 
 def plan_of(form: Form, sample: pl.DataFrame, file_name: str, wishes: Wishes) -> Plan:
@@ -84,7 +88,7 @@ def plan_of(form: Form, sample: pl.DataFrame, file_name: str, wishes: Wishes) ->
     names = _event_counts(sample, fields)
     known = Kinds.of({**preset.events, **wishes.events}, list(names))
     events = tuple((name, count, known.target(name)) for name, count in names.most_common())
-    _check_events(events)
+    _check_events(events, fields)
     plan = Plan(
         preset=preset.name,
         form=form.described,
@@ -99,7 +103,13 @@ def plan_of(form: Form, sample: pl.DataFrame, file_name: str, wishes: Wishes) ->
         sample_rows=len(sample),
         unused=tuple(name for name in form.names if not any(name in used for used in fields.values())),
     )
-    return replace(plan, id_is_unique=columns.unique(fields.get("event_id"), fields.get("line")))
+    asked = "event" in fields or bool(wishes.every_row)
+    return replace(
+        plan,
+        id_is_unique=columns.unique(fields.get("event_id"), fields.get("line")),
+        fills_in=columns.fills_in(fields),
+        maybe_events=() if asked else columns.maybe_events(plan.unused),
+    )
 
 
 def joined(rows: pl.DataFrame, columns: Sequence[str]) -> tuple[str, pl.Series]:
@@ -124,15 +134,16 @@ def _event_counts(sample: pl.DataFrame, fields: Mapping[str, tuple[str, ...]]) -
     return Counter(dict(names.iter_rows()))
 
 
-def _check_events(events: Sequence[tuple[str, int, str | None]]) -> None:
+def _check_events(events: Sequence[tuple[str, int, str | None]], fields: Mapping[str, tuple[str, ...]]) -> None:
     if events and all(target in (None, SKIP) for _, _, target in events):
-        names = [name for name, _, _ in events[:8]]
+        names = [name or kinds.EMPTY for name, _, _ in events[:8]]
         example = ",".join(
             f"{name}={kind}" for name, kind in zip(names, ("view_item", "add_to_cart", "purchase"), strict=False)
         )
         raise Unclear(
-            f"None of the event names is known: {', '.join(map(repr, names))}.",
-            f'Say what they are: --event-map "{example}"; or name another column: --map event=COLUMN',
+            f"None of the event names in column {fields['event'][0]!r} is known: {', '.join(map(repr, names))}.",
+            f'Say what they are, such as --event-map "{example}"; or name another column: --map event=COLUMN; '
+            "or, where no column says what happened: --map event=",
         )
 
 

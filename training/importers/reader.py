@@ -17,6 +17,7 @@ from training.importers.blocks import Source
 from training.importers.chunks import Chunk, Form
 from training.importers.convert import Converter
 from training.importers.csv_form import Csv
+from training.importers.errors import Unclear
 from training.importers.json_form import Json
 from training.importers.parquet_form import Parquet
 from training.importers.plan import SAMPLE_ROWS, Plan, Wishes, plan_of
@@ -157,11 +158,32 @@ def read(path: str | Path, wishes: Wishes | None = None, *, shop: str = "", now_
     """
     path, wishes = Path(path), wishes or Wishes()
     form = form_of(path, wishes)
-    sample = next((chunk.columns for chunk in form.chunks() if len(chunk.columns)), None)
-    empty = pl.DataFrame(schema=dict.fromkeys(form.names, pl.String))
-    plan = plan_of(form, empty if sample is None else sample.head(SAMPLE_ROWS), path.name, wishes)
+    plan = plan_of(form, _sample(form).head(SAMPLE_ROWS), path.name, wishes)
     named = re.sub(r"[^A-Za-z0-9._-]+", "-", path.name.split(".")[0]).strip("-._") or "shop"
     return Reader(form_of(path, wishes), plan, shop, named[:64], now_ms)
+
+
+def _sample(form: Form) -> pl.DataFrame:
+    """The first rows of a log. Raises Unclear where no line is a row, and says what is wrong with the lines."""
+    malformed: list[tuple[int, str]] = []
+    lines = 0
+    for chunk in form.chunks():
+        if len(chunk.columns):
+            return chunk.columns
+        lines += len(chunk.malformed)
+        malformed += chunk.malformed[: 1_000 - len(malformed)]
+    if not lines:
+        return pl.DataFrame(schema=dict.fromkeys(form.names, pl.String))
+    row, text = malformed[0]
+    what = f"{lines:,} {'line is' if lines == 1 else 'lines are'} malformed"
+    quoted = sum(text.count('"') % 2 for _, text in malformed) > len(malformed) / 2
+    why = "quotes that do not close: a line break within quotes" if quoted else f"not {len(form.names)} fields"
+    raise Unclear(
+        f"The file has a header but no rows: {what} ({why}); the first is line {row}: {text[:80]!r}.",
+        "A line is a row: write the export without line breaks in its values, or as NDJSON or Parquet."
+        if quoted
+        else "Is the separator right (--separator), and does each row have all the columns?",
+    )
 
 
 def form_of(path: Path, wishes: Wishes) -> Form:

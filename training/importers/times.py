@@ -64,11 +64,24 @@ def time_form(values: pl.Series, named: str = "") -> TimeForm:
     if named in ("day-first", "month-first"):
         return TimeForm("text", named.removesuffix("-first"))
     if named:
-        return TimeForm({"us": "µs", "iso": "text"}.get(named, named))
+        return _named(named, texts)
     numbers = [float(text) for text in texts if re.fullmatch(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", text, re.IGNORECASE)]
     if len(numbers) > len(texts) / 2:
         return _numeric(texts, sorted(numbers)[len(numbers) // 2])
     return _textual(texts)
+
+
+def _named(named: str, texts: Sequence[str]) -> TimeForm:
+    """The form that was said, which must read at least one of the texts."""
+    form = TimeForm({"us": "µs", "iso": "text"}.get(named, named))
+    hint = "--time-format s, ms, us, ns, iso, day-first, month-first, or a form such as '%d %b %Y %H:%M'"
+    try:
+        read = unix_ms(pl.Series(texts, dtype=pl.String), form)
+    except pl.exceptions.PolarsError as error:
+        raise Unclear(f"--time-format {named!r} is no form: {str(error).splitlines()[0]}", hint) from error
+    if read.null_count() == len(texts):
+        raise Unclear(f"--time-format {named!r} reads none of the times; the first is {texts[0]!r}.", hint)
+    return form
 
 
 def looks_like_time(values: pl.Series) -> bool:
@@ -169,6 +182,8 @@ def _offset_ms(zone: pl.Series) -> pl.Series:
 
 
 def _parsed(texts: pl.Series, form: str) -> pl.Series:
+    if re.search(r"%-?[HIkl]", form) and not re.search(r"%(-?M|[RTXcr+])", form):  # polars wants minutes with hours
+        texts, form = texts + " 00", form + " %M"
     return texts.str.to_datetime(form, strict=False, time_unit="us", time_zone="UTC" if "%z" in form else None)
 
 

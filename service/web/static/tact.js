@@ -88,6 +88,7 @@
     if (!open.size) return void send(mine);
     const { page_type, item_id, category, query, cart_item_ids } = page;
     const context = { page_type, item_id, category, query, cart_item_ids, device, locale, ...source, consent };
+    if (consent && !consent.includes("analytics")) context.dismissed = dismissed().slice(-50); // nobody else remembers
     const body = { visitor_id: visitor, placements: [...open.keys()], context, events: mine };
     const started = performance.now();
     let answer;
