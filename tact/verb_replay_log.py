@@ -54,7 +54,7 @@ def replay_log(
     limit: Annotated[int, typer.Option("--limit", min=0, help="Only the first events; 0: all.")] = 0,
     decisions: Annotated[bool, typer.Option("--decisions/--no-decisions", help="Decide on each product view.")] = True,
     placements: Annotated[str, typer.Option("--placements", help="What to decide, by comma.")] = PLACEMENTS,
-    concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=256, help="Connections at once.")] = 16,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=256, help="Connections at once.")] = 4,
     preset: PresetOption = "",
     map_: MapOption = "",
     event_map: EventMapOption = "",
