@@ -1,1 +1,1 @@
-"""What happened, and the numbers read from it. Pure but for lakefile.py: numpy, numba and the standard library."""
+"""What happened, and the numbers read from it. Pure but for lakefile.py and lake_catalog.py: numpy, numba, stdlib."""

@@ -1,4 +1,4 @@
-"""The lake: every event and decision as Parquet, one folder a shop and day. The one I/O module of features/.
+"""The lake: every event and decision as Parquet, one folder a shop and day. With lake_catalog.py the I/O of features/.
 
     LAKE/events/shop=S/day=YYYY-MM-DD/part-NAME.parquet       one row a line of an event: features.events.Row
     LAKE/decisions/shop=S/day=YYYY-MM-DD/part-NAME.parquet    one row a decision: DecisionRow
