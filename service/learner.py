@@ -19,12 +19,13 @@ from typing import Any, Final
 import msgspec
 import redis
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from service import snapshots
 from service.consumer import Bookmark, CursorReader, Delivery, connect, pause, position
 from service.embedded import NoServer
 from service.live import Facts
+from service.part_metrics import served
 from service.settings import Settings
 from service.shop_state import Arrays, ShopState
 from service.sole import sole_worker
@@ -222,14 +223,9 @@ def run(settings: Settings, stop: threading.Event | None = None) -> None:
     """Learn until `stop` is set."""
     stop = stop or threading.Event()
     metrics = LearnerMetrics()
-    server = None
-    if settings.learner_metrics_port:
-        server, _ = start_http_server(settings.learner_metrics_port, settings.host, metrics.registry)
-    try:
-        with sole_worker(settings.live / LOCK, stop) as ours:
-            if ours:
-                Learner(settings, stop, metrics).run()
-    finally:
-        if server is not None:
-            server.shutdown()
-            server.server_close()
+    with (
+        served(metrics.registry, settings.host, settings.learner_metrics_port),
+        sole_worker(settings.live / LOCK, stop) as ours,
+    ):
+        if ours:
+            Learner(settings, stop, metrics).run()

@@ -20,7 +20,7 @@ from typing import Final
 
 import redis
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from features import lakefile
 from features.events import Row
@@ -28,6 +28,7 @@ from service.catalog_keeper import CatalogKeeper
 from service.compaction import PREFIX, Compactor
 from service.consumer import Delivery, GroupReader, by_key, connect, pause, position
 from service.embedded import NoServer
+from service.part_metrics import served
 from service.settings import Settings
 from service.sole import sole_worker
 from service.stream import HEADING, VALUE, BadEntry, DecisionEntry, EraseEntry, EventEntry, decode, log_keys
@@ -300,14 +301,9 @@ def run(settings: Settings, stop: threading.Event | None = None) -> None:
     """Record until `stop` is set. Raises NoServer, LakeUnavailable."""
     stop = stop or threading.Event()
     metrics = RecorderMetrics()
-    server = None
-    if settings.recorder_metrics_port:
-        server, _ = start_http_server(settings.recorder_metrics_port, settings.host, metrics.registry)
-    try:
-        with sole_worker(settings.lake / LOCK, stop) as ours:
-            if ours:
-                Recorder(settings, stop, metrics).run()
-    finally:
-        if server is not None:
-            server.shutdown()
-            server.server_close()
+    with (
+        served(metrics.registry, settings.host, settings.recorder_metrics_port),
+        sole_worker(settings.lake / LOCK, stop) as ours,
+    ):
+        if ours:
+            Recorder(settings, stop, metrics).run()

@@ -107,7 +107,8 @@ def test_a_malformed_entry_is_kept_with_its_reason(fields: dict[bytes, bytes], r
 
 @given(st.dictionaries(st.sampled_from([b"k", b"s", b"v", b"m"]), st.binary(max_size=40)))
 def test_no_bytes_make_decoding_fail(fields: dict[bytes, bytes]) -> None:
-    stream.decode(fields)
+    kinds = (stream.EventEntry, stream.DecisionEntry, stream.EraseEntry, stream.BadEntry)
+    assert isinstance(stream.decode(fields), kinds)
 
 
 def test_a_visitors_keys_share_one_hash_tag() -> None:
