@@ -22,7 +22,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,6 +45,11 @@ FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 MODELS: Final = ("stage", *(f"intent_{name}" for name in INTENTS))
 _FILES: Final = frozenset({"calibration.npz", "items.npz", *(f"{name}.txt" for name in MODELS)})
+OPTIONAL: Final = ("stats", "reference")
+"""Names of arrays that a bundle may hold: item statistics at the window's end; how features and scores were spread."""
+
+RANKER: Final = "ranker.txt"
+_OPTIONAL_FILES: Final = frozenset({RANKER, *(f"{name}.npz" for name in OPTIONAL)})
 _PICKLES = (".pkl", ".pickle", ".joblib")
 
 
@@ -69,24 +74,29 @@ class Parts:
     """What a bundle is written from.
 
     models: by name (MODELS), a LightGBM text, or base rates (K,). calibrations: by the same names. about: JSON values
-    for the manifest (window, rows, figures, seed, notes).
+    for the manifest (window, rows, figures, seed, notes). ranker: LightGBM text, "" for none. arrays: by the names in
+    OPTIONAL.
     """
 
     models: Mapping[str, str | Floats]
     calibrations: Mapping[str, Calibration]
     items: ItemIndex
     about: Mapping[str, Any]
+    ranker: str = ""
+    arrays: Mapping[str, ArrayMap] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A checked, immutable set of models."""
+    """A checked, immutable set of models. ranker, arrays: as in Parts."""
 
     id: str
     manifest: Mapping[str, Any]
     stage: StageModel
     intent: IntentModel
     items: ItemIndex
+    ranker: str = ""
+    arrays: Mapping[str, ArrayMap] = field(default_factory=dict)
 
     def score(self, vector: Vector) -> Scores:
         """Stage and intent of one vector, shape (N,)."""
@@ -115,12 +125,17 @@ def encode(parts: Parts) -> tuple[str, dict[str, bytes]]:
     """The bundle's id and its files by name, manifest included: the same parts give the same bytes."""
     if set(parts.models) != set(MODELS) or set(parts.calibrations) != set(MODELS):
         raise InvalidBundle("manifest", f"models and calibrations must be those of {', '.join(MODELS)}")
+    if not set(parts.arrays) <= set(OPTIONAL):
+        raise InvalidBundle("manifest", f"arrays must be some of {', '.join(OPTIONAL)}")
     files = {f"{name}.txt": model.encode() for name, model in parts.models.items() if isinstance(model, str)}
     arrays: ArrayMap = {}
     for name in MODELS:
         arrays |= parts.calibrations[name].to_arrays(name)
     files["calibration.npz"] = _npz(arrays)
     files["items.npz"] = _npz(parts.items.to_arrays())
+    files |= {f"{name}.npz": _npz(parts.arrays[name]) for name in OPTIONAL if name in parts.arrays}
+    if parts.ranker:
+        files[RANKER] = parts.ranker.encode()
     manifest = {
         **parts.about,
         "format": FORMAT,
@@ -152,7 +167,7 @@ def write(folder: str | Path, parts: Parts) -> str:
     target = Folder(folder)
     for name in sorted(files, key=lambda name: name == MANIFEST):
         target.write(name, files[name])
-    for name in _FILES - set(files):  # a model that is a constant now, and was not in the bundle replaced here
+    for name in (_FILES | _OPTIONAL_FILES) - set(files):  # not in this bundle, and maybe in the bundle replaced here
         if target.local:
             (Path(target.address) / name).unlink(missing_ok=True)
     load(folder)
@@ -202,7 +217,7 @@ def _listed(manifest: Mapping[str, Any]) -> dict[str, str]:
     if not isinstance(listed, dict) or not isinstance(constants, dict):
         raise InvalidBundle("manifest", "files or constants are not listed")
     for name, checksum in listed.items():
-        if name not in _FILES:
+        if name not in _FILES | _OPTIONAL_FILES:
             raise InvalidBundle("name", f"{name!r} is no file of a bundle")
         if not isinstance(checksum, str):
             raise InvalidBundle("manifest", f"{name} has no checksum")
@@ -219,6 +234,7 @@ def decode(identifier: str, files: Mapping[str, bytes]) -> Bundle:
         found = trained_on.get("fingerprint") if isinstance(trained_on, dict) else None
         raise InvalidBundle("fingerprint", f"trained on features {found}, this code makes {FINGERPRINT}: train again")
     arrays, indexed = _arrays("calibration.npz", files), _arrays("items.npz", files)
+    optional = {name: _arrays(f"{name}.npz", files) for name in OPTIONAL if f"{name}.npz" in files}
     try:
         scorers = {name: _scorer(name, manifest, files) for name in MODELS}
         curves = {name: Calibration.from_arrays(arrays, name) for name in MODELS}
@@ -230,7 +246,8 @@ def decode(identifier: str, files: Mapping[str, bytes]) -> Bundle:
         raise InvalidBundle("model", str(error)) from error
     except (KeyError, ValueError) as error:
         raise InvalidBundle("array", str(error)) from error
-    return Bundle(identifier, manifest, stage, intent, items)
+    ranker = files.get(RANKER, b"").decode()
+    return Bundle(identifier, manifest, stage, intent, items, ranker, optional)
 
 
 def _scorer(name: str, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Predictor:
