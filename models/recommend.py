@@ -1,18 +1,27 @@
-"""Candidate products from what other sessions looked at together, then what is popular.
+"""What to recommend a visitor: candidates of one shop's index, ranked.
 
-An index is four arrays and a list of ids, so that a snapshot can be mapped from a file and swapped by one assignment.
 Filters (stock, cart, already bought, excluded) are the caller's: ask for more than needed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-Arrays = Mapping[str, npt.NDArray[np.generic]]
+from features.catalog import CATEGORY, PRICE, Catalog
+from features.events import TAIL_EVENTS
+from models.candidates import FEATURES, KEEP, SOURCES, Scratch, gather, scratch
+from models.item_index import Ids, ItemIndex, read_only
+from models.ranker import CONTEXT, Ranker, plain_scores
+
+__all__ = ["BECAUSE_POPULAR", "Asked", "Found", "Ids", "ItemIndex", "Recommended", "Recommender", "recommend"]
+
 Hashes = npt.NDArray[np.uint64]
+Floats = npt.NDArray[np.float64]
 
 RECENT_ITEMS: Final = 20
 """How many of the visitor's last products are asked for neighbours."""
@@ -21,148 +30,159 @@ RECENCY_DECAY: Final = 0.8
 """Each product further back counts this share of the one after it."""
 
 BECAUSE_POPULAR: Final = ""
+OWN_SOURCES: Final = ("own", "earlier")
 
 
 @dataclass(frozen=True, slots=True)
 class Recommended:
-    """A candidate: score > 0, comparable within one answer; because: the id of the product that led to it, or ""."""
+    """A candidate: score, comparable within one answer; because: the id of the product that led to it, or "".
+
+    source: one of models.candidates.SOURCES.
+    """
 
     item_id: str
     score: float
     because: str
-
-
-class Ids(Sequence[str]):
-    """Item ids read from a block of UTF-8 on demand: mapping a snapshot must not build 100,000 strings."""
-
-    __slots__ = ("_edges", "_text")
-
-    def __init__(self, text: npt.NDArray[np.uint8], edges: npt.NDArray[np.int64]) -> None:
-        if len(edges) < 1 or edges[0] != 0 or edges[-1] != len(text) or bool(np.any(np.diff(edges) < 0)):
-            raise ValueError("item index: the ids' edges do not cover their text")
-        self._text, self._edges = text, edges
-
-    @classmethod
-    def of(cls, ids: Iterable[str]) -> "Ids":
-        """A block of the ids, in their order."""
-        encoded = [item.encode() for item in ids]
-        edges = np.cumsum([0, *map(len, encoded)]).astype(np.int64)
-        return cls(np.frombuffer(b"".join(encoded), np.uint8), edges)
-
-    def __len__(self) -> int:
-        return len(self._edges) - 1
-
-    def __getitem__(self, at: int | slice) -> str | list[str]:  # type: ignore[override]  # one id, or a list of them
-        if isinstance(at, slice):
-            return [self._one(i) for i in range(*at.indices(len(self)))]
-        if not -len(self) <= at < len(self):
-            raise IndexError(at)
-        return self._one(at % len(self))
-
-    def _one(self, at: int) -> str:
-        return self._text[self._edges[at] : self._edges[at + 1]].tobytes().decode()
-
-    def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """`ids_text` and `ids_edges`."""
-        return {"ids_text": self._text, "ids_edges": self._edges}
+    source: str = "together"
 
 
 @dataclass(frozen=True, slots=True)
-class ItemIndex:
-    """Item-item neighbours and popularity of one shop.
+class Asked:
+    """Who asks. items: uint64 (m,), hashes of the products in the tail, in time order; ts_ms: int64 (m,).
 
-    ids: n item ids. hashes: uint64 (n,), hash64 of each, strictly ascending. neighbours: int32 (n, k) rows, -1 for
-    none. scores: float32 (n, k) >= 0. popularity: float32 (n,) >= 0. by_popularity: int32 (n,) rows, the most popular
-    first.
+    session_from: the first of them in this session (m if none is). context: float32 (11,), stage and intent
+    probabilities, NaN if unknown; or None. ids: names of products that the index may not know yet, by hash.
     """
 
-    ids: Sequence[str]
-    hashes: Hashes
-    neighbours: npt.NDArray[np.int32]
-    scores: npt.NDArray[np.float32]
-    popularity: npt.NDArray[np.float32]
-    by_popularity: npt.NDArray[np.int32]
+    items: Hashes
+    ts_ms: npt.NDArray[np.int64]
+    session_from: int
+    now_ms: int
+    context: npt.NDArray[np.float32] | None = None
+    ids: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Candidates of one call, in no order.
+
+    items: uint64 (c,), their hashes. rows, by: int32 (c,), the same and the products that led to them as rows of the
+    index, -1 for none (an own product it has not met yet). source: uint8 (c,) in SOURCES. x: float32
+    (c, len(models.ranker.COLUMNS)).
+    """
+
+    items: Hashes
+    rows: npt.NDArray[np.int32]
+    by: npt.NDArray[np.int32]
+    source: npt.NDArray[np.uint8]
+    x: npt.NDArray[np.float32]
+
+
+class Recommender:
+    """Recommends from one index. Safe to share between threads: calls take turns."""
+
+    def __init__(self, index: ItemIndex, ranker: Ranker | None, room: Scratch) -> None:
+        self.index, self.ranker, self._room = index, ranker, room
+        self._turn = threading.Lock()
 
     @classmethod
     def of(
-        cls,
-        ids: Sequence[str],
-        hashes: Hashes,
-        neighbours: npt.NDArray[np.int32],
-        scores: npt.NDArray[np.float32],
-        popularity: npt.NDArray[np.float32],
-    ) -> "ItemIndex":
-        """An index of items in any order: sorts them by hash and renumbers the neighbours. Raises ValueError."""
-        order = np.argsort(hashes, kind="stable")
-        place = np.empty(len(order) + 1, np.int32)
-        place[order] = np.arange(len(order), dtype=np.int32)
-        place[-1] = -1  # where a neighbour of -1 points
-        popularity = np.ascontiguousarray(popularity[order], np.float32)
-        index = cls(
-            tuple(ids[i] for i in order.tolist()),
-            np.ascontiguousarray(hashes[order]),
-            np.ascontiguousarray(place[neighbours[order]]),
-            np.ascontiguousarray(scores[order], np.float32),
-            popularity,
-            np.argsort(-popularity, kind="stable").astype(np.int32),
-        )
-        index.check()
-        return index
+        cls, index: ItemIndex, factors: Any = None, ranker_text: str = "", facts: Catalog | None = None
+    ) -> "Recommender":
+        """A recommender of an index as of now. ranker_text: "" for the sources' own scores. facts: prices and
+        categories that the shop told. Raises models.scorer.InvalidModel."""
+        ranker = Ranker.of(ranker_text) if ranker_text else None
+        room = scratch(len(index), len(index.tables.item))
+        return cls(index if facts is None else with_facts(index, facts), ranker, room)
 
-    @classmethod
-    def empty(cls) -> "ItemIndex":
-        """An index of no items."""
-        none = np.empty(0, np.float32)
-        return cls.of((), np.empty(0, np.uint64), np.empty((0, 1), np.int32), np.empty((0, 1), np.float32), none)
+    def on(self, index: ItemIndex) -> "Recommender":
+        """The same for a later state of the index: cheap, the room is kept while it is large enough."""
+        room = self._room
+        if len(room.item_call) < len(index) + TAIL_EVENTS or len(room.root_call) < len(index.tables.item):
+            room = scratch(2 * len(index), 2 * len(index.tables.item))
+        return Recommender(index, self.ranker, room)
 
-    def __len__(self) -> int:
-        return len(self.hashes)
+    def find(self, asked: Asked, own: bool, keep: int = KEEP) -> Found:
+        """Candidates and what is known of each, in no order. own: whether the visitor's own products are a source."""
+        items, at_s = asked.items[-TAIL_EVENTS:], asked.ts_ms[-TAIL_EVENTS:] // 1000
+        begin = min(max(asked.session_from - (len(asked.items) - len(items)), 0), len(items))
+        if not own:  # what was before this session is an own product's number, too
+            items, at_s, begin = items[begin:], at_s[begin:], 0
+        rows = self.index.rows_of(items)
+        named, unknown = _named(items, rows, len(self.index))
+        with self._turn:
+            room = self._room
+            n = gather(self.index.tables, room, rows, named, at_s, begin, asked.now_ms // 1000, own, keep)
+            at = room.chosen[:n]
+            x = np.full((n, len(FEATURES) + len(CONTEXT)), np.nan, np.float32)
+            x[:, : len(FEATURES)] = room.x[at]
+            met, by, source = room.rows[at], room.by[at], room.taken[at]
+        found = Found(*_known(met, self.index, unknown), by, source, x)
+        if asked.context is not None:
+            found.x[:, len(FEATURES) :] = asked.context[: len(CONTEXT)]
+        return found
 
-    def check(self) -> None:
-        """Raises ValueError where the arrays do not fit each other or hold what a score cannot be."""
-        n = len(self.ids)
-        shapes = (self.hashes.shape, self.popularity.shape, self.by_popularity.shape)
-        if shapes != ((n,),) * 3 or self.neighbours.ndim != 2 or len(self.neighbours) != n:
-            raise ValueError(f"item index: arrays of {shapes} do not fit {n} ids")
-        if self.scores.shape != self.neighbours.shape:
-            raise ValueError("item index: scores and neighbours differ in shape")
-        if n and bool(np.any(self.hashes[1:] <= self.hashes[:-1])):
-            raise ValueError("item index: hashes are not strictly ascending")
-        for name, rows in (("neighbours", self.neighbours), ("by_popularity", self.by_popularity)):
-            if rows.size and not -1 <= int(rows.min()) <= int(rows.max()) < n:
-                raise ValueError(f"item index: {name} point outside the {n} items")
-        for name, numbers in (("scores", self.scores), ("popularity", self.popularity)):
-            if not bool(np.all(np.isfinite(numbers) & (numbers >= 0))):
-                raise ValueError(f"item index: {name} are not all finite and >= 0")
+    def score(self, found: Found, own: bool) -> Floats:
+        """The score of each candidate, the larger the better. float64 (c,)."""
+        return plain_scores(found.x) if self.ranker is None else self.ranker.score(found.x, own)
 
-    def row(self, item_hash: int) -> int:
-        """The item's row, or -1."""
-        at = int(np.searchsorted(self.hashes, np.uint64(item_hash)))
-        return at if at < len(self.hashes) and int(self.hashes[at]) == item_hash else -1
+    def rank(self, asked: Asked, k: int, own: bool = True) -> Hashes:
+        """Hashes of the best k candidates, best first. own: as in `find`."""
+        found = self.find(asked, own)
+        return found.items[np.argsort(-self.score(found, own), kind="stable")[:k]]
 
-    def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """Arrays for .npy and .npz files."""
-        ids = self.ids if isinstance(self.ids, Ids) else Ids.of(self.ids)
-        names = ("hashes", "neighbours", "scores", "popularity", "by_popularity")
-        return {**ids.to_arrays(), **{name: getattr(self, name) for name in names}}
+    def recommend(self, asked: Asked, k: int, returns: bool = True) -> tuple[Recommended, ...]:
+        """At most k products, best first. returns: whether products the visitor looked at may be among them."""
+        found = self.find(asked, returns)
+        scores = self.score(found, returns)
+        best = np.argsort(-scores, kind="stable")
+        if not returns:
+            best = best[~np.isin(found.items[best], asked.items[asked.session_from :])]
+        named = (self._recommended(asked, found, j, float(scores[j])) for j in best.tolist())
+        return tuple(islice((one for one in named if one.item_id), k))
 
-    @classmethod
-    def from_arrays(cls, arrays: Arrays) -> "ItemIndex":
-        """The inverse of to_arrays, without copying (memory-mapped arrays stay so).
+    def _recommended(self, asked: Asked, found: Found, at: int, score: float) -> Recommended:
+        """item_id is "" for a product that neither the index nor the question has a name of."""
+        row, by, source = int(found.rows[at]), int(found.by[at]), SOURCES[found.source[at]]
+        item_id = self._id(row) if row >= 0 else asked.ids.get(int(found.items[at]), "")
+        because = item_id if source in OWN_SOURCES else self._id(by) if by >= 0 else BECAUSE_POPULAR
+        return Recommended(item_id, score, because, source)
 
-        Raises KeyError where an array is missing, ValueError where they do not fit.
-        """
-        ids = Ids(np.asarray(arrays["ids_text"], np.uint8), np.asarray(arrays["ids_edges"], np.int64))
-        index = cls(
-            ids,
-            np.asarray(arrays["hashes"], np.uint64),
-            np.asarray(arrays["neighbours"], np.int32),
-            np.asarray(arrays["scores"], np.float32),
-            np.asarray(arrays["popularity"], np.float32),
-            np.asarray(arrays["by_popularity"], np.int32),
-        )
-        index.check()
-        return index
+    def _id(self, row: int) -> str:
+        return str(self.index.ids[row])
+
+
+def _named(items: Hashes, rows: npt.NDArray[np.int32], known: int) -> tuple[npt.NDArray[np.int32], Hashes]:
+    """The rows with numbers from `known` on for the unknown, and the hashes of these."""
+    missing = rows < 0
+    if not missing.any():
+        return rows, items[:0]
+    unknown, number = np.unique(items[missing], return_inverse=True)
+    named = rows.copy()
+    named[missing] = known + number
+    return named, unknown
+
+
+def _known(met: npt.NDArray[np.int32], index: ItemIndex, unknown: Hashes) -> tuple[Hashes, npt.NDArray[np.int32]]:
+    """Hashes of the candidates, and their rows, -1 for those the index has not met."""
+    new = met >= len(index)
+    if not new.any():
+        return index.hashes[met], met
+    hashes = np.empty(len(met), np.uint64)
+    hashes[~new], hashes[new] = index.hashes[met[~new]], unknown[met[new] - len(index)]
+    return hashes, np.where(new, -1, met).astype(np.int32)
+
+
+def with_facts(index: ItemIndex, facts: Catalog) -> ItemIndex:
+    """The index with the prices and categories that the catalog knows."""
+    at = np.maximum(facts.index.find(index.hashes), 0)
+    told = facts.table[at]
+    price = np.where(np.isfinite(told[:, PRICE]), told[:, PRICE], index.tables.price)
+    category = np.where(told[:, CATEGORY] > 0, told[:, CATEGORY], index.tables.category)
+    tables = index.tables._replace(
+        price=read_only(price.astype(np.float32)), category=read_only(category.astype(np.int32))
+    )
+    return ItemIndex(index.ids, index.hashes, tables)
 
 
 def recommend(
@@ -203,7 +223,9 @@ def _neighbours_of(index: ItemIndex, recent: Sequence[int], k: int, returns: boo
         return []
     sources, faded = np.array([row for row, _ in rows]), np.array([weight for _, weight in rows])
     candidates = index.neighbours[sources].ravel()
-    weights = (index.scores[sources] * faded[:, None]).ravel().astype(np.float64)
+    strength = np.where(index.neighbours[sources] >= 0, index.scores[sources], 0.0).astype(np.float64)
+    total = strength.sum(axis=1, keepdims=True)
+    weights = (strength / np.where(total > 0, total, 1.0) * faded[:, None]).ravel()
     by = np.repeat(sources, index.neighbours.shape[1])
     if returns:  # a product is as similar to itself as can be
         candidates, by = np.concatenate([candidates, sources]), np.concatenate([by, sources])

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from features.events import CODE, MAX_LINES
 from features.record import EVENT, Records, hash64
 from features.stats import ItemStats
-from service.session_index import SessionIndex
+from models.session_index import SessionIndex
 
 COUNTED: Final = frozenset({"view_item", "add_to_cart", "purchase"})
 """Kinds of which ItemStats keeps counts."""

@@ -1,0 +1,708 @@
+"""Candidate products for a visitor, and what is known of each: compiled, one thread, nothing of catalogue size a call.
+
+From the session's last products, newest first, the newest views of each are followed through the ring of views
+(models/item_index.py), at most SAMPLE of each:
+
+* sessions that share products with this one add up what they hold, the nearer, the fresher and the shorter the more
+  (session nearest neighbours: VMIS-kNN, Kersbergen et al. 2022; STAN, Garg et al. 2019; VSTAN, Ludewig et al. 2021);
+* what was looked at just after and before a product counts by its distance (sequential rules, Ludewig & Jannach 2018);
+* what other visits of the same people held, and what is seen with what was found (two steps), reach further;
+* beside it the long-lived neighbours of models/session_index.py, products like the last ones by factors learned
+  offline, the visitor's own earlier products, the popular of the same category and price band, the popular, the new.
+
+The visitor's own views are in the ring too; they are known by product and second, and passed over.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from features.events import TAIL_EVENTS
+from models.item_index import Tables
+
+Rows = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+Matrix = npt.NDArray[np.float32]
+Times = npt.NDArray[np.int64]
+
+FEATURES: Final = (
+    "knn",
+    "knn_rank",
+    "knn_rare",
+    "knn_rare_rank",
+    "knn_flat",
+    "knn_flat_rank",
+    "knn_fresh",
+    "knn_fresh_rank",
+    "knn_sessions",
+    "knn_most",
+    "knn_latest",
+    "next",
+    "after",
+    "after_rank",
+    "before",
+    "with_last",
+    "with_last_cosine",
+    "after_second",
+    "with_second",
+    "after_any",
+    "after_any_rank",
+    "before_any",
+    "with_any",
+    "cosine",
+    "with_latest",
+    "across",
+    "linked",
+    "linked_rank",
+    "two_steps",
+    "two_steps_rank",
+    "trend",
+    "popular",
+    "rising",
+    "age_h",
+    "since_s",
+    "views",
+    "own_back",
+    "own_views",
+    "own_age_s",
+    "own_stay_s",
+    "earlier_views",
+    "earlier_age_h",
+    "earlier_back",
+    "is_last",
+    "session_views",
+    "session_products",
+    "since_last_s",
+    "tail_before",
+    "repeated_share",
+    "sessions_found",
+    "last_views",
+    "price",
+    "price_to_last",
+    "same_category",
+    "category_share",
+    "als",
+    "als_rank",
+    "alike",
+)
+"""What is known of a candidate, in columns. Ranks begin at 0 and are NO_RANK where the source does not have it."""
+
+(
+    KNN,
+    KNN_RANK,
+    RARE,
+    RARE_RANK,
+    FLAT,
+    FLAT_RANK,
+    FRESH,
+    FRESH_RANK,
+    SESSIONS,
+    MOST,
+    LATEST,
+    NEXT,
+    AFTER,
+    AFTER_RANK,
+    BEFORE,
+    WITH_LAST,
+    COSINE_LAST,
+    AFTER_SECOND,
+    WITH_SECOND,
+    AFTER_ANY,
+    AFTER_ANY_RANK,
+    BEFORE_ANY,
+    WITH_ANY,
+    COSINE,
+    WITH_LATEST,
+    ACROSS,
+    LINKED,
+    LINKED_RANK,
+    TWO_STEPS,
+    TWO_STEPS_RANK,
+    TREND,
+    POPULAR,
+    RISING,
+    AGE,
+    SINCE,
+    VIEWS,
+    OWN_BACK,
+    OWN_VIEWS,
+    OWN_AGE,
+    OWN_STAY,
+    EARLIER_VIEWS,
+    EARLIER_AGE,
+    EARLIER_BACK,
+    IS_LAST,
+    SESSION_VIEWS,
+    SESSION_PRODUCTS,
+    SINCE_LAST,
+    TAIL_BEFORE,
+    REPEATED,
+    FOUND,
+    LAST_VIEWS,
+    PRICE,
+    PRICE_TO_LAST,
+    SAME_CATEGORY,
+    CATEGORY_SHARE,
+    ALS,
+    ALS_RANK,
+    ALIKE,
+) = range(len(FEATURES))
+
+SOURCES: Final = ("together", "next", "alike", "own", "earlier", "category", "popular", "new")
+
+KEEP: Final = 120
+"""Candidates that are ranked, at most."""
+NO_RANK: Final = 999.0
+SAMPLE: Final = 250
+"""Newest views of a product that are followed."""
+NEIGHBOURS: Final = 100
+"""Sessions that add up."""
+PRODUCTS: Final = 10
+"""The session's last different products that are followed, and of how many of them what stood near counts."""
+NEAR_PRODUCTS: Final = 3
+NEAR_VIEWS: Final = 10
+SESSION_VIEWS_AT_MOST: Final = 50
+POOL: Final = 4096
+_DAY_S: Final = 86_400.0
+_POSITION, _HALF_LIFE_D, _FRESH_HALF_LIFE_D, _DISTANCE, _LENGTH = 0.8, 14.0, 1.0, 2.0, 0.25
+
+
+class Scratch(NamedTuple):
+    """Room for one call at a time, of an index of n items and m entries. call: int64 (1,), how many there were: what
+    another call wrote is told by its number and needs no clearing."""
+
+    call: Times
+    item_call: Rows
+    item_place: Rows
+    root_call: Rows
+    root_like: Floats
+    root_met: Rows
+    root_by: Rows
+    roots: Rows
+    rows: Rows
+    by: Rows
+    by_weight: Floats
+    x: Matrix
+    chosen: Rows
+    taken: npt.NDArray[np.uint8]
+
+
+def scratch(items: int, entries: int) -> Scratch:
+    """Room for an index of so many items and entries."""
+    n, m = items + TAIL_EVENTS, max(entries, 1)
+    return Scratch(
+        np.zeros(1, np.int64),
+        np.zeros(n, np.int32),
+        np.zeros(n, np.int32),
+        np.zeros(m, np.int32),
+        np.zeros(m, np.float32),
+        np.zeros(m, np.int32),
+        np.zeros(m, np.int32),
+        np.zeros(POOL, np.int32),
+        np.zeros(POOL, np.int32),
+        np.zeros(POOL, np.int32),
+        np.zeros(POOL, np.float32),
+        np.zeros((POOL, len(FEATURES)), np.float32),
+        np.zeros(POOL, np.int32),
+        np.zeros(POOL, np.uint8),
+    )
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _place(s: Scratch, item: int, n: int) -> tuple[int, int]:
+    """Where the item's numbers are, begun anew if this call has none yet, and how many there are. -1: no room."""
+    if s.item_call[item] == s.call[0]:
+        return s.item_place[item], n
+    if n >= POOL:
+        return -1, n
+    s.item_call[item] = s.call[0]
+    s.item_place[item] = n
+    s.rows[n] = item
+    s.by[n] = -1
+    s.by_weight[n] = 0.0
+    s.x[n] = 0.0
+    return n, n + 1
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _older(t: Tables, a: int, b: int) -> bool:
+    """Whether entry a is older than entry b: else a link from b to a is stale."""
+    head = t.clock[0]
+    rank_a = a - head if a >= head else a - head + t.item.size
+    rank_b = b - head if b >= head else b - head + t.item.size
+    return bool(rank_a < rank_b)
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _ago(now_s: int, then_s: Any) -> float:
+    """Seconds since then; 0 where it is still to come."""
+    return float(now_s) - float(then_s) if now_s > np.int64(then_s) else 0.0
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _days(t: Tables, entry: int, now_s: int) -> float:
+    return _ago(now_s, t.at[entry]) / _DAY_S
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _distinct(items: Rows, begin: int, out: Rows) -> tuple[int, int]:
+    """The session's last different known products into out, newest first: how many, and how many different in all."""
+    known, different = 0, 0
+    for i in range(items.size - 1, begin - 1, -1):
+        again = False
+        for j in range(i + 1, min(items.size, i + 1 + SESSION_VIEWS_AT_MOST)):
+            again = again or items[j] == items[i]
+        if again:
+            continue
+        different += 1
+        if items[i] >= 0 and known < out.size:
+            out[known] = items[i]
+            known += 1
+    return known, different
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _own_roots(t: Tables, items: Rows, at_s: Times, begin: int, out: Rows) -> int:
+    """Sessions of the ring that are this session: they hold a view of the same product in the same second."""
+    found = 0
+    for i in range(items.size - 1, max(begin, items.size - SESSION_VIEWS_AT_MOST) - 1, -1):
+        entry = t.last[items[i]] if items[i] >= 0 else -1
+        for _ in range(64):
+            if entry < 0 or t.item[entry] != items[i] or np.int64(t.at[entry]) + 60 < at_s[i]:
+                break
+            if np.int64(t.at[entry]) == at_s[i] and found < out.size:
+                known = False
+                for j in range(found):
+                    known = known or out[j] == t.root[entry]
+                if not known:
+                    out[found] = t.root[entry]
+                    found += 1
+                break
+            before = t.same[entry]
+            entry = before if before >= 0 and _older(t, before, entry) else -1
+    return found
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _near(
+    t: Tables, s: Scratch, entry: int, product: int, p: int, fade: float, fresh: float, n: int, forward: bool
+) -> int:
+    """Counts what stands within NEAR_VIEWS after or before an entry of the session's p-th last product."""
+    x, at, step = s.x, entry, 0
+    views = max(t.counts[product], 1)
+    while step < NEAR_VIEWS:
+        link = t.after[at] if forward else t.before[at]
+        if link < 0 or (not forward and not _older(t, link, at)):
+            break
+        same_session = t.root[link] == t.root[entry]
+        at, step = link, step + 1
+        other = t.item[at]
+        if other < 0 or other == product:
+            continue
+        j, n = _place(s, other, n)
+        if j < 0:
+            break
+        if not same_session:
+            x[j, ACROSS] += fade * fresh / (1 + step)
+            if fade * 0.1 * fresh / step > s.by_weight[j]:
+                s.by_weight[j], s.by[j] = fade * 0.1 * fresh / step, product
+            continue
+        value = fresh / step
+        cosine = 1.0 / np.sqrt(float(views) * max(t.counts[other], 1))
+        if forward:
+            x[j, AFTER_ANY] += value * fade
+            if p == 0:
+                x[j, AFTER] += value
+                if step == 1:
+                    x[j, NEXT] += fresh
+            elif p == 1:
+                x[j, AFTER_SECOND] += value
+        else:
+            x[j, BEFORE_ANY] += value * fade
+            if p == 0:
+                x[j, BEFORE] += value
+        if p == 0:
+            x[j, WITH_LAST] += 1
+            x[j, COSINE_LAST] += cosine
+        elif p == 1:
+            x[j, WITH_SECOND] += 1
+        x[j, WITH_ANY] += 1
+        x[j, COSINE] += cosine * fade
+        x[j, WITH_LATEST] = max(x[j, WITH_LATEST], fresh)
+        if value * fade > s.by_weight[j]:
+            s.by_weight[j], s.by[j] = value * fade, product
+    return n
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _follow(
+    t: Tables, s: Scratch, product: int, p: int, own: Rows, owned: int, now_s: int, n: int, met: int
+) -> tuple[int, int]:
+    """Follows the newest views of the session's p-th last product: sessions met, and what stands near."""
+    fade = np.exp(-p / _POSITION)
+    entry, last_root = t.last[product], -1
+    for _ in range(SAMPLE):
+        if entry < 0 or t.item[entry] != product:
+            break
+        root = t.root[entry]
+        skip = root < 0 or _older(t, entry, root)  # forgotten, or begun where a younger session now is
+        for j in range(owned):
+            skip = skip or own[j] == root
+        if not skip:
+            if root != last_root:
+                last_root = root
+                if s.root_call[root] != s.call[0] and met < POOL:
+                    s.root_call[root] = s.call[0]
+                    s.root_like[root] = 0.0
+                    s.root_met[root] = entry
+                    s.root_by[root] = product
+                    s.roots[met] = root
+                    met += 1
+                if s.root_call[root] == s.call[0]:
+                    s.root_like[root] += fade
+            if p < NEAR_PRODUCTS:
+                fresh = 2.0 ** (-_days(t, entry, now_s) / _HALF_LIFE_D)
+                n = _near(t, s, entry, product, p, fade, fresh, n, True)
+                n = _near(t, s, entry, product, p, fade, fresh, n, False)
+        before = t.same[entry]
+        entry = before if before >= 0 and _older(t, before, entry) else -1
+    return n, met
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _end_of(t: Tables, entry: int) -> int:
+    """The last entry of the session, as far as SESSION_VIEWS_AT_MOST goes."""
+    for _ in range(SESSION_VIEWS_AT_MOST):
+        after = t.after[entry]
+        if after < 0 or t.root[after] != t.root[entry]:
+            break
+        entry = after
+    return entry
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _add_session(t: Tables, s: Scratch, root: int, end: int, like: float, now_s: int, n: int) -> int:
+    """Adds what a neighbour session holds, counted by the distance from the product that both share."""
+    x, entry, met = s.x, end, s.root_met[root]
+    ever = float(max(t.item.size, 1))
+    days = _days(t, end, now_s)
+    fresh = 2.0 ** (-days / _FRESH_HALF_LIFE_D)
+    for _ in range(2 * SESSION_VIEWS_AT_MOST):
+        item = t.item[entry]
+        if item >= 0:
+            j, n = _place(s, item, n)
+            if j < 0:
+                break
+            distance = abs(np.int64(t.depth[entry]) - np.int64(t.depth[met]))
+            value = like * np.exp(-distance / _DISTANCE)
+            x[j, KNN] += value
+            x[j, RARE] += value * np.log(1.0 + ever / max(t.counts[item], 1))
+            x[j, FLAT] += like
+            x[j, FRESH] += value * fresh
+            x[j, SESSIONS] += 1
+            x[j, MOST] = max(x[j, MOST], value)
+            x[j, LATEST] = max(x[j, LATEST], np.float32(1.0 / (1.0 + days)))
+            if value * 0.01 > s.by_weight[j] and item != s.root_by[root]:
+                s.by_weight[j], s.by[j] = value * 0.01, s.root_by[root]
+        before = t.before[entry]
+        if before < 0 or not _older(t, before, entry) or t.root[before] != t.root[entry]:
+            break
+        entry = before
+    return n
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _least_of(values: Floats, n: int, keep: int) -> float:
+    """The keep-th largest value, or less than all where there are no more."""
+    if n <= keep:
+        return -1.0
+    return float(np.sort(values[:n])[n - keep])
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _neighbours(t: Tables, s: Scratch, met: int, now_s: int, n: int) -> int:
+    """Adds the NEIGHBOURS sessions most like this one, of those met."""
+    like, ends = np.empty(met, np.float32), np.empty(met, np.int32)
+    for k in range(met):
+        end = _end_of(t, s.root_met[s.roots[k]])
+        ends[k] = end
+        views = t.depth[end] + 1.0
+        like[k] = s.root_like[s.roots[k]] * 2.0 ** (-_days(t, end, now_s) / _HALF_LIFE_D) / views**_LENGTH
+    least, left = _least_of(like, met, NEIGHBOURS), NEIGHBOURS
+    for k in range(met):
+        if like[k] >= least and left > 0:
+            left -= 1
+            n = _add_session(t, s, s.roots[k], ends[k], like[k], now_s, n)
+    return n
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _linked(t: Tables, s: Scratch, product: int, fade: float, n: int) -> int:
+    """Adds a product's long-lived neighbours, as shares of all its pairs."""
+    total = 0.0
+    for k in range(t.neighbours.shape[1]):
+        if t.neighbours[product, k] >= 0:
+            total += t.scores[product, k]
+    if total <= 0:
+        return n
+    for k in range(t.neighbours.shape[1]):
+        item = t.neighbours[product, k]
+        if item < 0 or t.scores[product, k] <= 0:
+            continue
+        j, n = _place(s, item, n)
+        if j < 0:
+            break
+        share = fade * t.scores[product, k] / total
+        s.x[j, LINKED] += share
+        if share * 0.01 > s.by_weight[j]:
+            s.by_weight[j], s.by[j] = share * 0.01, product
+    return n
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _top(s: Scratch, n: int, column: int, k: int, out: Rows) -> int:
+    """Places of the k largest positive values of a column into out, the largest first; equal ones by place."""
+    size = 0
+    for j in range(n):
+        value = s.x[j, column]
+        if value <= 0 or (size == k and value <= s.x[out[size - 1], column]):
+            continue
+        at = size if size < k else k - 1
+        while at > 0 and s.x[out[at - 1], column] < value:
+            out[at] = out[at - 1]
+            at -= 1
+        out[at] = j
+        size = min(size + 1, k)
+    return size
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _second_step(t: Tables, s: Scratch, n: int) -> int:
+    """Adds what is strongly linked with the best of what was found."""
+    first = np.empty(12, np.int32)
+    for k in range(_top(s, n, KNN, first.size, first)):
+        j = first[k]
+        item, weight, by = s.rows[j], s.x[j, KNN], s.by[j]
+        total = np.float32(0)
+        for slot in range(t.neighbours.shape[1]):
+            total += t.scores[item, slot]
+        for slot in range(t.neighbours.shape[1]):
+            other = t.neighbours[item, slot]
+            if other < 0 or t.scores[item, slot] <= 0:
+                continue
+            i, n = _place(s, other, n)
+            if i < 0:
+                return n
+            s.x[i, TWO_STEPS] += weight * t.scores[item, slot] / total
+            if s.by[i] < 0:
+                s.by[i] = by if by >= 0 else item
+    return n
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _own(s: Scratch, named: Rows, at_s: Times, begin: int, now_s: int, n: int) -> int:
+    """Adds the products the visitor looked at: in this session, and before it."""
+    size = named.size
+    for i in range(size):
+        j, n = _place(s, named[i], n)
+        if j < 0:
+            break
+        x = s.x[j]
+        if i >= begin:
+            x[OWN_VIEWS] += 1
+            x[OWN_BACK] = size - i
+            x[OWN_AGE] = now_s - at_s[i]
+            if i + 1 < size:
+                x[OWN_STAY] += min(at_s[i + 1] - at_s[i], 1800)
+        else:
+            x[EARLIER_VIEWS] += 1
+            x[EARLIER_AGE] = (now_s - at_s[i]) / 3600.0
+            x[EARLIER_BACK] = size - i
+    return n
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _take(s: Scratch, j: int, taken: int, keep: int) -> int:
+    if s.taken[j] == 0 and taken < keep:
+        s.taken[j] = 1
+        s.chosen[taken] = j
+        taken += 1
+    return taken
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _same_shelf(t: Tables, s: Scratch, last: int, most: int, n: int) -> int:
+    """Adds the most popular of the last product's category within its price band, if these are known."""
+    category, price, found = t.category[last], t.price[last], 0
+    if category == 0:
+        return n
+    for k in range(t.popular.size):
+        item = t.popular[k]
+        near = not (t.price[item] > 2.0 * price or t.price[item] < 0.5 * price)
+        if t.category[item] == category and near and item != last:
+            j, n = _place(s, item, n)
+            if j < 0 or found == most:
+                break
+            s.x[j, SAME_CATEGORY] = 1.0
+            found += 1
+    return n
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _listed(s: Scratch, rows: Rows, most: int, mark: int, n: int) -> int:
+    for k in range(min(rows.size, most)):
+        j, n = _place(s, rows[k], n)
+        if j < 0:
+            break
+        s.x[j, mark] = 1.0
+    return n
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _choose(s: Scratch, n: int, own: bool, keep: int) -> int:
+    """Picks the candidates: turn by turn the best of each source that are not taken yet."""
+    for j in range(n):
+        s.taken[j] = 0
+    columns = (KNN, RARE, FLAT, FRESH, AFTER, AFTER_ANY, LINKED, TWO_STEPS)
+    limits = (60, 60, 40, 40, 40, 40, 20, 30)
+    best = np.empty((len(columns), 60), np.int32)
+    sizes = np.empty(len(columns), np.int64)
+    ranks = (KNN_RANK, RARE_RANK, FLAT_RANK, FRESH_RANK, AFTER_RANK, AFTER_ANY_RANK, LINKED_RANK, TWO_STEPS_RANK)
+    for j in range(n):
+        for c in range(len(ranks)):
+            s.x[j, ranks[c]] = NO_RANK
+    for c in range(len(columns)):
+        sizes[c] = _top(s, n, columns[c], limits[c], best[c])
+        for k in range(sizes[c]):
+            s.x[best[c, k], ranks[c]] = k
+    taken = 0
+    if own:
+        for j in range(n - 1, -1, -1):
+            mine = s.x[j, OWN_VIEWS] > 0 and s.x[j, OWN_BACK] <= 40
+            if mine or (s.x[j, EARLIER_VIEWS] > 0 and s.x[j, EARLIER_BACK] <= 20):
+                taken = _take(s, j, taken, keep)
+    for k in range(60):
+        for c in range(len(columns)):
+            if k < sizes[c] and taken < keep - 15:
+                taken = _take(s, best[c, k], taken, keep)
+    for mark in (SAME_CATEGORY, POPULAR, AGE):
+        for j in range(n):
+            if s.x[j, mark] == 1.0:
+                taken = _take(s, j, taken, keep)
+    return taken
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _source(x: Floats) -> int:
+    """The place in SOURCES of the source that has most to say of a candidate."""
+    if x[OWN_VIEWS] > 0:
+        return 3
+    if x[EARLIER_VIEWS] > 0:
+        return 4
+    if x[NEXT] > 0:
+        return 1
+    if x[KNN] > 0 or x[WITH_ANY] > 0 or x[ACROSS] > 0 or x[LINKED] > 0:
+        return 0
+    if x[TWO_STEPS] > 0 or x[ALIKE] > 0:
+        return 2
+    if x[SAME_CATEGORY] > 0:
+        return 5
+    return 6 if x[POPULAR] > 0 else 7
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _describe(
+    t: Tables,
+    s: Scratch,
+    taken: int,
+    items: Rows,
+    named: Rows,
+    at_s: Times,
+    begin: int,
+    now_s: int,
+    different: int,
+    met: int,
+    own: bool,
+) -> None:
+    """Fills in what does not depend on a source."""
+    size, in_session = items.size, max(items.size - begin, 1)
+    last, last_price = -1, np.float32(np.nan)
+    if size:
+        last = items[size - 1]
+    for i in range(size):
+        if items[i] >= 0 and t.price[items[i]] >= 0:
+            last_price = t.price[items[i]]
+    for k in range(taken):
+        x, item = s.x[s.chosen[k]], s.rows[s.chosen[k]]
+        s.taken[s.chosen[k]] = _source(x)
+        x[IS_LAST] = 1.0 if own and size and item == named[size - 1] else 0.0
+        x[SESSION_VIEWS], x[SESSION_PRODUCTS] = size - begin, different
+        x[SINCE_LAST] = now_s - at_s[size - 1] if size else np.nan
+        x[TAIL_BEFORE] = begin
+        x[REPEATED] = 1.0 - different / in_session
+        x[FOUND] = met
+        x[LAST_VIEWS] = t.counts[last] if last >= 0 else 0
+        x[ALS], x[ALS_RANK], x[ALIKE] = np.nan, np.nan, np.nan
+        _facts(t, x, item, items, begin, last, last_price, now_s)
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _facts(t: Tables, x: Floats, item: int, items: Rows, begin: int, last: int, last_price: Any, now_s: int) -> None:
+    """Fills in what the index knows of a product, and how it compares with what the visitor looked at."""
+    x[TREND], x[POPULAR], x[RISING], x[VIEWS] = 0.0, 0.0, 0.0, 0.0
+    x[AGE], x[SINCE], x[PRICE], x[PRICE_TO_LAST] = np.nan, np.nan, np.nan, np.nan
+    x[SAME_CATEGORY], x[CATEGORY_SHARE] = np.nan, np.nan
+    if item >= t.counts.size:  # the visitor's own, that the index has not met yet
+        return
+    newest = t.last[item]
+    trend, popular = t.popularity[item, 0], t.popularity[item, 1]
+    x[TREND], x[POPULAR], x[RISING] = trend, popular, trend / (popular + 0.1)
+    x[AGE] = _ago(now_s, t.first[item]) / 3600.0
+    if newest >= 0 and t.item[newest] == item:
+        x[SINCE] = _ago(now_s, t.at[newest])
+    x[VIEWS] = t.counts[item]
+    x[PRICE] = t.price[item]
+    x[PRICE_TO_LAST] = np.log((t.price[item] + 1.0) / (last_price + 1.0))
+    category = t.category[item]
+    if category > 0:
+        alike = 0
+        for i in range(begin, items.size):
+            if items[i] >= 0 and t.category[items[i]] == category:
+                alike += 1
+        x[CATEGORY_SHARE] = alike / max(items.size - begin, 1)
+        if last >= 0 and t.category[last] > 0:
+            x[SAME_CATEGORY] = 1.0 if t.category[last] == category else 0.0
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def gather(
+    t: Tables, s: Scratch, items: Rows, named: Rows, at_s: Times, begin: int, now_s: int, own: bool, keep: int
+) -> int:
+    """Candidates for a visitor whose products are `items` (rows, -1 unknown, in time order), looked at at_s (seconds).
+
+    named: the same, unknown ones as numbers from the index's length on. begin: where their session begins. own: whether
+    their own products are a source. How many were found: their places are s.chosen, and s.rows, s.by, s.taken and s.x
+    hold at each place the product, the product that led to it (-1: none), its place in SOURCES and its FEATURES.
+    """
+    s.call[0] += 1
+    products, roots = np.empty(PRODUCTS, np.int32), np.empty(4, np.int32)
+    known, different = _distinct(items, begin, products)
+    owned = _own_roots(t, items, at_s, begin, roots)
+    n, met = 0, 0
+    for p in range(known):
+        n, met = _follow(t, s, products[p], p, roots, owned, now_s, n, met)
+    n = _neighbours(t, s, met, now_s, n)
+    for p in range(min(known, NEAR_PRODUCTS)):
+        n = _linked(t, s, products[p], np.exp(-p / _POSITION), n)
+    n = _second_step(t, s, n)
+    if own:
+        n = _own(s, named, at_s, begin, now_s, n)
+    if known:
+        n = _same_shelf(t, s, products[0], 10, n)
+    n = _listed(s, t.popular, 20, POPULAR, n)
+    n = _listed(s, t.fresh, 5, AGE, n)
+    taken = _choose(s, n, own, keep)
+    _describe(t, s, taken, items, named, at_s, begin, now_s, different, met, own)
+    return int(taken)
