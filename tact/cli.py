@@ -42,6 +42,7 @@ VERBS: Mapping[str, Verb] = {
     "check": Verb("Check a policy file: every problem with file and line.", RUN),
     "import": Verb("Import an event log (CSV, NDJSON, Parquet) into the lake.", LEARN),
     "replay-log": Verb("Send an event log to a running service, in order, with its own clock.", LEARN),
+    "check-data": Verb("Check a shop's log before training: what it would teach wrongly, and what to do.", LEARN),
     "train": Verb("Train a bundle of models from the lake.", LEARN),
     "evaluate": Verb("Train on one window, test on the next: figures and a report with pictures.", LEARN),
     "publish": Verb("Publish a bundle, if it passes the gate; running services pick it up.", LEARN),
