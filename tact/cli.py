@@ -46,6 +46,7 @@ VERBS: Mapping[str, Verb] = {
     "train": Verb("Train a bundle of models from the lake.", LEARN),
     "evaluate": Verb("Train on one window, test on the next: figures and a report with pictures.", LEARN),
     "publish": Verb("Publish a bundle, if it passes the gate; running services pick it up.", LEARN),
+    "card": Verb("Show a bundle's model card: data, figures with intervals, importance, known limits.", LEARN),
     "rollback": Verb("Make the bundle before this one live again.", LEARN),
     "why": Verb("Explain a decision, or why an action was not chosen.", LOOK),
     "replay": Verb("Recompute decisions from their receipts and compare the bytes.", LOOK),

@@ -1,6 +1,7 @@
 """`tact publish`: a bundle goes live if it passes the gate."""
 
 import getpass
+import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +16,9 @@ from models.bundle import Bundle, InvalidBundle
 from models.registry import DEFAULT_SHOP, Registry
 from tact.console import console, errors, fail, load_settings
 from tact.learning import steps, the_lake, told_plainly
-from training.gate import Verdict, judge
+from tact.outputs import file_to_write, write_text
+from training.gate import Check, Verdict, judge
+from training.gate_views import Views, later_views
 from training.moments import parse_moment
 from training.open_log import catalog_of, open_log
 from training.table import Table, build
@@ -45,22 +48,32 @@ def publish(
     lake_shop: Annotated[str, typer.Option("--lake-shop", help="The shop in the lake. Default: --shop.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Publish although the gate refuses; needs --why.")] = False,
     why: Annotated[str, typer.Option("--why", help="Kept in the registry's history.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge, and publish nothing.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the verdict as JSON.")] = None,
 ) -> None:
     """Check a bundle, compare it with the live one, and make it live; running services pick it up."""
     if force and not why.strip():
         fail("--force needs --why: the history keeps the reason", code=2)
+    file_to_write(json_file, "--json")
     settings = load_settings()
     target, folder = Registry(registry or settings.registry), folder or str(settings.home / "bundle")
     with told_plainly():
         candidate = bundle.load(folder)
         shop = shop or str(candidate.manifest.get("shop", DEFAULT_SHOP))
         live = _live(target, shop)
-        later = _later(candidate, live, the_lake(lake), lake_shop or shop)
-        verdict = judge(candidate, live, later, shop)
+        later, views = _later(candidate, live, the_lake(lake), lake_shop or shop)
+        verdict = judge(candidate, live, later, shop, views)
         _show(verdict)
+        if json_file is not None:
+            about = {"bundle": candidate.id, "live": live.id if live is not None else None, "shop": shop}
+            write_text(json_file, json.dumps(about | verdict.as_dict(), indent=1, allow_nan=False) + "\n")
         if not verdict.passed and not force:
             reasons = "; ".join(f"{check.name}: {check.detail}" for check in verdict.refusals)
             fail(f"the gate refuses bundle {candidate.id}: {reasons}", "Publish all the same: --force --why REASON")
+        if dry_run:
+            said = "would pass" if verdict.passed else "would be forced past the gate"
+            console.print(f"bundle {candidate.id} {said}; nothing was published (--dry-run)")
+            return
         note = why if verdict.passed else f"forced: {why} (refused: {', '.join(c.name for c in verdict.refusals)})"
         identifier = target.publish(folder, shop, getpass.getuser(), note, time.time_ns() // 1_000_000)
     console.print(f"bundle {identifier} is live for shop {shop}")
@@ -78,20 +91,44 @@ def _live(registry: Registry, shop: str) -> Bundle | None:
         return None
 
 
-def _later(candidate: Bundle, live: Bundle | None, lake: Path, shop: str) -> Table | None:
-    """Rows of the sessions that began after both bundles' train windows."""
+def _later(candidate: Bundle, live: Bundle | None, lake: Path, shop: str) -> tuple[Table | None, Views | None]:
+    """Rows and next views of the sessions that began after both bundles' train windows."""
     if live is None or live.id == candidate.id or shop not in shops(lake):
-        return None
+        return None, None
     since = max(parse_moment(str(one.manifest["window"]["until"])) for one in (candidate, live))
+    log = open_log(lake, shop)
     with steps() as progress:
-        table = build(open_log(lake, shop), progress, catalog=catalog_of(lake, shop))
-    return table.where(table.start_ms >= since)
+        table = build(log, progress, catalog=catalog_of(lake, shop))
+    return table.where(table.start_ms >= since), later_views(log, since)
+
+
+_SHOWN = {
+    "passed": "[green]passed[/]",
+    "warning": "[yellow]warning[/]",
+    "refused": "[bold red]refused[/]",
+    "not told": "–",
+}
 
 
 def _show(verdict: Verdict) -> None:
     grid = Grid("check", "", "")
     for check in verdict.checks:
-        grid.add_row(check.name, {True: "passed", False: "refused", None: "–"}[check.passed], check.detail)
+        if check.pair is None:
+            grid.add_row(escape(check.name), _SHOWN[check.verdict], escape(check.detail))
     console.print(grid)
+    pairs = [check for check in verdict.checks if check.pair is not None]
+    if pairs:
+        console.print(_compared(pairs))
     if verdict.warning:
         console.print(f"[bold yellow]warning[/] compared with nothing: {escape(verdict.warning)}", soft_wrap=True)
+
+
+def _compared(checks: list[Check]) -> Grid:
+    """A row for each figure that both bundles were measured on."""
+    grid = Grid("against live", "", "candidate", "live", "better by", "95 % interval", "margin")
+    for check in checks:
+        if (pair := check.pair) is not None:
+            span = "–" if pair.ci is None else f"{pair.ci[0]:+.4f} .. {pair.ci[1]:+.4f}"
+            numbers = (f"{pair.candidate:.4f}", f"{pair.live:.4f}", f"{pair.difference:+.4f}", span, f"{pair.margin}")
+            grid.add_row(check.name.removesuffix(" against live"), _SHOWN[check.verdict], *numbers)
+    return grid

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table as Grid
 
 from models import bundle
-from tact.console import console, fail, load_settings
+from tact.console import console, errors, fail, load_settings
 from tact.learning import (
     MOMENT,
     LakeOption,
@@ -23,6 +23,10 @@ from tact.learning import (
     told_plainly,
 )
 from tact.outputs import folder_to_write
+from training.card import completed
+from training.check_data import Report, check
+from training.check_events import load
+from training.leaks import Leaks, look
 from training.moments import iso
 from training.open_log import catalog_of, open_log, the_shop
 from training.split import Window
@@ -59,10 +63,21 @@ def train_bundle(
             fail(f"--since {iso(since_ms)} is not before the end {iso(until_ms)}", code=2)
         table = build(log, progress, max_prefix, catalog_of(root, name))
         trained = train(log, table, Window(since_ms, until_ms), seed, progress, max_prefix)
-        identifier = bundle.write(folder, trained.parts)
-    _show(trained.parts.about, name)
+        checks = check(load(root, name, since_ms, until_ms, until_ms), progress)
+        leaks = look(log, table, trained, progress, catalog_of(root, name))
+        parts = completed(trained, table, checks, leaks, max_prefix)
+        identifier = bundle.write(folder, parts)
+    _show(parts.about, name)
+    _warn(checks, leaks)
     console.print(f"bundle {identifier} in {folder}, {time.monotonic() - started:.1f} s")
     console.print(f"make it live: tact publish {folder} --shop {name}")
+
+
+def _warn(checks: Report, leaks: Leaks) -> None:
+    """A line of the data checks, and one for each leak."""
+    console.print(f"{checks.summary}; tact check-data tells more", soft_wrap=True)
+    for one in leaks.as_dict()["findings"]:
+        errors.print(f"[bold yellow]a leak?[/] {one['detail']}", soft_wrap=True)
 
 
 def _check_out(folder: Path) -> None:

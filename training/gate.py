@@ -8,7 +8,7 @@ different base rates, and do not tell which bundle is better.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -18,19 +18,23 @@ from models.bundle import Bundle
 from models.intent import INTENTS
 from models.registry import DEFAULT_SHOP
 from training.figures import binary_figures, stage_figures
+from training.gate_views import Views, gains, places_of
+from training.levels import MATURE_POSITIVES, MECHANICAL, immature, level_of_auc
 from training.metrics_binary import BINS, MIN_BIN, Ranked, draws, interval, resampled, resampled_error
 from training.metrics_stage import resampled_stage
 from training.table import Table
 
 Floats = npt.NDArray[np.float64]
 
-SUSPICIOUS_AUC: Final = 0.97
-MECHANICAL: Final = frozenset({"help"})
-"""Intents that an event may bring about by itself (a search finds nothing): a near-certain ranking can be true."""
-
-USELESS_AUC: Final = 0.5
 MAX_ECE: Final = 0.05
-MARGINS: Final[Mapping[str, float]] = {"auc": 0.01, "average_precision": 0.01, "ece": 0.01, "macro_f1": 0.02}
+MARGINS: Final[Mapping[str, float]] = {
+    "auc": 0.01,
+    "average_precision": 0.01,
+    "ece": 0.01,
+    "macro_f1": 0.02,
+    "hr20": 0.01,
+    "mrr20": 0.01,
+}
 """How much worse than the live bundle a figure may be."""
 
 AGAINST_LIVE: Final = "against live"
@@ -42,12 +46,41 @@ MIN_SESSIONS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """A figure of both bundles on the same sessions. difference: positive where the candidate is better; ci: of it."""
+
+    measure: str
+    candidate: float
+    live: float
+    difference: float
+    ci: list[float] | None
+    margin: float
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
-    """One thing the gate looked at. passed: None where it could not be told, which refuses nothing."""
+    """One thing the gate looked at. passed: None where it could not be told, which refuses nothing.
+
+    worry: passed, but to be looked at. pair: of a comparison; None for a check of the candidate alone.
+    """
 
     name: str
     passed: bool | None
     detail: str
+    worry: bool = False
+    pair: Pair | None = None
+
+    @property
+    def verdict(self) -> str:
+        """In a word: passed, warning, refused, not told."""
+        if self.passed is None:
+            return "warning" if self.worry else "not told"
+        return "refused" if not self.passed else "warning" if self.worry else "passed"
+
+    def as_dict(self) -> dict[str, Any]:
+        """As --json writes it."""
+        told = {"name": self.name, "verdict": self.verdict, "detail": self.detail}
+        return told if self.pair is None else told | asdict(self.pair)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +104,36 @@ class Verdict:
         """The checks that failed."""
         return tuple(check for check in self.checks if check.passed is False)
 
+    @property
+    def warnings(self) -> tuple[Check, ...]:
+        """What refuses nothing, but is to be looked at."""
+        return tuple(check for check in self.checks if check.verdict == "warning")
 
-def judge(candidate: Bundle, live: Bundle | None, later: Table | None, shop: str = "") -> Verdict:
+    def as_dict(self) -> dict[str, Any]:
+        """As --json writes it."""
+        compared = [check for check in self.checks if check.pair is not None]
+        about = {"passed": self.passed, "compared": bool(compared), "warning": self.warning}
+        return {**about, "checks": [check.as_dict() for check in self.checks]}
+
+
+def judge(
+    candidate: Bundle, live: Bundle | None, later: Table | None, shop: str = "", views: Views | None = None
+) -> Verdict:
     """What the gate says of a candidate that loaded (its files and fingerprint are sound).
 
-    live: the bundle it would replace. later: rows of sessions after both were trained, or None.
+    live: the bundle it would replace. later: rows of sessions after both were trained, or None; views: what these
+    sessions looked at next, to compare recommendations on, or None.
     shop: that it would serve; "" to not look. The shop `default` may serve what any shop taught.
     """
-    checks = [*_own_checks(candidate.manifest), *_shop_check(candidate.manifest, shop)]
+    manifest = candidate.manifest
+    checks = [*_own_checks(manifest), *_leak_checks(manifest), *_data_checks(manifest), *_shop_check(manifest, shop)]
     if live is None:
         checks.append(Check(AGAINST_LIVE, None, "nothing is live for this shop yet"))
     elif live.id == candidate.id:
         checks.append(Check(AGAINST_LIVE, None, f"{live.id} is the live bundle"))
     elif later is not None and len(np.unique(later.labels.session)) >= MIN_SESSIONS:
         checks += compare(candidate, live, later)
+        checks += [] if views is None else compare_items(candidate, live, views)
     else:
         checks.append(Check(AGAINST_LIVE, None, NOT_COMPARED))
     return Verdict(tuple(checks))
@@ -115,18 +164,47 @@ def _intent_checks(name: str, figure: Mapping[str, Any]) -> list[Check]:
     auc = figure.get("auc")
     if auc is None:
         return [Check(f"{name} auc", None, str(figure.get("reason", "not computed")))]
-    return [_auc_check(name, auc, str(figure.get("note", ""))), _calibration_check(name, figure)]
+    return [_auc_check(name, figure), _calibration_check(name, figure)]
 
 
-def _auc_check(name: str, auc: float, note: str) -> Check:
-    """Whether the ranking is neither useless nor too good to be true."""
-    if auc > SUSPICIOUS_AUC:
-        passed = None if name in MECHANICAL else False
-        detail = f"AUC {auc:.3f} is above {SUSPICIOUS_AUC}: a feature probably knows the answer (a leak)"
-        return Check(f"{name} auc", passed, detail)
-    if auc < USELESS_AUC:
-        return Check(f"{name} auc", None if note else False, f"AUC {auc:.3f} is below chance {note}".rstrip())
-    return Check(f"{name} auc", True, f"AUC {auc:.3f}")
+def _auc_check(name: str, figure: Mapping[str, Any]) -> Check:
+    """The level of the ranking; refused where it is useless or too good to be true."""
+    auc, note = float(figure["auc"]), str(figure.get("note", ""))
+    level, few = level_of_auc(auc), immature(int(figure.get("positives", MATURE_POSITIVES)))
+    refused = (level.name == "refused" and name not in MECHANICAL) or (level.name == "below chance" and not note)
+    worry = (level.worry and name not in MECHANICAL) or bool(few)
+    named = "an event may bring it about by itself" if name in MECHANICAL else f"{level.name} ({level.means})"
+    words = [f"AUC {auc:.3f}{_span(figure.get('auc_ci'))}, {named}", few, note]
+    return Check(f"{name} auc", not refused, "; ".join(word for word in words if word), worry)
+
+
+def _span(limits: Any) -> str:
+    return "" if not limits else f" [{limits[0]:.3f}, {limits[1]:.3f}]"
+
+
+def _leak_checks(manifest: Mapping[str, Any]) -> list[Check]:
+    """What tact train found of features that know the answer."""
+    leaks = manifest.get("leaks")
+    if not isinstance(leaks, dict):
+        return [Check("leaks", None, "not looked for: train with `tact train`")]
+    findings = leaks["findings"]
+    checks = [
+        Check(f"leak of {one['feature'] or one['target']}", one["level"] != "error", one["detail"], worry=True)
+        for one in findings
+    ]
+    if leaks["found"] > len(findings):
+        checks.append(Check("leaks", False, f"{leaks['found'] - len(findings)} further findings"))
+    none = f"none found; {leaks['rows']:,} vectors made again from the log cut right after them have the same bits"
+    return checks or [Check("leaks", True, none)]
+
+
+def _data_checks(manifest: Mapping[str, Any]) -> list[Check]:
+    """What the data checks said of the log it learned from: for the person who decides, it refuses nothing."""
+    found = manifest.get("data_checks")
+    if not isinstance(found, list):
+        return []
+    doubts = [Check(f"data: {one['name']}", True, f"{one['level']}: {one['message']}", worry=True) for one in found]
+    return doubts or [Check("data checks", True, "nothing to warn of in the log it learned from")]
 
 
 def _calibration_check(name: str, figure: Mapping[str, Any]) -> Check:
@@ -181,6 +259,22 @@ def _compare_stage(
     return _judged("stage macro_f1 against live", "macro_f1", new, old, runs[0] - runs[1])
 
 
+def compare_items(candidate: Bundle, live: Bundle, views: Views) -> list[Check]:
+    """What both would have recommended before each next view of the later sessions, resampled together."""
+    places = [places_of(bundle, views) for bundle in (candidate, live)]
+    if not len(views):
+        return [Check("recommend against live", None, "no later session views two products")]
+    _, group = np.unique(views.session, return_inverse=True)
+    weights = draws(int(group.max()) + 1, seed=1)
+    checks = []
+    for measure in ("hr20", "mrr20"):
+        new, old = (gains(place, measure) for place in places)
+        totals = [weights @ np.bincount(group, value) for value in (new - old, np.ones(len(group)))]
+        name = f"recommend {measure} against live"
+        checks.append(_judged(name, measure, float(new.mean()), float(old.mean()), totals[0] / totals[1]))
+    return checks
+
+
 def _judged(name: str, measure: str, new: float, old: float, differences: Floats) -> Check:
     """A check of one figure, larger the better (an error comes negated). differences: new - old, resampled."""
     limits = interval(differences)
@@ -188,4 +282,6 @@ def _judged(name: str, measure: str, new: float, old: float, differences: Floats
     surely = limits is None or limits[1] < 0
     shown = "interval not computed" if limits is None else f"95 % interval {limits[0]:+.4f} .. {limits[1]:+.4f}"
     detail = f"{abs(new):.4f}, live {abs(old):.4f}, better by {difference:+.4f} ({shown}), margin {margin}"
-    return Check(name, not (difference < -margin and surely), detail)
+    rounded = None if limits is None else [round(limit, 6) for limit in limits]
+    pair = Pair(measure, round(abs(new), 6), round(abs(old), 6), round(difference, 6), rounded, margin)
+    return Check(name, not (difference < -margin and surely), detail, pair=pair)

@@ -7,11 +7,19 @@ import pytest
 
 from features.schema import INDEX
 from models.bundle import Bundle, Parts, decode, encode
+from models.calibration import Calibration
+from models.recommend import ItemIndex
 from tests.training.conftest import TEST, TRAIN, untold
+from training.card import completed
+from training.check_data import Report
 from training.gate import NOT_COMPARED, Check, judge
+from training.gate_views import later_views
 from training.lake import Log
+from training.leaks import look
 from training.table import Table
 from training.train import Trained, train
+
+NO_CHECKS = Report("s", 0, "", "", ())
 
 
 def bundle_of(parts: Parts, change: Callable[[dict[str, Any]], None] | None = None) -> Bundle:
@@ -82,14 +90,95 @@ def test_an_equal_bundle_passes(log: Log, table: Table, trained: Trained, later:
     assert verdict.passed, verdict.refusals
 
 
-def test_a_leaky_feature_is_caught(log: Log, table: Table) -> None:
-    """Trained with a column that knows the answer, the figures are too good to be true."""
+def test_figures_too_good_to_be_true_are_refused(log: Log, table: Table) -> None:
+    """Trained with a column that is the answer, by whoever did not look for leaks."""
     leaky = table.matrix.copy()
     leaky[:, INDEX["item_price"]] = table.labels.buy
     found = bundle_of(train(log, replace(table, matrix=leaky), TRAIN, 1, untold).parts)
     verdict = judge(found, None, None)
     assert refused(verdict.refusals) == ["buy auc"]
     assert "a leak" in verdict.refusals[0].detail
+
+
+def test_a_leaky_feature_is_refused_by_its_name(log: Log, table: Table) -> None:
+    """A column that knows the answer roughly: its figures alone would not give it away."""
+    leaky, rng = table.matrix.copy(), np.random.default_rng(1)
+    leaky[:, INDEX["item_price"]] = table.labels.buy + rng.normal(0, 1, len(table))
+    noisy = replace(table, matrix=leaky)
+    trained = train(log, noisy, TRAIN, 1, untold)
+    parts = completed(trained, noisy, NO_CHECKS, look(log, noisy, trained, untold))
+    verdict = judge(bundle_of(parts), None, None)
+    assert refused(verdict.refusals) == ["leak of item_price"]
+    assert "it knows what came later" in verdict.refusals[0].detail
+
+
+def test_a_candidate_that_learned_shuffled_answers_is_refused(
+    log: Log, table: Table, trained: Trained, later: Table
+) -> None:
+    shuffled = table.labels.buy[np.random.default_rng(1).permutation(len(table))]
+    labels = replace(table.labels, buy=shuffled)
+    found = bundle_of(train(log, replace(table, labels=labels), TRAIN, 1, untold).parts)
+    verdict = judge(found, bundle_of(trained.parts), later)
+    assert {"buy auc against live", "buy average_precision against live"} <= set(refused(verdict.refusals))
+
+
+def test_a_candidate_that_is_badly_calibrated_is_refused(trained: Trained, later: Table) -> None:
+    """It ranks exactly as the live one, and says twice too much."""
+    shifted = Calibration.line(np.array([1.0]), np.array([1.5]))
+    parts = replace(trained.parts, calibrations={**trained.parts.calibrations, "intent_buy": shifted})
+    verdict = judge(bundle_of(parts), bundle_of(trained.parts), later)
+    assert refused(verdict.refusals) == ["buy calibration against live"]
+
+
+def test_recommendations_are_compared_too(log: Log, trained: Trained, later: Table) -> None:
+    views = later_views(log, TEST.since_ms)
+    none = replace(trained.parts, items=ItemIndex.empty())
+    verdict = judge(bundle_of(none), bundle_of(trained.parts), later, "", views)
+    assert refused(verdict.refusals) == ["recommend hr20 against live", "recommend mrr20 against live"]
+    better = judge(bundle_of(trained.parts), bundle_of(none), later, "", views)
+    assert better.passed
+    pair = next(check.pair for check in better.checks if check.name == "recommend hr20 against live")
+    assert pair is not None and pair.live == 0.0 and pair.ci is not None and pair.difference == pair.candidate > 0.1
+
+
+def test_the_later_views_are_of_later_sessions_and_never_their_first(log: Log) -> None:
+    views = later_views(log, TEST.since_ms)
+    assert len(views) > 100 and (views.ts_ms[views.begin] >= TEST.since_ms).all() and (views.begin < views.target).all()
+
+
+@pytest.mark.parametrize(
+    ("auc", "verdict", "words"),
+    [
+        (0.52, "warning", "alert"),
+        (0.7, "passed", "good"),
+        (0.85, "passed", "strong"),
+        (0.93, "warning", "suspicious"),
+        (0.98, "refused", "a leak"),
+        (0.45, "refused", "below chance"),
+    ],
+)
+def test_each_level_of_auc_has_its_name(trained: Trained, auc: float, verdict: str, words: str) -> None:
+    def told(about: dict[str, Any]) -> None:
+        about["figures"]["intent"]["buy"] |= {"auc": auc, "positives": 500}
+
+    found = next(one for one in judge(bundle_of(trained.parts, told), None, None).checks if one.name == "buy auc")
+    assert found.verdict == verdict and words in found.detail
+
+
+def test_few_positives_are_immature(trained: Trained) -> None:
+    def few(about: dict[str, Any]) -> None:
+        about["figures"]["intent"]["buy"] |= {"auc": 0.7, "positives": 60}
+
+    found = next(one for one in judge(bundle_of(trained.parts, few), None, None).checks if one.name == "buy auc")
+    assert found.verdict == "warning" and "immature: 60 positives, 200 are needed" in found.detail
+
+
+def test_the_verdict_says_as_json_what_it_says_in_words(trained: Trained, worse: Bundle, later: Table) -> None:
+    told = judge(worse, bundle_of(trained.parts), later).as_dict()
+    assert told["passed"] is False and told["compared"] is True
+    row = next(check for check in told["checks"] if check["name"] == "buy auc against live")
+    assert row["verdict"] == "refused" and row["difference"] < -row["margin"] and row["ci"][1] < 0
+    assert judge(worse, None, None).as_dict()["compared"] is False
 
 
 def test_figures_below_chance_or_badly_calibrated_are_refused(trained: Trained) -> None:

@@ -49,7 +49,8 @@ def test_a_bundle_is_trained_published_replaced_and_rolled_back(small: Path, hom
     assert tact("train", "--lake", small, "--until", WEEK, "--seed", 2, "--out", tmp_path / "b").exit_code == 0
     second = tact("publish", tmp_path / "b", "--shop", "s", "--lake", small)
     assert second.exit_code == 0, second.output
-    assert "sessions after both were trained" in said(second) and "warning" not in second.output
+    assert "sessions after both were trained" in said(second) and "compared with nothing" not in said(second)
+    assert "recommend hr20" in said(second)
     assert Registry(home / "registry").live("s") == bundle.load(tmp_path / "b").id != one
 
     back = tact("rollback", "--shop", "s", "--why", "complaints")
@@ -79,6 +80,42 @@ def test_the_gate_refuses_with_its_reason_and_what_is_live_stays(small: Path, ho
     assert tact("publish", tmp_path / "a", "--shop", "s", "--force", "--why", "a test").exit_code == 0
     (entry,) = Registry(home / "registry").history("s")
     assert entry["why"] == "forced: a test (refused: buy auc)"
+
+
+def test_the_card_of_a_folder_and_of_what_is_live_is_the_same(small: Path, tmp_path: Path) -> None:
+    assert tact("train", "--lake", small, "--until", WEEK, "--out", tmp_path / "a").exit_code == 0
+    assert tact("card").exit_code == 2 and "the registry is empty" in said(tact("card"))
+    assert tact("publish", tmp_path / "a", "--shop", "s").exit_code == 0
+    of_folder = tact("card", tmp_path / "a")
+    assert of_folder.exit_code == 0, of_folder.output
+    for words in ("Figures on the last 20 %", "What each model looks at", "have the same bits", "Known limits"):
+        assert words in said(of_folder)
+    assert tact("card", "--shop", "s").output == of_folder.output == tact("card").output
+    assert "nothing is live for shop hats" in said(tact("card", "--shop", "hats"))
+    assert "the bundle is refused: missing" in said(tact("card", tmp_path / "nowhere"))
+
+
+def test_a_dry_run_judges_and_publishes_nothing(small: Path, home: Path, tmp_path: Path) -> None:
+    assert tact("train", "--lake", small, "--until", WEEK, "--out", tmp_path / "a").exit_code == 0
+    judged = tact("publish", tmp_path / "a", "--dry-run", "--json", tmp_path / "v.json")
+    assert judged.exit_code == 0 and "would pass; nothing was published" in said(judged)
+    assert Registry(home / "registry").live("s") is None
+    verdict = json.loads((tmp_path / "v.json").read_text())
+    assert verdict["passed"] is True and verdict["live"] is None
+    assert verdict["warning"] == "nothing is live for this shop yet"
+    leaks = next(check for check in verdict["checks"] if check["name"] == "leaks")
+    assert leaks["verdict"] == "passed" and "have the same bits" in leaks["detail"]
+
+
+def test_training_says_what_the_data_checks_found_and_keeps_it(small: Path, tmp_path: Path) -> None:
+    trained = tact("train", "--lake", small, "--until", WEEK, "--out", tmp_path / "a")
+    assert "data checks: " in trained.output and "tact check-data tells more" in said(trained)
+    manifest = json.loads((tmp_path / "a" / "manifest.json").read_text())
+    assert {one["name"] for one in manifest["data_checks"]} >= {"missing_categories"}
+    assert manifest["leaks"]["findings"] == [] and manifest["leaks"]["rows"] > 100
+    low, high = manifest["figures"]["intent"]["buy"]["auc_ci"]
+    assert low < manifest["figures"]["intent"]["buy"]["auc"] < high
+    assert any("user ids" in limit for limit in manifest["limits"])
 
 
 def test_a_damaged_bundle_is_refused_by_name(small: Path, tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""What two bundles would have recommended before each next product view of the same later sessions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from features.events import CODE
+from features.record import hash64
+from models.bundle import Bundle
+from models.recommend import recommend
+from training.table import Log, session_starts_ms
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int32]
+Answer = Callable[[npt.NDArray[np.uint64], Ints], list[str]]
+"""From the products viewed in the session so far and their times, oldest first, to item ids, best first."""
+
+DEPTH: Final = 20
+MOST_TARGETS: Final = 5000
+"""Next views looked at: whole sessions, evenly spread over the window."""
+
+MOST_VIEWS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Views of later sessions, session by session. targets: rows that have an earlier view in their session.
+
+    item: uint64 (n,); ts_ms: (n,); begin: (m,), of each target's session; target: (m,) rows; session: (m,).
+    """
+
+    item: npt.NDArray[np.uint64]
+    ts_ms: Ints
+    begin: Ints
+    target: Ints
+    session: Ints
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+def later_views(log: Log, since_ms: int) -> Views:
+    """The first MOST_VIEWS views of the sessions that began from since_ms on; about MOST_TARGETS targets at most."""
+    records = log.records
+    rows = (records["kind"] == CODE["view_item"]) & (records["item"] != 0) & (session_starts_ms(log) >= since_ms)
+    item, ts_ms, session = records["item"][rows], records["ts_ms"][rows], log.session[rows]
+    _, begin = np.unique(session, return_index=True)
+    length = np.diff(np.append(begin, len(session)))
+    first = np.repeat(begin, length)
+    place = np.arange(len(session)) - first
+    target = np.flatnonzero((place > 0) & (place < MOST_VIEWS))
+    _, number = np.unique(session[target], return_inverse=True)
+    kept = number % max(1, -(-len(target) // MOST_TARGETS)) == 0
+    target = target[kept]
+    return Views(item, ts_ms.astype(np.int64), first[target], target, session[target])
+
+
+def answer_of(bundle: Bundle) -> Answer:
+    """The bundle's own recommendations, the session's products among them."""
+
+    def answer(items: npt.NDArray[np.uint64], ts_ms: Ints) -> list[str]:
+        return [one.item_id for one in recommend(bundle.items, items[::-1].tolist(), DEPTH, True)]
+
+    return answer
+
+
+def places_of(bundle: Bundle, views: Views) -> Places:
+    """The place of each next view among the bundle's recommendations, 1 the best, 0 for a miss. Shape (m,)."""
+    answer, out = answer_of(bundle), np.zeros(len(views), np.int32)
+    hashes: dict[str, int] = {}
+    for at, (begin, target) in enumerate(zip(views.begin.tolist(), views.target.tolist(), strict=True)):
+        wanted = int(views.item[target])
+        for place, item in enumerate(answer(views.item[begin:target], views.ts_ms[begin:target])[:DEPTH]):
+            if hashes.setdefault(item, hash64(item)) == wanted:
+                out[at] = place + 1
+                break
+    return out
+
+
+def gains(places: Places, measure: str) -> Floats:
+    """What each target adds to hr20 or mrr20. Shape (m,)."""
+    hit = places > 0
+    return hit.astype(np.float64) if measure == "hr20" else np.where(hit, 1 / np.maximum(places, 1), 0.0)
