@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table as Grid
 
+from features.schema import FINGERPRINT
 from tact.console import console, fail
 from tact.learning import (
     MOMENT,
@@ -25,12 +26,17 @@ from tact.learning import (
     told_plainly,
 )
 from tact.outputs import file_to_write, write_text
+from training.card import completed
+from training.check_data import Report, check
+from training.check_events import load
 from training.evaluate import Evaluation, evaluate
+from training.lake import Log
+from training.leaks import look
 from training.moments import iso
 from training.open_log import DAY_MS, catalog_of, open_log, the_shop
 from training.report import render
 from training.split import Window
-from training.table import MAX_PREFIX, build
+from training.table import MAX_PREFIX, Table, build
 
 
 def register(app: typer.Typer) -> None:
@@ -68,13 +74,15 @@ def evaluate_window(
         since = moment(train_since, "--train-since") if train_since else None
         first = moment(test_since, "--test-since") if test_since else None
         evaluation = asked.run(since, until_ms, first, moment(test_until, "--test-until"), seed, progress)
+        if report is not None:
+            asked.look_back(evaluation, progress)
     seconds = time.monotonic() - started
     figures = {"shop": name, "test_shop": tested, **evaluation.figures}
     if json_file is not None:
         write_text(json_file, json.dumps(figures, indent=1, allow_nan=False) + "\n")
     if report is not None:
         title = f"Evaluation of {name}" + (f", tested on {tested}" if elsewhere else "")
-        write_text(report, render(evaluation, title))
+        write_text(report, render(evaluation, title, asked.manifest, asked.checks))
     _show(figures)
     written = ", ".join(str(path) for path in (json_file, report) if path is not None)
     console.print(f"{seconds:.1f} s" + (f"; written: {written}" if written else ""))
@@ -88,6 +96,19 @@ class _Asked:
     ) -> None:
         self.lake, self.shop, self.test_lake, self.test_shop = lake, shop, test_lake, test_shop
         self.elsewhere, self.max_prefix = elsewhere, max_prefix
+        self.learned_from: tuple[Log, Table, Window] | None = None
+        self.checks: Report | None = None
+        self.manifest: Mapping[str, Any] | None = None
+
+    def look_back(self, evaluation: Evaluation, progress: Steps) -> None:
+        """The card and the data checks of what was learned from, for the report."""
+        if self.learned_from is None or evaluation.trained is None:
+            return
+        log, table, train = self.learned_from
+        self.checks = check(load(self.lake, self.shop, train.since_ms, train.until_ms, train.until_ms), progress)
+        leaks = look(log, table, evaluation.trained, progress, catalog_of(self.lake, self.shop))
+        parts = completed(evaluation.trained, table, self.checks, leaks, self.max_prefix)
+        self.manifest = {**parts.about, "features": {"fingerprint": FINGERPRINT}}
 
     def run(
         self, since_ms: int | None, until_ms: int, first_ms: int | None, last_ms: int, seed: int, progress: Steps
@@ -98,6 +119,7 @@ class _Asked:
         table = build(log, progress, self.max_prefix, catalog_of(self.lake, self.shop))
         begin = since_ms if since_ms is not None else min(int(log.records["ts_ms"].min()), until_ms - 1)
         train = _window(begin, until_ms, "--train-since", "--train-until")
+        self.learned_from = (log, table, train)
         if not self.elsewhere:
             start = first_ms if first_ms is not None else until_ms
             if start < until_ms:

@@ -96,7 +96,7 @@ def _models(cards: Mapping[str, Any]) -> Section:
     rows = []
     for name, one in cards.items():
         first = sorted(one.get("importance", {}).items(), key=lambda pair: -pair[1])[:FIRST]
-        looks = ", ".join(f"{feature} {100 * share:.0f} %" for feature, share in first) or one.get("note", "")
+        looks = ", ".join(f"{feature} {100 * share:.0f}\u00a0%" for feature, share in first) or one.get("note", "")
         rows.append((name, str(one.get("rounds", "")), str(one.get("calibration", "")), looks))
     return Section("What each model looks at", ("model", "trees", "calibration", "share of the gain"), rows)
 

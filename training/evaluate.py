@@ -42,10 +42,11 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """figures: plain JSON values. scored: by target name."""
+    """figures: plain JSON values. scored: by target name. trained: what was evaluated, for its card."""
 
     figures: dict[str, Any]
     scored: dict[str, Scored]
+    trained: Trained | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def evaluate(
     windows = {"train": _window(window, shared.train), "test": _window(test, tested)}
     words = {"lacks": trained.parts.about["lacks"], "test_lacks": lacks(test_log.records[inside])}
     figures = {**about, **windows, **words, "intent": intents, "stage": stage, "recommend": {"frozen": recommend}}
-    return Evaluation(figures, scored)
+    return Evaluation(figures, scored, trained)
 
 
 def _window(window: Window, rows: Table) -> dict[str, Any]:

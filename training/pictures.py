@@ -1,60 +1,122 @@
-"""The report's pictures: small PNGs as data addresses, drawn without a display."""
+"""The report's pictures: inline SVG whose colours are the page's, drawn without a display.
 
-import base64
+Colours stand in the drawing as marks and become CSS variables of the page, so that a picture follows its light or dark
+mode. Text stays text: it is read aloud, searched and set in the page's fonts.
+"""
+
+import hashlib
 import io
+import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any, Final
 
+import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-COLOURS: Final[Mapping[str, str]] = {
-    "tact": "#0b6e4f",
-    "logistic": "#3066be",
-    "static_map": "#b8860b",
-    "base_rate": "#888888",
-    "majority": "#888888",
-    "cosine": "#3066be",
-    "popularity": "#888888",
-    "own_items": "#b8860b",
+INK: Final = "#010101"
+FAINT: Final = "#020202"
+OURS, SECOND, THIRD, FOURTH, QUIET = "#030303", "#040404", "#050505", "#060606", "#070707"
+_VARIABLES: Final = {
+    INK: "var(--ink)",
+    FAINT: "var(--line)",
+    OURS: "var(--ours)",
+    SECOND: "var(--second)",
+    THIRD: "var(--third)",
+    FOURTH: "var(--fourth)",
+    QUIET: "var(--quiet)",
 }
+COLOURS: Final[Mapping[str, str]] = {
+    "tact": OURS,
+    "tact_without_own": OURS,
+    "logistic": SECOND,
+    "plain_trees": FOURTH,
+    "static_map": THIRD,
+    "base_rate": QUIET,
+    "majority": QUIET,
+    "popularity": QUIET,
+    "own_items": THIRD,
+}
+"""Of a model; others are SECOND."""
+
 NAMES: Final[Mapping[str, str]] = {
     "tact": "Tact",
+    "tact_without_own": "Tact, own items switched off",
     "logistic": "logistic regression",
+    "plain_trees": "plain LightGBM, 25 features",
+    "plain_trees_weighted": "the same, prior adjusted",
     "static_map": "last event's kind",
+    "hand_rule": "rule by hand",
     "base_rate": "base rate",
-    "majority": "most common stage",
-    "cosine": "item-item, without own items",
-    "popularity": "popular",
-    "own_items": "own items",
+    "majority": "always the most common",
+    "vstan": "VSTAN",
+    "stan": "STAN",
+    "vsknn": "VS-KNN",
+    "sr": "sequential rules (SR)",
+    "ar": "association rules (AR)",
+    "cosine": "item-item cosine",
+    "als": "ALS item-item",
+    "popularity": "most popular",
+    "own_items": "the session's own items",
+    "pause": "pause, same false alarms",
+    "pause_60s": "pause of 60 s",
+    "tact_60s": "Tact at that rule's false alarms",
 }
-POINTS: Final = 400
+POINTS: Final = 150
 """A curve is drawn through at most so many points."""
 
 
-def _figure(columns: int, height: float = 3.4, width: float = 4.2) -> tuple[Figure, list[Axes]]:
+def name_of(model: str) -> str:
+    """A model's name for people."""
+    return NAMES.get(model, model.replace("_", " "))
+
+
+def _figure(columns: int, height: float = 3.1, width: float = 4.2) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(width * columns, height), layout="constrained")
-    FigureCanvasAgg(figure)
+    FigureCanvasSVG(figure)
+    figure.patch.set_visible(False)
     axes = [figure.add_subplot(1, columns, i + 1) for i in range(columns)]
     for axis in axes:
-        axis.grid(alpha=0.25)
-        for side in ("top", "right"):
-            axis.spines[side].set_visible(False)
+        axis.patch.set_visible(False)
+        axis.grid(color=FAINT, linewidth=0.7)
+        axis.set_axisbelow(True)
+        axis.tick_params(color=FAINT, labelcolor=INK, labelsize=9)
+        for side, spine in axis.spines.items():
+            spine.set_visible(side in ("left", "bottom"))
+            spine.set_color(FAINT)
+        axis.xaxis.label.set_color(INK)
+        axis.yaxis.label.set_color(INK)
     return figure, axes
 
 
-def _address(figure: Figure) -> str:
-    """The picture as a data address; no date inside, so that the same figures give the same bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+def _legend(axis: Axes) -> None:
+    axis.legend(fontsize=9, frameon=False, labelcolor=INK)
+
+
+def _svg(figure: Figure, words: str) -> str:
+    """The drawing as inline SVG; no date inside and ids from its own content: the same figures give the same bytes."""
+    buffer = io.StringIO()
+    salt = hashlib.sha256(words.encode()).hexdigest()[:8]
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt, "font.family": "sans-serif"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    drawn = buffer.getvalue()
+    drawn = drawn[drawn.index("<svg") :]
+    drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
+    drawn = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", drawn, count=1)
+    drawn = re.sub(r' xmlns(:xlink)?="[^"]*"', "", drawn).replace("xlink:href", "href")
+    drawn = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", drawn)
+    drawn = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{salt}-", drawn)
+    for mark, variable in _VARIABLES.items():
+        drawn = drawn.replace(mark, variable)
+    return drawn.replace("<svg", f'<svg role="img" aria-label="{escape(words)}"', 1)
 
 
 def _thinned(*curves: Floats) -> list[Floats]:
@@ -62,85 +124,68 @@ def _thinned(*curves: Floats) -> list[Floats]:
     return [np.append(curve[::step], curve[-1]) for curve in curves]
 
 
-def ranking(label: Ints, by: Mapping[str, Floats]) -> str:
-    """ROC and precision-recall curves of every model."""
-    figure, (left, right) = _figure(2)
+def ranking(label: Ints, by: Mapping[str, Floats], words: str) -> tuple[str, str]:
+    """ROC and precision-recall curves of every model, two drawings: side by side where there is room."""
+    (first, (left,)), (second, (right,)) = _figure(1), _figure(1)
     for name, p in by.items():
+        colour, width = COLOURS.get(name, SECOND), 2.2 if name == "tact" else 1.4
         x, y, _ = roc_curve(label, p[:, 0])
-        left.plot(*_thinned(x, y), color=COLOURS[name], label=NAMES[name])
+        left.plot(*_thinned(x, y), color=colour, label=name_of(name), linewidth=width)
         precision, recall, _ = precision_recall_curve(label, p[:, 0])
-        right.plot(*_thinned(recall, precision), color=COLOURS[name], drawstyle="steps-post")
+        right.plot(*_thinned(recall, precision), color=colour, drawstyle="steps-post", linewidth=width)
     left.set(xlabel="false alarms (share of those who did not)", ylabel="found (share of those who did)")
-    left.legend(fontsize=7, frameon=False)
-    right.set(xlabel="found (recall)", ylabel="right when it says so (precision)", ylim=(0, 1.02))
-    return _address(figure)
+    _legend(left)
+    right.set(xlabel="found (recall)", ylabel="right when it says so", ylim=(0, 1.02))
+    return _svg(first, f"{words}: ROC"), _svg(second, f"{words}: precision and recall")
 
 
-def calibration(bins: Sequence[Mapping[str, Any]]) -> str:
+def calibration(bins: Sequence[Mapping[str, Any]], words: str) -> str:
     """Said against was, a dot per bin of equally many rows."""
     figure, (axis,) = _figure(1)
     said, was = [b["said"] for b in bins], [b["was"] for b in bins]
     top = max(1e-6, *said, *was) * 1.08
-    axis.plot([0, top], [0, top], color="#bbbbbb", linewidth=1)
-    axis.plot(said, was, "o-", color=COLOURS["tact"], markersize=4)
+    axis.plot([0, top], [0, top], color=QUIET, linewidth=1)
+    axis.plot(said, was, "o-", color=OURS, markersize=4)
     axis.set(xlabel="it said", ylabel="it was so", xlim=(0, top), ylim=(0, top))
-    return _address(figure)
+    return _svg(figure, words)
 
 
-def importance(shares: Mapping[str, float], first: int = 15) -> str:
+def importance(shares: Mapping[str, float], words: str, first: int = 12) -> str:
     """The features that reduced the loss most."""
-    names = list(shares)[:first][::-1]
-    figure, (axis,) = _figure(1, height=0.24 * len(names) + 0.8, width=5.2)
-    axis.barh(names, [100 * shares[name] for name in names], color=COLOURS["tact"])
+    names = sorted(shares, key=lambda name: -shares[name])[:first][::-1]
+    figure, (axis,) = _figure(1, height=0.21 * len(names) + 0.7)
+    axis.barh(names, [100 * shares[name] for name in names], color=OURS, height=0.65)
+    axis.grid(visible=False, axis="y")
     axis.set(xlabel="share of the model's gain, %")
-    axis.tick_params(axis="y", labelsize=7)
-    return _address(figure)
+    return _svg(figure, words)
 
 
-def by_prefix(rows: Sequence[Mapping[str, Any]], measure: str, name: str) -> str:
+def by_prefix(rows: Sequence[Mapping[str, Any]], measure: str, name: str, words: str) -> str:
     """A figure by steps into the session."""
     figure, (axis,) = _figure(1)
     known = [row for row in rows if row.get(measure) is not None]
-    axis.plot(
-        [row["prefix"] for row in known], [row[measure] for row in known], "o-", color=COLOURS["tact"], label=name
-    )
+    steps = [row["prefix"] for row in known]
+    axis.plot(steps, [row[measure] for row in known], "o-", color=OURS, label=name)
     if measure == "average_precision":
-        axis.plot(
-            [r["prefix"] for r in known], [r["base_rate"] for r in known], "--", color="#888888", label="base rate"
-        )
-        axis.legend(fontsize=7, frameon=False)
+        axis.plot(steps, [row["base_rate"] for row in known], "--", color=QUIET, label="base rate")
+        _legend(axis)
     axis.set(xlabel="steps into the session", ylabel=name)
-    axis.set_ylim(bottom=0.4 if measure == "auc" else 0)
-    return _address(figure)
+    top = max([row[measure] for row in known], default=1.0)
+    axis.set_ylim(0.4 if measure == "auc" else 0, 1.08 * top)
+    return _svg(figure, words)
 
 
-def bars(figures: Mapping[str, Mapping[str, Any]], measure: str, name: str) -> str:
-    """A figure of every model with its interval."""
-    figure, (axis,) = _figure(1, height=0.42 * len(figures) + 0.9, width=5.2)
-    for place, (model, one) in enumerate(reversed(list(figures.items()))):
-        value, limits = one.get(measure), one.get(f"{measure}_ci")
-        if value is None:
-            continue
-        axis.barh(place, value, color=COLOURS[model], alpha=0.85, height=0.6)
-        if limits is not None:
-            axis.plot(limits, [place, place], color="black", linewidth=1.4)
-    axis.set_yticks(range(len(figures)), [NAMES[model] for model in reversed(list(figures))], fontsize=8)
+def bars(figures: Mapping[str, Mapping[str, Any]], measure: str, name: str, words: str) -> str:
+    """A figure of every model with its interval, the best above."""
+    known = sorted((m for m, one in figures.items() if one.get(measure) is not None), key=lambda m: figures[m][measure])
+    figure, (axis,) = _figure(1, height=0.27 * len(known) + 0.7)
+    for place, model in enumerate(known):
+        one = figures[model]
+        alpha = 0.55 if model == "tact_without_own" else 1.0
+        axis.barh(place, one[measure], color=COLOURS.get(model, SECOND), height=0.62, alpha=alpha)
+        if one.get(f"{measure}_ci") is not None:
+            axis.plot(one[f"{measure}_ci"], [place, place], color=INK, linewidth=1.4)
+    axis.set_yticks(range(len(known)), [name_of(model) for model in known])
+    axis.grid(visible=False, axis="y")
     axis.set(xlabel=name)
-    return _address(figure)
-
-
-def confusion(table: Sequence[Sequence[int]], names: Sequence[str]) -> str:
-    """Where each true stage went, as shares of its row."""
-    counts = np.asarray(table, np.float64)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, (axis,) = _figure(1, height=4.2, width=5.2)
-    axis.grid(visible=False)
-    axis.imshow(shares, cmap="Greens", vmin=0, vmax=1)
-    for i, row in enumerate(shares):
-        for j, share in enumerate(row):
-            colour = "white" if share > 0.5 else "black"
-            axis.text(j, i, f"{100 * share:.0f}", ha="center", va="center", fontsize=8, color=colour)
-    axis.set_xticks(range(len(names)), names, rotation=35, ha="right", fontsize=8)
-    axis.set_yticks(range(len(names)), names, fontsize=8)
-    axis.set(xlabel="said, % of the row", ylabel="truth in hindsight")
-    return _address(figure)
+    return _svg(figure, words)
