@@ -1,6 +1,5 @@
 """What two bundles would have recommended before each next product view of the same later sessions."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,16 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from features.events import CODE
-from features.record import hash64
 from models.bundle import Bundle
-from models.recommend import recommend
+from models.recommend import Asked, Recommender
 from training.table import Log, session_starts_ms
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int32]
-Answer = Callable[[npt.NDArray[np.uint64], Ints], list[str]]
-"""From the products viewed in the session so far and their times, oldest first, to item ids, best first."""
 
 DEPTH: Final = 20
 MOST_TARGETS: Final = 5000
@@ -59,25 +55,18 @@ def later_views(log: Log, since_ms: int) -> Views:
     return Views(item, ts_ms.astype(np.int64), first[target], target, session[target])
 
 
-def answer_of(bundle: Bundle) -> Answer:
-    """The bundle's own recommendations, the session's products among them."""
-
-    def answer(items: npt.NDArray[np.uint64], ts_ms: Ints) -> list[str]:
-        return [one.item_id for one in recommend(bundle.items, items[::-1].tolist(), DEPTH, True)]
-
-    return answer
-
-
 def places_of(bundle: Bundle, views: Views) -> Places:
-    """The place of each next view among the bundle's recommendations, 1 the best, 0 for a miss. Shape (m,)."""
-    answer, out = answer_of(bundle), np.zeros(len(views), np.int32)
-    hashes: dict[str, int] = {}
+    """The place of each next view among the bundle's recommendations, 1 the best, 0 for a miss. Shape (m,).
+
+    The bundle's index and ranker as they were published, the session's own products among the candidates; what the
+    learner would have added since counts for neither bundle, nor do stage and intent.
+    """
+    recommender = Recommender.of(bundle.items, ranker_text=bundle.ranker)
+    out = np.zeros(len(views), np.int32)
     for at, (begin, target) in enumerate(zip(views.begin.tolist(), views.target.tolist(), strict=True)):
-        wanted = int(views.item[target])
-        for place, item in enumerate(answer(views.item[begin:target], views.ts_ms[begin:target])[:DEPTH]):
-            if hashes.setdefault(item, hash64(item)) == wanted:
-                out[at] = place + 1
-                break
+        asked = Asked(views.item[begin:target], views.ts_ms[begin:target], 0, int(views.ts_ms[target]))
+        found = np.flatnonzero(recommender.rank(asked, DEPTH) == views.item[target])
+        out[at] = found[0] + 1 if len(found) else 0
     return out
 
 

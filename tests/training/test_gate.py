@@ -138,7 +138,7 @@ def test_recommendations_are_compared_too(log: Log, trained: Trained, later: Tab
     better = judge(bundle_of(trained.parts), bundle_of(none), later, "", views)
     assert better.passed
     pair = next(check.pair for check in better.checks if check.name == "recommend hr20 against live")
-    assert pair is not None and pair.live == 0.0 and pair.ci is not None and pair.difference == pair.candidate > 0.1
+    assert pair is not None and pair.ci is not None and pair.live < 0.1 and pair.ci[0] > 0.3
 
 
 def test_the_later_views_are_of_later_sessions_and_never_their_first(log: Log) -> None:
