@@ -167,6 +167,6 @@ def _show_recommend(figures: Mapping[str, Any]) -> None:
     measures = ("hr5", "mrr5", "hr20", "mrr20", "hr20_seen", "mrr20_seen")
     grid = Grid("recommend, frozen", *measures)
     for model, row in figures.items():
-        if isinstance(row, dict):
+        if isinstance(row, dict) and "hr20" in row:
             grid.add_row(model, *(shown(row.get(measure)) for measure in measures))
     console.print(grid)

@@ -6,6 +6,7 @@ is 95 %, from 200 resamples of whole test sessions, the same resamples for every
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -15,8 +16,9 @@ from models.bundle import Bundle, decode, encode
 from models.intent import INTENTS
 from models.stage import STAGES
 from training.baselines import logistic, rate_of_kind, stages_of_map
-from training.evaluate_recommend import evaluate_items
+from training.evaluate_recommend import evaluate_recommend
 from training.figures import binary_figures, number, stage_figures
+from training.index_items import IndexOurs
 from training.metrics_binary import Ranked, calibration_bins, draws, interval, resampled, resampled_error
 from training.metrics_stage import confusion, per_class, resampled_stage
 from training.moments import iso
@@ -89,12 +91,12 @@ def evaluate(
     intents, scored = _intents(shared, progress)
     stage, scored["stage"] = _stage(shared, progress)
     inside = test.holds(session_starts_ms(test_log))
-    views = (test_log.records[inside], test_log.session[inside])
-    recommend = evaluate_items(*views, bundle.items, seed, progress, max_prefix)
+    ours = partial(IndexOurs, bundle.items)
+    recommend = evaluate_recommend(log, window, test_log, test, seed, progress, ours=ours)
     about = {"seed": seed, "bundle": bundle.id, "max_prefix": max_prefix}
     windows = {"train": _window(window, shared.train), "test": _window(test, tested)}
     words = {"lacks": trained.parts.about["lacks"], "test_lacks": lacks(test_log.records[inside])}
-    figures = {**about, **windows, **words, "intent": intents, "stage": stage, "recommend": {"frozen": recommend}}
+    figures = {**about, **windows, **words, "intent": intents, "stage": stage, "recommend": recommend}
     return Evaluation(figures, scored, trained)
 
 

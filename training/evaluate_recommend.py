@@ -1,65 +1,134 @@
-"""The recommender's figures, frozen at the end of training, beside popularity and the session's own items."""
+"""`tact evaluate recommend`: next products as session-rec evaluates them, frozen and prequential, beside the published
+methods, with paired intervals. The protocol is in docs/recommend.md.
+"""
 
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from features.record import Records
-from models.recommend import ItemIndex
 from training.figures import number
-from training.metrics_binary import draws, interval
-from training.metrics_recommend import CUTS, Ranks, Targets, figures, own_items, popularity_of, ranks, tact_of, targets
-from training.table import MAX_PREFIX, Progress
+from training.metrics_recommend import Scale, ahead, figures, places
+from training.next_item import Asked, Ints, NextItem
+from training.next_regimes import ALS_ONCE, BASELINES, Learn, as_it_happens, frozen_baselines, learning_baselines
+from training.next_views import Task, task_of
+from training.split import Window
+from training.table import Log, Progress
 
-RECOMMENDERS = ("tact", "cosine", "popularity", "own_items")
-"""tact: item-item with the session's own items; cosine: without them."""
+REGIMES: Final = ("frozen", "prequential")
+OURS: Final = ("tact", "tact_without_own")
+RECOMMENDERS: Final = (*OURS, *BASELINES)
 
 
-def evaluate_items(
-    records: Records,
-    session: npt.NDArray[np.int64],
-    index: ItemIndex,
+class Ours(Protocol):
+    """What is evaluated beside the baselines: OURS by name, knowing the catalogue's numbers."""
+
+    def frozen(self) -> Mapping[str, NextItem]:
+        """As they are at the end of training."""
+
+    def learning(self) -> tuple[Mapping[str, NextItem], Learn]:
+        """As they learn, and what to call with the time before which events are known."""
+
+
+OursOf = Callable[[Task], Ours]
+"""Made for a task, so that it can use its numbers of products."""
+
+
+def evaluate_recommend(
+    log: Log,
+    train: Window,
+    test_log: Log,
+    test: Window,
     seed: int,
     progress: Progress,
-    max_prefix: int = MAX_PREFIX,
+    max_prefix: int | None = None,
+    ours: OursOf | None = None,
+    without_ours: str = "not evaluated",
+    regimes: Sequence[str] = REGIMES,
 ) -> dict[str, Any]:
-    """By recommender: hr and mrr at 5, 10 and 20 with intervals, the same with `_seen`; null with a reason if empty.
+    """By regime and recommender MEASURES with `_ci`, the same with `_seen`; `ahead`, `n`, `sessions`, `seen_share`.
 
-    records: EVENT (n,) of the sessions that began in the test window, visitor by visitor in time order; session: int64
-    (n,). max_prefix: views of a session that count, at most.
+    log, test_log: the same log or two; their records reach past the test window's end. max_prefix: views of a test
+    session that count; None for all. Figures are null, with a `reason`, where there is nothing to compute them from,
+    and without_ours says so of OURS.
     """
-    rows = targets(records, session, index, max_prefix)
-    if not len(rows) or not len(index):
-        why = "no test session views two products" if len(index) else "training saw no product"
-        empty = {f"{name}{cut}{part}": None for name in ("hr", "mrr") for cut in CUTS for part in ("", "_ci", "_seen")}
-        none = {name: {**empty, "reason": why} for name in RECOMMENDERS}
-        return none | {"n": len(rows), "sessions": len(np.unique(rows.session)), "seen_share": None}
+    task = task_of(log, train, test_log, test, max_prefix)
+    made = ours(task) if ours is not None else None
+    scales = Scale.of(task.everything, seed), Scale.of(task.seen, seed)
     found = {}
-    _, group = np.unique(rows.session, return_inverse=True)
-    weights = draws(int(group.max()) + 1, seed)[:, group]
-    recommenders = {
-        "tact": tact_of(index, returns=True),
-        "cosine": tact_of(index, returns=False),
-        "popularity": popularity_of(index),
-        "own_items": own_items,
-    }
-    for done, (name, recommender) in enumerate(recommenders.items()):
-        progress("testing recommendations", done / len(recommenders))
-        found[name] = _one(ranks(recommender, rows), rows, weights)
-    progress("testing recommendations", 1.0)
-    seen = number(float(rows.seen.mean()))
-    return {**found, "n": len(rows), "sessions": int(group.max()) + 1, "seen_share": seen}
+    for regime in regimes:
+        answered = _answered(task, made, regime, seed, progress)
+        missing = {**dict.fromkeys(OURS, without_ours), "als": ALS_ONCE}
+        nothing = _nothing_to_test(task, regime)
+        found[regime] = _figures(task, answered, scales, missing, nothing)
+    return found
 
 
-def _one(places: Ranks, rows: Targets, weights: npt.NDArray[np.float64]) -> dict[str, Any]:
-    plain = figures(places)
-    runs = [figures(places, weight=weight) for weight in weights]
+Places = dict[str, tuple[Ints, Ints]]
+"""By recommender: places of all targets and of those in sessions without unseen products."""
+
+
+def _answered(task: Task, ours: Ours | None, regime: str, seed: int, progress: Progress) -> Places:
+    """Asks everyone both sets of targets at once, so that each learns only once."""
+    asked, what = _joined(task.everything.asked, task.seen.asked), f"recommending, {regime}"
+    progress(what, 0.0)
+    if not len(asked) or (regime == "frozen" and not len(task.train)):
+        progress(what, 1.0)
+        return {}
+    if regime == "frozen":
+        methods = {**(ours.frozen() if ours else {}), **frozen_baselines(task, seed)}
+        answers = {}
+        for done, (name, method) in enumerate(methods.items()):
+            answers[name] = method.rank(asked)
+            progress(what, (done + 1) / len(methods))
+    else:
+        published, feed = learning_baselines(task)
+        own, learn = ours.learning() if ours else ({}, _nothing)
+        answers = as_it_happens(asked, _both(feed, learn), {**own, **published}, lambda share: progress(what, share))
+    n = len(task.everything)
+    return {name: (places(rows[:n], task.everything), places(rows[n:], task.seen)) for name, rows in answers.items()}
+
+
+def _nothing(_until_ms: int) -> None:
+    """Nothing to learn."""
+
+
+def _both(first: Learn, second: Learn) -> Learn:
+    def learn(until_ms: int) -> None:
+        first(until_ms)
+        second(until_ms)
+
+    return learn
+
+
+def _joined(first: Asked, second: Asked) -> Asked:
+    """The questions of both, the second's behind the first's."""
+    shift = len(first.items)
+    moved = replace(second, start=second.start + shift, end=second.end + shift)
+    columns = ("items", "ts_ms", "start", "end", "now_ms")
+    return Asked(*(np.concatenate([getattr(first, name), getattr(moved, name)]) for name in columns))
+
+
+def _figures(
+    task: Task, answered: Places, scales: tuple[Scale, Scale], missing: Mapping[str, str], nothing: str
+) -> dict[str, Any]:
+    """One regime's figures."""
     out: dict[str, Any] = {}
-    for name, value in plain.items():
-        limits = interval(np.array([run[name] for run in runs]))
-        out[name] = number(value)
-        out[f"{name}_ci"] = None if limits is None else [number(limit) for limit in limits]
-    seen = figures(places, rows.seen)
-    out |= {f"{name}_seen": number(seen[name]) if seen else None for name in plain}
-    return out if seen else out | {"reason": "training saw none of the targets"}
+    for name in RECOMMENDERS:
+        everything, seen = answered.get(name, (None, None))
+        why = nothing or ("" if name in answered else missing.get(name, ""))
+        unseen = why or "training saw none of the targets"
+        out[name] = figures(seen, scales[1], unseen, "_seen") | figures(everything, scales[0], why)
+    first = {name: answered.get(name, (None, None))[0] for name in RECOMMENDERS}
+    for ours, key in (("tact", "ahead"), ("tact_without_own", "ahead_without_own")):
+        out[key] = {name: ahead(first[ours], first[name], scales[0]) for name in BASELINES}
+    counts = {"n": len(task.everything), "n_seen": len(task.seen), "sessions": scales[0].weights.shape[1]}
+    return out | counts | {"seen_share": None if task.seen_share is None else number(task.seen_share)}
+
+
+def _nothing_to_test(task: Task, regime: str) -> str:
+    """Why nothing can be tested, "" if it can."""
+    if regime == "frozen" and not len(task.train):
+        return "no training session views two products"
+    return "" if len(task.everything) else "no test session views two products"

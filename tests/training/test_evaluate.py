@@ -8,7 +8,6 @@ import pytest
 
 from features.events import CODE
 from features.lakefile import write_events
-from models.recommend import ItemIndex
 from tests.training.conftest import TEST, TRAIN, untold
 from tests.training.logs import START_MS, Did, log_of, shop_lake, shop_rows
 from training.card import completed
@@ -17,7 +16,6 @@ from training.check_finding import Finding
 from training.evaluate import Evaluation, evaluate
 from training.lake import Log
 from training.leaks import look
-from training.metrics_recommend import targets
 from training.open_log import open_log
 from training.report import render
 from training.split import TooLittleData, Window
@@ -141,13 +139,6 @@ def test_recommendations_are_tested_on_sessions_that_began_in_the_window(tmp_pat
     table = build(log, untold)
     found = evaluate(log, table, Window(START_MS, middle), log, table, Window(middle, end), 1, untold).figures
     assert found["recommend"]["frozen"]["n"] == found["recommend"]["frozen"]["sessions"] == 20
-
-
-def test_a_giant_sessions_targets_are_its_first_views(tmp_path: Path) -> None:
-    log = log_of(tmp_path, [Did(n, "view_item", f"i{n}") for n in range(300)])
-    rows = targets(log.records, log.session, ItemIndex.empty(), max_prefix=10)
-    assert len(rows) == 9
-    assert max(map(len, rows.history)) == 9
 
 
 def test_a_report_of_an_uncalibrated_model_says_so(evaluation: Evaluation) -> None:

@@ -4,8 +4,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, log_loss, roc_auc_score
 
-from features.record import EVENT
-from models.recommend import ItemIndex
 from training import metrics_stage
 from training.figures import binary_figures, stage_figures
 from training.metrics_binary import (
@@ -17,7 +15,6 @@ from training.metrics_binary import (
     interval,
     resampled,
 )
-from training.metrics_recommend import figures, own_items, ranks, targets
 
 
 @settings(deadline=None)  # the first call compiles
@@ -90,42 +87,3 @@ def test_stage_resamples_of_weight_one_are_the_plain_figures() -> None:
     once = metrics_stage.resampled_stage(p, p.argmax(axis=1), truth, group, np.ones((1, 30)))[0]
     plain = stage_figures(truth, p)
     assert once == pytest.approx([plain["macro_f1"], plain["log_loss"]], abs=1e-6)
-
-
-def _views(*sessions: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    records = np.zeros(sum(map(len, sessions)), EVENT)
-    records["kind"] = 4
-    records["item"] = [item for session in sessions for item in session]
-    return records, np.repeat(np.arange(len(sessions)), [len(session) for session in sessions])
-
-
-def test_every_view_but_a_sessions_first_is_a_target_with_what_came_before() -> None:
-    records, session = _views([1, 2, 1], [3], [2, 9])
-    found = targets(records, session, _index(1, 2, 3))
-    assert found.target == [2, 1, 9]
-    assert found.history == [[1], [2, 1], [2]]
-    assert found.session.tolist() == [0, 0, 2]
-    assert found.seen.tolist() == [True, True, False]
-
-
-def _index(*hashes: int) -> ItemIndex:
-    n = len(hashes)
-    none, zero = np.full((n, 1), -1, np.int32), np.zeros((n, 1), np.float32)
-    return ItemIndex.of(
-        [str(h) for h in hashes], np.array(hashes, np.uint64), none, zero, np.arange(n).astype(np.float32)
-    )
-
-
-def test_hit_rate_and_reciprocal_rank_are_of_the_first_k_places() -> None:
-    records, session = _views([1, 2], [1, 3], [1, 7])
-    rows = targets(records, session, _index(1, 2, 3))
-    places = ranks(lambda history: [9, 8, 6, 5, 4, 3, 2], rows)
-    assert places.tolist() == [7, 6, 0]
-    found = figures(places)
-    assert [found["hr5"], found["hr20"]] == pytest.approx([0.0, 2 / 3])
-    assert found["mrr20"] == pytest.approx((1 / 7 + 1 / 6) / 3)
-    assert figures(places, rows.seen)["hr20"] == 1.0
-
-
-def test_own_items_are_newest_first_and_the_current_one_last() -> None:
-    assert own_items([4, 3, 4, 2]) == [3, 2, 4]
