@@ -18,10 +18,10 @@ from models.stage import STAGES
 from training.baselines import logistic, rate_of_kind, stages_of_map
 from training.evaluate_recommend import evaluate_recommend
 from training.figures import binary_figures, number, stage_figures
-from training.index_items import IndexOurs
 from training.metrics_binary import Ranked, calibration_bins, draws, interval, resampled, resampled_error
 from training.metrics_stage import confusion, per_class, resampled_stage
 from training.moments import iso
+from training.ranked_items import RankedOurs
 from training.shape import with_nothing_missing
 from training.split import TooLittleData, Window
 from training.table import MAX_PREFIX, Log, Progress, Table, reach, session_starts_ms
@@ -91,7 +91,7 @@ def evaluate(
     intents, scored = _intents(shared, progress)
     stage, scored["stage"] = _stage(shared, progress)
     inside = test.holds(session_starts_ms(test_log))
-    ours = partial(IndexOurs, bundle.items)
+    ours = partial(RankedOurs, log, window, test_log, test, seed, progress)
     recommend = evaluate_recommend(log, window, test_log, test, seed, progress, ours=ours)
     about = {"seed": seed, "bundle": bundle.id, "max_prefix": max_prefix}
     windows = {"train": _window(window, shared.train), "test": _window(test, tested)}

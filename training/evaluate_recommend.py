@@ -3,14 +3,11 @@ methods, with paired intervals. The protocol is in docs/recommend.md.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final, Protocol
-
-import numpy as np
 
 from training.figures import number
 from training.metrics_recommend import Scale, ahead, figures, places
-from training.next_item import Asked, Ints, NextItem
+from training.next_item import Ints, NextItem, Rows
 from training.next_regimes import ALS_ONCE, BASELINES, Learn, as_it_happens, frozen_baselines, learning_baselines
 from training.next_views import Task, task_of
 from training.split import Window
@@ -70,24 +67,28 @@ Places = dict[str, tuple[Ints, Ints]]
 
 
 def _answered(task: Task, ours: Ours | None, regime: str, seed: int, progress: Progress) -> Places:
-    """Asks everyone both sets of targets at once, so that each learns only once."""
-    asked, what = _joined(task.everything.asked, task.seen.asked), f"recommending, {regime}"
-    progress(what, 0.0)
-    if not len(asked) or (regime == "frozen" and not len(task.train)):
-        progress(what, 1.0)
+    """Asks everyone both sets of targets."""
+    sets, what = (task.everything, task.seen), f"recommending, {regime}"
+    if not len(task.everything) or (regime == "frozen" and not len(task.train)):
         return {}
     if regime == "frozen":
-        methods = {**(ours.frozen() if ours else {}), **frozen_baselines(task, seed)}
-        answers = {}
-        for done, (name, method) in enumerate(methods.items()):
-            answers[name] = method.rank(asked)
-            progress(what, (done + 1) / len(methods))
+        answers = _frozen(task, ours, seed, lambda share: progress(what, share))
     else:
         published, feed = learning_baselines(task)
         own, learn = ours.learning() if ours else ({}, _nothing)
+        asked = [one.asked for one in sets]
         answers = as_it_happens(asked, _both(feed, learn), {**own, **published}, lambda share: progress(what, share))
-    n = len(task.everything)
-    return {name: (places(rows[:n], task.everything), places(rows[n:], task.seen)) for name, rows in answers.items()}
+    return {name: (places(found[0], task.everything), places(found[1], task.seen)) for name, found in answers.items()}
+
+
+def _frozen(task: Task, ours: Ours | None, seed: int, told: Callable[[float], None]) -> dict[str, list[Rows]]:
+    told(0.0)
+    methods = {**(ours.frozen() if ours else {}), **frozen_baselines(task, seed)}
+    answers = {}
+    for done, (name, method) in enumerate(methods.items()):
+        answers[name] = [method.rank(one.asked) for one in (task.everything, task.seen)]
+        told((done + 1) / len(methods))
+    return answers
 
 
 def _nothing(_until_ms: int) -> None:
@@ -100,14 +101,6 @@ def _both(first: Learn, second: Learn) -> Learn:
         second(until_ms)
 
     return learn
-
-
-def _joined(first: Asked, second: Asked) -> Asked:
-    """The questions of both, the second's behind the first's."""
-    shift = len(first.items)
-    moved = replace(second, start=second.start + shift, end=second.end + shift)
-    columns = ("items", "ts_ms", "start", "end", "now_ms")
-    return Asked(*(np.concatenate([getattr(first, name), getattr(moved, name)]) for name in columns))
 
 
 def _figures(

@@ -40,17 +40,19 @@ class Sessions:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was viewed in each session before now, and when.
+    """What was viewed in each session before now.
 
-    items: int32 (v,) and ts_ms: int64 (v,) of all views, session by session; question i is about the views
-    start[i] <= j < end[i], at least one, at the time now_ms[i]. All int64 (n,).
+    items: int32 (v,), all views, session by session; record: int64 (v,), where each stands in its log. Question i is
+    about the views start[i] <= j < end[i], at least one, at the time now_ms[i]; view end[i] is what came next. All
+    int64 (n,). known_only: whether views of products that training never saw are left out.
     """
 
     items: Rows
-    ts_ms: Ints
+    record: Ints
     start: Ints
     end: Ints
     now_ms: Ints
+    known_only: bool = False
 
     def __len__(self) -> int:
         return len(self.now_ms)

@@ -7,15 +7,14 @@
 In both, the views before the target in its own session are known.
 """
 
-from collections.abc import Callable, Mapping
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
 from training.als_items import AlsItems
 from training.item_rules import Cosine, OwnItems, Popularity, Rules
-from training.next_item import Asked, NextItem, Rows
+from training.next_item import DEPTH, Asked, NextItem, Rows
 from training.next_views import Task
 from training.session_knn import STAN, VSKNN, VSTAN, SessionKnn
 from training.session_store import SessionStore
@@ -69,19 +68,21 @@ class Feed:
 
 
 def as_it_happens(
-    asked: Asked, learn: Learn, methods: Mapping[str, NextItem], told: Callable[[float], None]
-) -> dict[str, Rows]:
-    """Answers minute by minute, each minute after learning what was known before it began. int32 (n, DEPTH) each."""
-    minute = asked.now_ms // MINUTE_MS
-    order = np.argsort(minute, kind="stable")
-    edges = np.flatnonzero(np.diff(minute[order], prepend=-1, append=-1))
-    answers: dict[str, list[Rows]] = {name: [] for name in methods}
-    for begin, end in pairwise(edges):
-        rows = order[begin:end]
-        learn(int(minute[rows[0]]) * MINUTE_MS)
-        some = asked.at(rows)
-        for name, method in methods.items():
-            answers[name].append(method.rank(some))
-        told(end / len(order))
-    back = np.argsort(order, kind="stable")
-    return {name: np.concatenate(parts)[back] for name, parts in answers.items()}
+    several: Sequence[Asked], learn: Learn, methods: Mapping[str, NextItem], told: Callable[[float], None]
+) -> dict[str, list[Rows]]:
+    """Answers minute by minute, each minute after learning what was known before it began. int32 (n, DEPTH) for each
+    method and each set of questions."""
+    answers = {name: [np.full((len(one), DEPTH), -1, np.int32) for one in several] for name in methods}
+    minutes = [one.now_ms // MINUTE_MS for one in several]
+    orders = [np.argsort(minute, kind="stable") for minute in minutes]
+    ordered = [minute[order] for minute, order in zip(minutes, orders, strict=True)]
+    every = np.unique(np.concatenate(minutes))
+    for done, minute in enumerate(every.tolist()):
+        learn(minute * MINUTE_MS)
+        for at, one in enumerate(several):
+            begin, end = np.searchsorted(ordered[at], (minute, minute + 1))
+            rows = orders[at][begin:end]
+            for name, method in methods.items() if len(rows) else ():
+                answers[name][at][rows] = method.rank(one.at(rows))
+        told((done + 1) / len(every))
+    return answers

@@ -23,15 +23,17 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """A log's views, session by session in time order. items: int32 (v,), product numbers; ts_ms, session: int64."""
+    """A log's views, session by session in time order. items: int32 (v,), product numbers; ts_ms, session and record,
+    where each stands in the log: int64 (v,)."""
 
     items: Rows
     ts_ms: Ints
     session: Ints
+    record: Ints
 
     def where(self, rows: Flags) -> "Views":
         """Some of the views."""
-        return Views(self.items[rows], self.ts_ms[rows], self.session[rows])
+        return Views(self.items[rows], self.ts_ms[rows], self.session[rows], self.record[rows])
 
     def starts(self) -> Ints:
         """Where each session begins, and the number of views. Shape (n + 1,)."""
@@ -70,7 +72,7 @@ class Targets:
 class Task:
     """One evaluation. hashes: uint64 (products,), the catalogue of both windows, ascending.
 
-    train: what a frozen method learns. feed: the finished sessions that a learner gets, in this order, from the start
+    train: what a frozen method learns, of the log's sessions numbered trained_on. feed: the finished sessions that a learner gets, in this order, from the start
     of training on; known_ms: int64 (n,), when each is known to be over. everything: all targets; seen: those of the
     test sessions without the products that training never saw, as session-rec leaves them out of prefixes too.
     seen_share: of everything; None where it is empty.
@@ -78,6 +80,7 @@ class Task:
 
     hashes: npt.NDArray[np.uint64]
     train: Sessions
+    trained_on: Ints
     feed: Sessions
     known_ms: Ints
     everything: Targets
@@ -99,10 +102,13 @@ def task_of(log: Log, train: Window, test_log: Log, test: Window, max_prefix: in
     learned = views.where(begun & (views.ts_ms < train.until_ms)).of_several()
     asked = tested.where(test.holds(tested.first_ms()))
     asked = asked if max_prefix is None else asked.first(max_prefix)
-    everything, known = _targets(asked), np.isin(asked.items, learned.items)
+    everything, known = _targets(asked), asked.where(np.isin(asked.items, learned.items))
     share = float(np.isin(everything.product, learned.items).mean()) if len(everything) else None
     feed, known_ms = _feed(views, train.since_ms) if same else _feeds(learned, tested, test.since_ms)
-    return Task(hashes, _sessions(learned), feed, known_ms, everything, _targets(asked.where(known)), share)
+    trained_on = np.unique(learned.session)
+    return Task(
+        hashes, _sessions(learned), trained_on, feed, known_ms, everything, _targets(known, known_only=True), share
+    )
 
 
 def _viewed(log: Log) -> Flags:
@@ -113,16 +119,17 @@ def _viewed(log: Log) -> Flags:
 def _views(log: Log, hashes: npt.NDArray[np.uint64]) -> Views:
     rows = _viewed(log)
     items = np.searchsorted(hashes, log.records["item"][rows]).astype(np.int32)
-    return Views(items, np.asarray(log.records["ts_ms"][rows], np.int64), log.session[rows])
+    times = log.records["ts_ms"][rows].astype(np.int64)
+    return Views(items, times, log.session[rows], np.flatnonzero(rows))
 
 
-def _targets(views: Views) -> Targets:
+def _targets(views: Views, known_only: bool = False) -> Targets:
     """Every view but a session's first, asked with what came before it in the session."""
     starts = views.starts()
     begins = np.repeat(starts[:-1], np.diff(starts))
     rows = np.flatnonzero(np.arange(len(begins)) > begins)
     _, group = np.unique(begins[rows], return_inverse=True)
-    asked = Asked(views.items, views.ts_ms, begins[rows], rows, views.ts_ms[rows])
+    asked = Asked(views.items, views.record, begins[rows], rows, views.ts_ms[rows], known_only)
     return Targets(asked, views.items[rows], group.astype(np.int64))
 
 

@@ -28,7 +28,7 @@ def asked_of(*prefixes: Sequence[int], now_ms: int = 0) -> Asked:
     items = np.array([item for prefix in prefixes for item in prefix], np.int32)
     edges = np.cumsum([0, *map(len, prefixes)])
     now = np.full(len(prefixes), now_ms, np.int64)
-    return Asked(items, np.zeros(len(items), np.int64), edges[:-1], edges[1:], now)
+    return Asked(items, np.arange(len(items)), edges[:-1], edges[1:], now)
 
 
 def answer(method: NextItem, *prefix: int, now_ms: int = 0) -> list[int]:
