@@ -72,10 +72,10 @@ class Targets:
 class Task:
     """One evaluation. hashes: uint64 (products,), the catalogue of both windows, ascending.
 
-    train: what a frozen method learns, of the log's sessions numbered trained_on. feed: the finished sessions that a learner gets, in this order, from the start
-    of training on; known_ms: int64 (n,), when each is known to be over. everything: all targets; seen: those of the
-    test sessions without the products that training never saw, as session-rec leaves them out of prefixes too.
-    seen_share: of everything; None where it is empty.
+    train: what a frozen method learns; trained_on: the numbers of its sessions in their log. feed: the finished
+    sessions that a learner gets, in this order, from the start of training on; known_ms: int64 (n,), when each is known
+    to be over. everything: all targets; seen: those of the test sessions without the products that training never saw,
+    as session-rec leaves them out of prefixes too. seen_share: of everything; None where it is empty.
     """
 
     hashes: npt.NDArray[np.uint64]
