@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from features.events import CODE
 from tests.training.asking import asked_of
 from tests.training.conftest import TEST, TRAIN, untold
 from tests.training.logs import START_MS, Did, log_of
@@ -103,9 +104,9 @@ def cut(log: Log, until_ms: int) -> Log:
 
 
 def changed_after(log: Log, until_ms: int) -> Log:
-    """The log with other products from a time on."""
+    """The log with other products viewed from a time on."""
     records = log.records.copy()
-    later = records["ts_ms"] >= until_ms
+    later = (records["ts_ms"] >= until_ms) & (records["kind"] == CODE["view_item"])
     records["item"][later] = np.roll(records["item"][later], 7)
     return replace(log, records=records)
 
