@@ -17,6 +17,7 @@ from training.fit_recommend import fit_items
 from training.fit_stage import fit_stage
 from training.fitted import Fitted
 from training.moments import iso
+from training.reference import reference_of
 from training.split import Split, Window, split
 from training.table import MAX_PREFIX, Log, Progress, Table, session_starts_ms
 
@@ -54,6 +55,7 @@ def train(
         calibrations={name: one.calibration for name, one in fitted.items()},
         items=items,
         about=_about(log, table, window, seed, fitted, parted) | {"items": len(items)},
+        arrays={"reference": reference_of(table, parted, fitted).to_arrays()},
     )
     return Trained(parts, fitted, parted)
 
