@@ -187,6 +187,15 @@ def shops(root: str | Path) -> list[str]:
     return sorted(unquote(folder.name.removeprefix("shop=")) for folder in folders)
 
 
+def rows_by_day(root: str | Path, shop: str) -> list[tuple[int, int]]:
+    """(start of the day in Unix ms, rows of its event files, copies included) of each day of a shop, by time."""
+    found = []
+    for folder in _folders(Path(root), _EVENTS, shop):
+        start_ms = int(np.datetime64(folder.name.removeprefix("day="), "D").astype(np.int64)) * DAY_MS
+        found.append((start_ms, sum(pq.read_metadata(path).num_rows for path in _parts(folder))))
+    return found
+
+
 def remove_parts(root: str | Path, shop: str, prefix: str, keep: Iterable[Path] = ()) -> int:
     """Removes a shop's event files named `part-PREFIX*` but those in `keep`. Returns how many went."""
     stay = set(keep)

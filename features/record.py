@@ -17,7 +17,8 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -109,22 +110,35 @@ def pack(rows: Iterable[Row]) -> Records:
     return np.array(packed, dtype=EVENT)
 
 
-def pack_columns(columns: Mapping[str, npt.NDArray[Any]]) -> tuple[Records, npt.NDArray[np.int64]]:
-    """The same records as pack, from columns named as Row's fields; text as str objects, "" where unknown.
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A column of texts by their codes, as a dictionary column of the lake. codes: (n,), positions in `texts`."""
 
-    columns: each (n,). Returns records (m,) and the positions (m,) of the rows that became records.
+    codes: npt.NDArray[Any]
+    texts: Sequence[str]
+
+    def __getitem__(self, rows: npt.NDArray[Any]) -> "Texts":
+        """Some of the rows, in the order given."""
+        return Texts(self.codes[rows], self.texts)
+
+
+def pack_columns(columns: Mapping[str, "npt.NDArray[Any] | Texts"]) -> tuple[Records, npt.NDArray[np.int64]]:
+    """The same records as pack, from columns named as Row's fields; text as Texts or str objects, "" where unknown.
+
+    columns: each (n,); `event_hash`, hash64 of each event id, may stand for `event_id`.
+    Returns records (m,) and the positions (m,) of the rows that became records.
     """
-    event = np.asarray(columns["event"], object)
-    kinds, kind_of = _distinct(event)
+    kinds, kind_of = _distinct(columns["event"])
     codes = np.array([CODE.get(kind, 0) for kind in kinds], np.uint8)
     per_item = np.array([kind in PER_ITEM_KINDS for kind in kinds], bool)[kind_of]
     line = np.asarray(columns["line"])
     kept = np.flatnonzero((line == 0) | ((line < MAX_LINES) & per_item))
-    taken = {name: np.asarray(values)[kept] for name, values in columns.items()}
+    taken = {name: values[kept] for name, values in columns.items()}
     kind_of = kind_of[kept]
     records = np.zeros(kept.size, EVENT)
     records["ts_ms"] = taken["ts_ms"]
-    records["event"] = _each(taken["event_id"], hash64).astype(np.uint64) & np.uint64(0xFFFFFFFF)
+    identity = taken["event_hash"] if "event_hash" in taken else _each(taken["event_id"], hash64)
+    records["event"] = identity & np.uint64(0xFFFFFFFF)
     records["category"] = _each(taken["category"], category16)
     records["kind"] = codes[kind_of]
     records["line"] = taken["line"]
@@ -133,7 +147,7 @@ def pack_columns(columns: Mapping[str, npt.NDArray[Any]]) -> tuple[Records, npt.
     records["source"] = _each(taken["channel"], lambda text: _CHANNEL.get(text, _CHANNEL["other"])) | (
         _each(taken["referrer"], lambda text: _REFERRER.get(text, _REFERRER["other"])) << np.uint64(4)
     )
-    known = (np.asarray(taken["user_id"], object) != "").astype(np.uint64)
+    known = _each(taken["user_id"], lambda text: int(text != ""))
     records["flags"] = known * KNOWN | _each(taken["device"], lambda text: _DEVICE.get(text, 0)) << np.uint64(
         DEVICE_SHIFT
     )
@@ -156,17 +170,19 @@ def _pack_subjects(
     records["price"] = np.where((item != 0) & ~many, taken["price"], taken["value"]).astype(np.float32)
 
 
-def _distinct(values: npt.NDArray[Any]) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """The different texts in order of appearance, and for each value the position of its text."""
+def _distinct(values: "npt.NDArray[Any] | Texts") -> tuple[Sequence[str], npt.NDArray[np.int64]]:
+    """The different texts, and for each value the position of its text."""
+    if isinstance(values, Texts):
+        return values.texts, values.codes
     seen: dict[str, int] = {}
     positions = np.fromiter((seen.setdefault(value, len(seen)) for value in values), np.int64, values.size)
     return list(seen), positions
 
 
-def _each(values: npt.NDArray[Any], code: Callable[[str], int]) -> npt.NDArray[np.uint64]:
+def _each(values: "npt.NDArray[Any] | Texts", code: Callable[[str], int]) -> npt.NDArray[np.uint64]:
     """code(text) of each text, computed once for each different one. uint64 (n,)."""
     texts, positions = _distinct(values)
-    return np.array([code(text) for text in texts], np.uint64)[positions]
+    return np.array([code(text) for text in texts], np.uint64)[positions] if len(positions) else np.zeros(0, np.uint64)
 
 
 def unpack(data: bytes) -> Records:

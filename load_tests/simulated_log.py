@@ -1,4 +1,4 @@
-"""A lake of any size with simulated visitors, written by the lake's own writer, a day at a time: memory stays that of a day.
+"""A lake of any size with simulated visitors, written by the lake's own writer; a day at a time, so memory is a day's.
 
     .venv/bin/python -m load_tests.simulated_log LAKE --events 10000000 [--days 30] [--items 50000] [--seed 1]
 

@@ -180,6 +180,15 @@ def load(folder: str | Path) -> Bundle:
     return decode(identifier, files)
 
 
+def load_arrays(folder: str | Path, name: str) -> ArrayMap:
+    """Arrays of one name in OPTIONAL, verified, without the models beside them; {} if the bundle holds none.
+
+    Raises InvalidBundle.
+    """
+    _, files = read_files(Folder(folder))
+    return _arrays(f"{name}.npz", files) if f"{name}.npz" in files else {}
+
+
 def read_files(folder: Folder) -> tuple[str, dict[str, bytes]]:
     """A bundle's id and its files' bytes, names and checksums verified. Raises InvalidBundle."""
     for name in folder.names():

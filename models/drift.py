@@ -177,7 +177,8 @@ class Reference:
 class Shift:
     """One quantity then and now.
 
-    psi: with what chance alone makes taken off, at least 0. chance: that part. sessions: now. words: the bin that moved most.
+    psi: with what chance alone makes taken off, at least 0. chance: that part. sessions: now. words: the bin that moved
+    most.
     """
 
     name: str

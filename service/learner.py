@@ -23,13 +23,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from service import snapshots
 from service.consumer import Bookmark, CursorReader, Delivery, connect, pause, position
+from service.drift_watch import DriftMetrics, DriftWatch
 from service.embedded import NoServer
 from service.live import Facts
 from service.part_metrics import served
 from service.settings import Settings
 from service.shop_state import Arrays, ShopState
 from service.sole import sole_worker
-from service.stream import ERASE, EVENT, KIND, VALUE, decode_lines, log_keys, shop_of
+from service.stream import DECISION, ERASE, EVENT, KIND, VALUE, decode_lines, log_keys, shop_of
 
 CHECKPOINT: Final = ".learner"
 LOCK: Final = ".learner.lock"
@@ -71,6 +72,7 @@ class LearnerMetrics:
         self.retries = Counter("tact_learner_retries", "Attempts that failed and are repeated.", ["what"], registry=own)
         for what in ("redis", "disk"):
             self.retries.labels(what)
+        self.drift = DriftMetrics(own)
 
 
 class Learner:
@@ -79,6 +81,7 @@ class Learner:
     def __init__(self, settings: Settings, stop: threading.Event, metrics: LearnerMetrics) -> None:
         self.settings, self.stop, self.metrics = settings, stop, metrics
         self.shops: dict[str, ShopState] = {}
+        self.drift = DriftWatch(settings.registry, metrics.drift)
         self.cursor: Mapping[str, Bookmark] = {}
         self._changed: set[str] = set()
         self._checkpointed: Mapping[str, Bookmark] = {}
@@ -114,6 +117,7 @@ class Learner:
                 self._publish()
             if now_s >= self._checkpoint_at_s:
                 self._checkpoint()
+            self.drift.look(now_s)
             if 0 < len(found) < READ_COUNT:
                 pause(self.stop, GATHER_S)
 
@@ -122,7 +126,7 @@ class Learner:
         learned = 0
         for _, entry_id, fields in deliveries:
             try:
-                learned += self._take(fields or {})
+                learned += self._take(entry_id, fields or {})
             except (KeyError, ValueError, msgspec.MsgspecError) as error:  # the recorder keeps such entries aside
                 self.metrics.bad.inc()
                 _log.warning("unreadable_entry", id=entry_id.decode(), error=f"{type(error).__name__}: {error}")
@@ -131,14 +135,18 @@ class Learner:
             newest_ms = max(position(entry_id)[0] for _, entry_id, _ in deliveries)
             self.metrics.lag_seconds.set(max(0.0, time.time() - newest_ms / 1000))
 
-    def _take(self, fields: dict[bytes, bytes]) -> bool:
+    def _take(self, entry_id: bytes, fields: dict[bytes, bytes]) -> bool:
         """Whether the entry was an event."""
         kind = fields[KIND]
-        if kind not in (EVENT, ERASE):
+        if kind not in (EVENT, ERASE, DECISION):
             return False
         name, value = shop_of(fields), fields[VALUE]
+        if kind == DECISION:
+            self.drift.decided(name, position(entry_id)[0], value)
+            return False
         shop = self.shops.get(name)
         if kind == ERASE:
+            self.drift.forget(name, value.decode())
             if shop is not None:
                 shop.forget(value.decode())
             return False
@@ -146,6 +154,7 @@ class Learner:
         if shop is None:
             shop = self.shops[name] = ShopState()
         shop.take(lines)
+        self.drift.happened(name, lines[0])
         self._changed.add(name)
         return True
 

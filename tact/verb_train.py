@@ -29,6 +29,7 @@ from training.check_events import load
 from training.leaks import Leaks, look
 from training.moments import iso
 from training.open_log import catalog_of, open_log, the_shop
+from training.sample import MOST_ROWS, Cap
 from training.split import Window
 from training.table import MAX_PREFIX, build
 from training.train import train
@@ -47,6 +48,9 @@ def train_bundle(
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the bundle. Default: TACT_HOME/bundle.")] = None,
     seed: SeedOption = 1,
     max_prefix: PrefixOption = MAX_PREFIX,
+    max_rows: Annotated[
+        int, typer.Option("--max-rows", min=1000, help="Rows learned from, at most: whole sessions, chosen by a hash.")
+    ] = MOST_ROWS,
 ) -> None:
     """Train stage, intents and recommendations on a shop's log and write a bundle. `tact publish` makes it live."""
     started = time.monotonic()
@@ -61,7 +65,8 @@ def train_bundle(
         until_ms = moment(until, "--until") if until else last + 1
         if since_ms >= until_ms:
             fail(f"--since {iso(since_ms)} is not before the end {iso(until_ms)}", code=2)
-        table = build(log, progress, max_prefix, catalog_of(root, name))
+        cap = Cap(max_rows, since_ms, until_ms)
+        table = build(log, progress, max_prefix, catalog_of(root, name), cap)
         trained = train(log, table, Window(since_ms, until_ms), seed, progress, max_prefix)
         checks = check(load(root, name, since_ms, until_ms, until_ms), progress)
         leaks = look(log, table, trained, progress, catalog_of(root, name))
@@ -93,6 +98,12 @@ def _show(about: Mapping[str, Any], shop: str) -> None:
     console.print(
         f"{shop}: {about['events']:,} events, {about['sessions']:,} sessions, {window['since']} .. {window['until']}"
     )
+    rows = about["rows"]
+    if rows["left_out"]:
+        used = rows["fit"] + rows["hold"]
+        console.print(
+            f"learned from {used:,} rows; {rows['left_out']:,} are beyond --max-rows (whole sessions, by hash)"
+        )
     grid = Grid("model", "AUC", "average precision", "base rate", "ECE", "rows", "rounds", "", title=figures["on"])
     for name, one in figures["intent"].items():
         card = about["models"][f"intent_{name}"]

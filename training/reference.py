@@ -1,7 +1,7 @@
-"""What a bundle's `reference` holds: how features and scores were spread in training; and how the test window differs.
+"""What a bundle's `reference` holds: how features and scores were spread in training; how the test window differs.
 
-Only steps at which a page is seen count (models.drift.AT_PAGES), since decisions are asked for there. Features are of the
-whole train window; scores are what models of its earlier part said of its last sessions, as honest as scores of
+Only steps at which a page is seen count (models.drift.AT_PAGES), since decisions are asked for there. Features are of
+the whole train window; scores are what models of its earlier part said of its last sessions, as honest as scores of
 tomorrow's visitors.
 """
 

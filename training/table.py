@@ -19,6 +19,7 @@ from features.schema import N_FEATURES
 from features.stats import ItemStats
 from training.labels import Labels, label
 from training.moments import iso
+from training.sample import Cap
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -52,7 +53,7 @@ class Log(Protocol):
 class Table:
     """One row per labelled step. matrix: float32 (n, N_FEATURES); kind: uint8 (n,); the rest as in Labels.
 
-    start_ms, end_ms: the session's first and last time.
+    start_ms, end_ms: the session's first and last time. left_out: rows that a cap left out.
     """
 
     matrix: Matrix
@@ -60,6 +61,7 @@ class Table:
     kind: npt.NDArray[np.uint8]
     start_ms: Ints
     end_ms: Ints
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.matrix)
@@ -76,14 +78,22 @@ class Table:
         )
 
 
-def build(log: Log, progress: Progress, max_prefix: int = MAX_PREFIX, catalog: Catalog = EMPTY_CATALOG) -> Table:
+def build(
+    log: Log,
+    progress: Progress,
+    max_prefix: int = MAX_PREFIX,
+    catalog: Catalog = EMPTY_CATALOG,
+    cap: Cap | None = None,
+) -> Table:
     """Vectors and labels of the log's steps, but for those beyond max_prefix and those whose session may go on.
 
-    log: its records in the order of features.tail.order.
+    log: its records in the order of features.tail.order. cap: of how many rows at most, from which sessions.
     """
     records, visitor, session = log.records, log.visitor, log.session
     labels = label(records, visitor, session)
+    begins, ends = _session_times(records["ts_ms"], session)
     keep = (labels.prefix <= max_prefix) & labels.complete
+    left_out = 0 if cap is None else cap.leave_out(keep, labels.row, records, session, begins)
     facts = as_of_facts(records, catalog)
     matrix = np.empty((int(keep.sum()), N_FEATURES), np.float32)
     filled = 0
@@ -94,8 +104,8 @@ def build(log: Log, progress: Progress, max_prefix: int = MAX_PREFIX, catalog: C
         matrix[filled : filled + len(rows)] = replay(records[start:end], visitor[start:end], part)[rows - start]
         filled += len(rows)
         progress("features", end / len(records))
-    begins, ends = _session_times(records["ts_ms"], session)
-    return Table(matrix, labels.where(keep), records["kind"][wanted], begins[wanted], ends[wanted])
+    kept = labels.where(keep)
+    return Table(matrix, kept, records["kind"][wanted], begins[wanted], ends[wanted], left_out)
 
 
 def as_of_facts(records: Records, catalog: Catalog = EMPTY_CATALOG) -> Facts:

@@ -75,7 +75,7 @@ def _about(
         "shop": log.shop,
         "seed": seed,
         "window": {"since": iso(window.since_ms), "until": iso(window.until_ms)},
-        "rows": {"fit": int(parted.fit.sum()), "hold": int(parted.hold.sum())},
+        "rows": {"fit": int(parted.fit.sum()), "hold": int(parted.hold.sum()), "left_out": table.left_out},
         "sessions": len(np.unique(sessions[parted.train])),
         "events": int(inside.sum()),
         "lacks": lacks(log.records[inside]),

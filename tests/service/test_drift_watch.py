@@ -1,0 +1,164 @@
+"""The learner tells drift from the decisions in the stream, at a bounded cost."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from features.schema import FINGERPRINT, INDEX, N_FEATURES
+from models import bundle as bundles
+from models.bundle import Bundle
+from models.drift import NAMES, Bins, Reference
+from models.registry import Registry
+from service import drift_watch
+from service.drift_watch import DriftMetrics, DriftWatch
+from tests.models.bundles import parts
+
+HOUR_MS = 3_600_000
+NOW_MS = 1_700_000_000_000
+
+
+def vectors(rows: int, seed: int) -> Any:
+    matrix = np.random.default_rng(seed).normal(size=(rows, N_FEATURES)).astype(np.float32)
+    matrix[np.random.default_rng(seed).random(matrix.shape) < 0.1] = np.nan
+    return matrix
+
+
+def scored(bundle: Bundle, matrix: Any) -> Any:
+    stage, intent = bundle.stage.probabilities_batch(matrix), bundle.intent.probabilities_batch(matrix)
+    return np.concatenate([matrix, stage, intent], axis=1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Bundle]]:
+    """A registry with a live bundle that knows how its training was spread."""
+    root = tmp_path_factory.mktemp("registry")
+    plain = bundles.decode(*bundles.encode(parts()))
+    rows = scored(plain, vectors(4000, 1))
+    bins = Bins.of(NAMES, list(rows.T))
+    counts = bins.empty()
+    bins.add(counts, rows)
+    reference = Reference(bins, counts, np.full(len(NAMES), 4000))
+    found = parts()
+    whole = bundles.Parts(
+        found.models, found.calibrations, found.items, found.about, "", {"reference": reference.to_arrays()}
+    )
+    bundles.write(root / "made", whole)
+    Registry(root / "registry").publish(root / "made", "demo", "test", "", 0)
+    yield str(root / "registry"), bundles.load(root / "made")
+
+
+def receipt(bundle: Bundle, vector: Any, visitor: str, ts_ms: int = NOW_MS) -> bytes:
+    scores = bundle.score(vector)
+    return msgspec.json.encode(
+        {
+            "version": 1,
+            "visitor_id": visitor,
+            "ts_ms": ts_ms,
+            "bundle": bundle.id,
+            "features": FINGERPRINT,
+            "vector": vector.tobytes(),
+            "scores": {"stage": scores.stage.tolist(), "intent": scores.intent.tolist()},
+            "something": {"else": 1},
+        }
+    )
+
+
+class Watched:
+    def __init__(self, registry: str) -> None:
+        self.page = CollectorRegistry()
+        self.watch = DriftWatch(registry, DriftMetrics(self.page))
+        self.now_s = 0.0
+
+    def see(self, bundle: Bundle, matrix: Any, at_ms: int = NOW_MS) -> None:
+        for n, vector in enumerate(matrix):
+            self.watch.decided("demo", at_ms + n * 1000, receipt(bundle, vector, f"v{at_ms}-{n}"))
+
+    def look(self, now_ms: int = NOW_MS) -> None:
+        self.now_s += drift_watch.LOOK_S
+        self.watch.look(self.now_s, now_ms)
+
+    def psi(self, what: str) -> float | None:
+        return self.page.get_sample_value("tact_drift_psi", {"shop": "demo", "what": what})
+
+    def gauge(self, name: str) -> float | None:
+        return self.page.get_sample_value(name, {"shop": "demo"})
+
+
+def test_decisions_like_those_of_training_raise_no_alert(live: tuple[str, Bundle]) -> None:
+    seen = Watched(live[0])
+    seen.see(live[1], vectors(600, 2))
+    seen.look()
+    assert seen.gauge("tact_drift_alerts") == 0
+    assert seen.gauge("tact_drift_sessions") == 600
+    score = seen.psi("intent_buy")
+    assert score is not None and score < 0.1
+
+
+def test_a_feature_that_goes_missing_is_the_worst_and_an_alert(live: tuple[str, Bundle]) -> None:
+    seen, broken = Watched(live[0]), vectors(600, 3)
+    broken[:, INDEX["item_price"]] = np.nan
+    seen.see(live[1], broken)
+    seen.look()
+    found = seen.psi("item_price")
+    assert found is not None and found > 1
+    assert seen.gauge("tact_drift_alerts") == 1
+
+
+def test_few_sessions_have_no_index_however_many_decisions_they_made(live: tuple[str, Bundle]) -> None:
+    seen = Watched(live[0])
+    for n, vector in enumerate(vectors(500, 4)):
+        seen.watch.decided("demo", NOW_MS + n * 1000, receipt(live[1], vector, f"v{n % 5}"))
+    seen.look()
+    assert seen.gauge("tact_drift_sessions") == 5
+    assert seen.psi("intent_buy") is None
+
+
+def test_what_was_counted_fades_and_a_repair_shows(live: tuple[str, Bundle]) -> None:
+    seen, broken = Watched(live[0]), vectors(600, 5)
+    broken[:, INDEX["item_price"]] = 9.0
+    seen.see(live[1], broken)
+    seen.look()
+    assert seen.gauge("tact_drift_alerts") == 1
+    later = NOW_MS + 4 * drift_watch.HALF_LIFE_MS
+    seen.look(later)
+    assert seen.gauge("tact_drift_sessions") == pytest.approx(600 / 16)
+    seen.see(live[1], vectors(900, 6), later)
+    seen.look(later)
+    assert seen.gauge("tact_drift_alerts") == 0
+
+
+def test_no_more_than_the_rate_is_read_in_a_second_of_the_stream(live: tuple[str, Bundle]) -> None:
+    seen = Watched(live[0])
+    data = receipt(live[1], vectors(1, 7)[0], "v")
+    for n in range(200):
+        seen.watch.decided("demo", NOW_MS + n, data[:-1] if n >= drift_watch.RATE else data)  # the rest is not read
+    window = seen.watch._shops["demo"]
+    assert len(window.rows) == drift_watch.RATE
+
+
+def test_decisions_of_another_bundle_do_not_count_and_a_new_bundle_begins_anew(
+    live: tuple[str, Bundle], tmp_path: Path
+) -> None:
+    seen = Watched(live[0])
+    other = receipt(live[1], vectors(1, 8)[0], "v").replace(live[1].id.encode(), b"0123456789abcdef")
+    seen.watch.decided("demo", NOW_MS, other)
+    seen.look()
+    assert seen.gauge("tact_drift_sessions") == 0
+    bundles.write(tmp_path / "next", parts(again=True))
+    Registry(live[0]).publish(tmp_path / "next", "demo", "test", "", 0)
+    seen.look()
+    seen.watch.decided("demo", NOW_MS, receipt(live[1], vectors(1, 9)[0], "v"))
+    assert seen.watch._shops["demo"].reference is None
+    Registry(live[0]).rollback("demo", "test", "", 0)
+
+
+def test_a_shop_without_a_bundle_or_with_one_without_a_reference_is_left_alone(tmp_path: Path) -> None:
+    seen = Watched(str(tmp_path / "nothing"))
+    seen.watch.decided("demo", NOW_MS, b"no receipt at all")
+    seen.look()
+    assert seen.gauge("tact_drift_alerts") is None
