@@ -187,10 +187,13 @@ def shops(root: str | Path) -> list[str]:
     return sorted(unquote(folder.name.removeprefix("shop=")) for folder in folders)
 
 
-def rows_by_day(root: str | Path, shop: str) -> list[tuple[int, int]]:
-    """(start of the day in Unix ms, rows of its event files, copies included) of each day of a shop, by time."""
+def rows_by_day(root: str | Path, shop: str, decisions: bool = False) -> list[tuple[int, int]]:
+    """(start of the day in Unix ms, rows in its files, copies included) of each day of a shop's events, by time.
+
+    decisions: of its decisions instead.
+    """
     found = []
-    for folder in _folders(Path(root), _EVENTS, shop):
+    for folder in _folders(Path(root), _DECISIONS if decisions else _EVENTS, shop):
         start_ms = int(np.datetime64(folder.name.removeprefix("day="), "D").astype(np.int64)) * DAY_MS
         found.append((start_ms, sum(pq.read_metadata(path).num_rows for path in _parts(folder))))
     return found

@@ -133,7 +133,7 @@ def pack_columns(columns: Mapping[str, "npt.NDArray[Any] | Texts"]) -> tuple[Rec
     per_item = np.array([kind in PER_ITEM_KINDS for kind in kinds], bool)[kind_of]
     line = np.asarray(columns["line"])
     kept = np.flatnonzero((line == 0) | ((line < MAX_LINES) & per_item))
-    taken = {name: values[kept] for name, values in columns.items()}
+    taken: dict[str, Any] = {name: values[kept] for name, values in columns.items()}
     kind_of = kind_of[kept]
     records = np.zeros(kept.size, EVENT)
     records["ts_ms"] = taken["ts_ms"]
@@ -156,7 +156,7 @@ def pack_columns(columns: Mapping[str, "npt.NDArray[Any] | Texts"]) -> tuple[Rec
 
 
 def _pack_subjects(
-    records: Records, taken: Mapping[str, Any], kinds: list[str], kind_of: npt.NDArray[np.int64]
+    records: Records, taken: Mapping[str, Any], kinds: Sequence[str], kind_of: npt.NDArray[np.int64]
 ) -> None:
     """What each record is about and its money, by the kind's rule as in subject and _money."""
     promotion = np.array([kind in PROMOTION_KINDS for kind in kinds], bool)[kind_of]

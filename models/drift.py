@@ -216,8 +216,9 @@ def psi(then: Floats, now: Floats) -> float:
 
 
 def _shares(counts: Floats) -> Floats:
-    smoothed: Floats = counts + SMOOTHING
-    return smoothed / smoothed.sum()
+    smoothed = counts + SMOOTHING
+    shares: Floats = smoothed / smoothed.sum()
+    return shares
 
 
 def by_chance(bins: int, n: float, m: float) -> float:

@@ -9,19 +9,18 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from features.events import SESSION_GAP_MS
-from features.schema import FINGERPRINT, INDEX, N_FEATURES
+from features.schema import INDEX
 from models import bundle as bundles
-from models.drift import ALERT, CALENDAR, NAMES, SCORES, Reference, Shift, compare
-from models.receipt import KeptScores
+from models.drift import ALERT, CALENDAR, NAMES, Reference, Shift, compare
 from models.registry import Registry
-from service.truth import JUDGED, Judged, Said, Truth
+from models.scored import Scored, read_scored
+from service.truth import Judged, Said, Truth
 
 RATE: Final = 50
 HALF_LIFE_MS: Final = 6 * 3_600_000
@@ -35,20 +34,6 @@ WAITING: Final = 2_000
 _BOUGHT: Final = INDEX["session_purchases"]
 
 _log = structlog.get_logger("tact.drift")
-
-
-class _Decision(msgspec.Struct, frozen=True):
-    """What is read of a receipt."""
-
-    visitor_id: str
-    ts_ms: int
-    bundle: str
-    features: str
-    vector: bytes | None
-    scores: KeptScores | None
-
-
-_decoder = msgspec.json.Decoder(_Decision)
 
 
 class DriftMetrics:
@@ -179,21 +164,17 @@ class DriftWatch:
         if window.reference is None or window.taken >= RATE:
             return
         window.taken += 1
-        self._count(window, entry_ms, _decoder.decode(receipt))
+        self._count(window, read_scored(receipt))
 
-    def _count(self, window: _Window, entry_ms: int, found: _Decision) -> None:
-        usable = found.vector is not None and found.scores is not None and found.features == FINGERPRINT
-        if not usable or found.bundle != window.bundle or found.vector is None or found.scores is None:
-            return
-        scores = (*found.scores.stage, *found.scores.intent)
-        vector = np.frombuffer(found.vector, "<f4")
-        if len(vector) != N_FEATURES or len(scores) != len(SCORES):
+    def _count(self, window: _Window, found: Scored) -> None:
+        row = found.row() if found.bundle == window.bundle else None
+        if row is None or found.scores is None:
             return
         if len(window.rows) >= WAITING:
             window.count()
-        window.rows.append(np.concatenate([vector, np.array(scores, np.float32)]))
+        window.rows.append(row)
         window.seen(found.visitor_id, found.ts_ms)
-        said = Said(found.ts_ms, found.scores.intent, bool(vector[_BOUGHT] > 0))
+        said = Said(found.ts_ms, found.scores.intent, bool(row[_BOUGHT] > 0))
         window.truth.scored(found.visitor_id, said)
 
     def happened(self, shop: str, line: Any) -> None:
@@ -260,6 +241,3 @@ class DriftWatch:
             _log.info("no_reference", bundle=bundle, error="it holds none, or one of other features or scores")
             return None
         return reference
-
-
-__all__ = ["JUDGED", "DriftMetrics", "DriftWatch"]

@@ -1,8 +1,8 @@
 """What became of scored moments: the intents said while a visitor was there, beside what they then did.
 
-A truth is known when the session is over (30 minutes without an event, by the shop's own clock), never before. Labels are
-those of training/labels.py, over the events that came after the moment. Bounded: the OPEN latest visitors, SCORED moments
-of each session, the last KEPT truths of each intent. Nothing of it is written anywhere.
+A truth is known when the session is over (30 minutes without an event, by the shop's own clock), never before. Labels
+are those of training/labels.py, over the events that came after the moment. Bounded: the OPEN latest visitors, SCORED
+moments of each session, the last KEPT truths of each intent. Nothing of it is written anywhere.
 """
 
 from collections import deque
@@ -59,7 +59,7 @@ def outcome(intent: str, said: Said, steps: list[tuple[int, str]]) -> bool | Non
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An intent over the last truths. auc: None with too few of either. ratio: what was said on average against what was."""
+    """An intent over the last truths. auc: None with too few of either. ratio: said on average against what was."""
 
     intent: str
     rows: int

@@ -50,6 +50,7 @@ VERBS: Mapping[str, Verb] = {
     "rollback": Verb("Make the bundle before this one live again.", LEARN),
     "why": Verb("Explain a decision, or why an action was not chosen.", LOOK),
     "replay": Verb("Recompute decisions from their receipts and compare the bytes.", LOOK),
+    "drift": Verb("Compare features and scores of the lake's decisions with the live bundle's training.", LOOK),
     "skew": Verb("Compare online and offline features bit by bit on a shop's whole log.", LOOK),
     "compare-lakes": Verb("Compare the events of two lakes, row by row.", LOOK),
     "service": Verb("Run only the HTTP service.", PARTS),

@@ -71,9 +71,9 @@ def load_log(lake: str | Path, shop: str, since_ms: int | None = None, until_ms:
     for first_ms, last_ms in _windows(lake, shop, since_ms, until_ms):
         table = read_events(lake, shop, first_ms, last_ms, _COLUMNS)
         parts.append(_packed(table, visitors, item_ids))
-    records, visitor = _each_once(parts)
+    records, codes = _each_once(parts)
     rank, names = _by_hash(list(visitors))
-    visitor = rank[visitor]
+    visitor = rank[codes]
     places = time_order(records, visitor)
     records, visitor = records[places], visitor[places]
     session = np.cumsum(session_starts(records["ts_ms"], visitor)) - 1

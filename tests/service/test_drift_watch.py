@@ -4,68 +4,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from features.schema import FINGERPRINT, INDEX, N_FEATURES
+from features.schema import INDEX
 from models import bundle as bundles
 from models.bundle import Bundle
-from models.drift import NAMES, Bins, Reference
 from models.registry import Registry
 from service import drift_watch
 from service.drift_watch import DriftMetrics, DriftWatch
 from tests.models.bundles import parts
-
-HOUR_MS = 3_600_000
-NOW_MS = 1_700_000_000_000
-
-
-def vectors(rows: int, seed: int) -> Any:
-    matrix = np.random.default_rng(seed).normal(size=(rows, N_FEATURES)).astype(np.float32)
-    matrix[np.random.default_rng(seed).random(matrix.shape) < 0.1] = np.nan
-    return matrix
-
-
-def scored(bundle: Bundle, matrix: Any) -> Any:
-    stage, intent = bundle.stage.probabilities_batch(matrix), bundle.intent.probabilities_batch(matrix)
-    return np.concatenate([matrix, stage, intent], axis=1).astype(np.float32)
+from tests.models.drifting import NOW_MS, parts_with_reference, receipt, vectors
 
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Bundle]]:
     """A registry with a live bundle that knows how its training was spread."""
     root = tmp_path_factory.mktemp("registry")
-    plain = bundles.decode(*bundles.encode(parts()))
-    rows = scored(plain, vectors(4000, 1))
-    bins = Bins.of(NAMES, list(rows.T))
-    counts = bins.empty()
-    bins.add(counts, rows)
-    reference = Reference(bins, counts, np.full(len(NAMES), 4000))
-    found = parts()
-    whole = bundles.Parts(
-        found.models, found.calibrations, found.items, found.about, "", {"reference": reference.to_arrays()}
-    )
-    bundles.write(root / "made", whole)
+    bundles.write(root / "made", parts_with_reference())
     Registry(root / "registry").publish(root / "made", "demo", "test", "", 0)
-    yield str(root / "registry"), bundles.load(root / "made")
-
-
-def receipt(bundle: Bundle, vector: Any, visitor: str, ts_ms: int = NOW_MS) -> bytes:
-    scores = bundle.score(vector)
-    return msgspec.json.encode(
-        {
-            "version": 1,
-            "visitor_id": visitor,
-            "ts_ms": ts_ms,
-            "bundle": bundle.id,
-            "features": FINGERPRINT,
-            "vector": vector.tobytes(),
-            "scores": {"stage": scores.stage.tolist(), "intent": scores.intent.tolist()},
-            "something": {"else": 1},
-        }
-    )
+    return str(root / "registry"), bundles.load(root / "made")
 
 
 class Watched:

@@ -30,7 +30,7 @@ def test_outcomes_are_the_labels_of_training_at_every_step_of_random_sessions() 
     visitor = np.zeros(len(records), np.int64)
     session = np.cumsum(session_starts(records["ts_ms"], visitor)) - 1
     expected = labels.label(records, visitor, session)
-    compared = {name: 0 for name in truth.JUDGED}
+    compared = dict.fromkeys(truth.JUDGED, 0)
     for i in np.flatnonzero(expected.complete):
         mine = expected.session == expected.session[i]
         steps = [(rows[r].ts_ms, rows[r].event) for r in expected.row[mine]]
