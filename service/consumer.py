@@ -68,6 +68,9 @@ class _Reader:
         self.client: Any = client
         self.keys = tuple(key.encode() for key in keys)
         self.cluster = isinstance(client, redis.RedisCluster)
+        if not self.cluster:  # the client's own parsing of an answer costs as much as learning from it
+            for command in ("XREAD", "XREADGROUP"):
+                self.client.set_response_callback(command, _as_sent)
 
     def _read(self, command: Sequence[Any], ids: Mapping[bytes, bytes], count: int, block_ms: int) -> list[Delivery]:
         """One XREAD or XREADGROUP over all keys; block_ms 0 does not wait."""
@@ -242,8 +245,21 @@ def by_key(deliveries: Iterable[tuple[bytes, bytes]]) -> dict[bytes, list[bytes]
     return groups
 
 
-def _flat(answer: Iterable[tuple[bytes, Iterable[tuple[bytes, dict[bytes, bytes]]]]]) -> list[Delivery]:
-    return [(key, entry_id, fields or None) for key, entries in answer for entry_id, fields in entries]
+def _as_sent(answer: Any, **_: Any) -> Any:
+    """The answer as the server sent it: a list, a map in the newer protocol, nil if there is nothing new."""
+    return answer.items() if isinstance(answer, dict) else answer or []
+
+
+def _flat(answer: Iterable[tuple[bytes, Iterable[tuple[bytes, Any]]]]) -> list[Delivery]:
+    """Deliveries of an answer: for each stream its entries; nil where one was removed."""
+    return [(key, entry_id, _fields(fields)) for key, entries in answer for entry_id, fields in entries]
+
+
+def _fields(found: Any) -> dict[bytes, bytes] | None:
+    """Fields as sent, with their values in turn; a cluster's client has made them a dictionary already."""
+    if not found or isinstance(found, dict):
+        return found or None
+    return dict(zip(found[::2], found[1::2], strict=True))
 
 
 def _text(value: bytes | str) -> str:

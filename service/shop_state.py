@@ -1,5 +1,6 @@
 """What the learner knows of one shop: item statistics, the session index, and which events it has counted."""
 
+from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -35,7 +36,8 @@ class ShopState:
     def __init__(self) -> None:
         self.stats, self.index = ItemStats.empty(), SessionIndex()
         self.events = self.duplicates = self.as_of_ms = 0
-        self._seen: dict[int, None] = {}
+        self._seen: set[int] = set()
+        self._oldest: deque[int] = deque()  # the same, in their order: the first of a dict is ever slower to find
         self._lines: list[tuple[int, int, int, int]] = []
         self._items: list[str] = []
         self._visitors: list[int] = []
@@ -48,9 +50,10 @@ class ShopState:
         if identity in self._seen:
             self.duplicates += 1
             return
-        self._seen[identity] = None
+        self._seen.add(identity)
+        self._oldest.append(identity)
         if len(self._seen) > REMEMBERED:
-            del self._seen[next(iter(self._seen))]
+            self._seen.discard(self._oldest.popleft())
         self.events += 1
         self.as_of_ms = max(self.as_of_ms, first.ts_ms)
         if first.event not in COME_TO:
@@ -91,7 +94,7 @@ class ShopState:
     def to_arrays(self) -> Arrays:
         """The whole state."""
         self.settle()
-        seen = np.fromiter(self._seen, np.uint64, len(self._seen))
+        seen = np.fromiter(self._oldest, np.uint64, len(self._oldest))
         counts = np.array([self.events, self.duplicates, self.as_of_ms], np.int64)
         own = {"seen": seen, "counts": counts}
         return _named("stats", self.stats.to_arrays()) | _named("index", self.index.to_arrays()) | own
@@ -102,7 +105,8 @@ class ShopState:
         new = cls()
         stats = {name: np.array(array) for name, array in unnamed("stats", arrays).items()}
         new.stats, new.index = ItemStats.from_arrays(stats), SessionIndex.from_arrays(unnamed("index", arrays))
-        new._seen = dict.fromkeys(arrays["seen"].tolist())
+        new._oldest = deque(arrays["seen"].tolist())
+        new._seen = set(new._oldest)
         new.events, new.duplicates, new.as_of_ms = arrays["counts"].tolist()
         return new
 

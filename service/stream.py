@@ -22,6 +22,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import attrgetter
 from typing import Annotated, Any, Final
 
@@ -239,7 +240,12 @@ def decode_lines(payload: bytes) -> Sequence[Any]:
 
 def shop_of(fields: Mapping[bytes, bytes]) -> str:
     """The entry's shop. Raises KeyError, or ValueError for a name that could leave its folder in the lake."""
-    shop = fields[SHOP].decode()
+    return _shop(fields[SHOP])
+
+
+@lru_cache(maxsize=1024)
+def _shop(name: bytes) -> str:
+    shop = name.decode()
     if not _SHOP_NAME.fullmatch(shop):
         raise ValueError(f"{shop!r} is not a shop name: letters, digits, . _ -, at most 64")
     return shop
