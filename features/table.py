@@ -44,13 +44,13 @@ def insert(slots: Keys, rows: RowNumbers, key: np.uint64, row: int) -> None:
     rows[at] = row
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _find_all(slots: Keys, rows: RowNumbers, keys: Keys, out: RowNumbers) -> None:
     for i in range(keys.size):
         out[i] = find(slots, rows, keys[i]) if keys[i] != 0 else -1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _build(slots: Keys, rows: RowNumbers, keys: Keys) -> None:
     for i in range(keys.size):
         if keys[i] != 0 and find(slots, rows, keys[i]) < 0:
