@@ -31,6 +31,8 @@ MIN_SESSIONS: Final = 200
 
 QUANTILES: Final = 10
 FEW_VALUES: Final = 12
+NARROWEST: Final = 0.005
+"""No bin of a score is narrower: that a rare stage is twice as likely at .001 changes no decision."""
 SMOOTHING: Final = 0.5
 """Added to each bin: an empty one would make the index infinite."""
 
@@ -94,7 +96,10 @@ class Bins:
     @classmethod
     def of(cls, names: Sequence[str], columns: Sequence[Matrix]) -> "Bins":
         """Bins after the values of each quantity, (n,) each; NaN where unknown."""
-        cuts = [_cuts(np.asarray(column, np.float32)) for column in columns]
+        cuts = [
+            _cuts(np.asarray(column, np.float32), NARROWEST if name in SCORES else 0.0)
+            for name, column in zip(names, columns, strict=True)
+        ]
         starts = np.concatenate([[0], np.cumsum([len(one) for one in cuts])]).astype(np.int64)
         return cls(tuple(names), np.concatenate([*cuts, np.zeros(0, np.float32)]).astype(np.float32), starts)
 
@@ -127,13 +132,25 @@ class Bins:
         return f"{_short(float(low))} or more" if high is None else f"{_short(float(low))} to {_short(float(high))}"
 
 
-def _cuts(values: Matrix) -> Matrix:
+def _cuts(values: Matrix, narrowest: float) -> Matrix:
+    """Where bins begin; none is narrower than that."""
     known = values[~np.isnan(values)]
     distinct = np.unique(known)
     if len(distinct) <= FEW_VALUES or _are_codes(distinct):
         return np.unique(np.concatenate([distinct, np.nextafter(distinct, np.float32(np.inf))]))
     quantiles = np.quantile(known, np.linspace(0, 1, QUANTILES + 1)[1:-1], method="inverted_cdf")
-    return np.unique(quantiles.astype(np.float32))
+    return _apart(np.unique(quantiles.astype(np.float32)), narrowest)
+
+
+def _apart(cuts: Matrix, narrowest: float) -> Matrix:
+    """The cuts but for those that would make a bin above 0 narrower than that."""
+    if not narrowest:
+        return cuts
+    kept = [0.0]
+    for cut in cuts.tolist():
+        if cut - kept[-1] >= narrowest:
+            kept.append(cut)
+    return np.array(kept[1:], np.float32)
 
 
 def _are_codes(distinct: Matrix) -> bool:

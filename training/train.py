@@ -17,7 +17,7 @@ from training.fit_recommend import fit_items
 from training.fit_stage import fit_stage
 from training.fitted import Fitted
 from training.moments import iso
-from training.reference import reference_of
+from training.reference import with_reference
 from training.split import Split, Window, split
 from training.table import MAX_PREFIX, Log, Progress, Table, session_starts_ms
 
@@ -55,9 +55,8 @@ def train(
         calibrations={name: one.calibration for name, one in fitted.items()},
         items=items,
         about=_about(log, table, window, seed, fitted, parted) | {"items": len(items)},
-        arrays={"reference": reference_of(table, parted, fitted).to_arrays()},
     )
-    return Trained(parts, fitted, parted)
+    return Trained(with_reference(parts, table, parted), fitted, parted)
 
 
 def _inside(log: Log, window: Window) -> Flags:
