@@ -33,6 +33,8 @@ QUANTILES: Final = 10
 FEW_VALUES: Final = 12
 NARROWEST: Final = 0.005
 """No bin of a score is narrower: that a rare stage is twice as likely at .001 changes no decision."""
+NEAR, CROWDED = 0.025, 0.15
+"""No cut of a feature stands where more than CROWDED of the numbers lie within NEAR of it, in shares, but beside it."""
 SMOOTHING: Final = 0.5
 """Added to each bin: an empty one would make the index infinite."""
 
@@ -127,6 +129,8 @@ class Bins:
             return _value(self.names[quantity], float(low))
         if self.names[quantity] in _VOCABULARY:
             return "another"
+        if place > 2 and low is not None and np.nextafter(cuts[place - 3], np.float32(np.inf)) == low:
+            return f"over {_short(float(cuts[place - 3]))}" + ("" if high is None else f", below {_short(float(high))}")
         if low is None:
             return "any value" if high is None else f"below {_short(float(high))}"
         return f"{_short(float(low))} or more" if high is None else f"{_short(float(low))} to {_short(float(high))}"
@@ -139,18 +143,33 @@ def _cuts(values: Matrix, narrowest: float) -> Matrix:
     if len(distinct) <= FEW_VALUES or _are_codes(distinct):
         return np.unique(np.concatenate([distinct, np.nextafter(distinct, np.float32(np.inf))]))
     quantiles = np.quantile(known, np.linspace(0, 1, QUANTILES + 1)[1:-1], method="inverted_cdf")
-    return _apart(np.unique(quantiles.astype(np.float32)), narrowest)
+    cuts = np.unique(quantiles.astype(np.float32))
+    return _apart(cuts, narrowest) if narrowest else _in_the_open(cuts, known)
 
 
 def _apart(cuts: Matrix, narrowest: float) -> Matrix:
     """The cuts but for those that would make a bin above 0 narrower than that."""
-    if not narrowest:
-        return cuts
     kept = [0.0]
     for cut in cuts.tolist():
         if cut - kept[-1] >= narrowest:
             kept.append(cut)
     return np.array(kept[1:], np.float32)
+
+
+def _in_the_open(cuts: Matrix, known: Matrix) -> Matrix:
+    """The cuts but for those amid numbers nearly equal: there a hair's breadth moves many from bin to bin.
+
+    Rates of rare products all lie close to the shop's mean, which moves a little every day.
+    """
+    ordered = np.sort(known)
+    reach = np.abs(cuts) * np.float32(NEAR)
+
+    def below(value: Matrix, side: Literal["left", "right"]) -> Ints:
+        return np.searchsorted(ordered, value, side).astype(np.int64)
+
+    near = below(cuts + reach, "right") - below(cuts - reach, "left")
+    equal = below(cuts, "right") - below(cuts, "left")
+    return cuts[near - equal <= CROWDED * len(known)]
 
 
 def _are_codes(distinct: Matrix) -> bool:
@@ -272,7 +291,10 @@ def _words(bins: Bins, at: int, then: Floats, now: Floats) -> str:
     if not then.any() or not now.any():
         return "never seen" if not now.any() else "not seen in training"
     p, q = _shares(then), _shares(now)
-    place = int(np.argmax((q - p) * np.log(q / p)))
+    parts = (q - p) * np.log(q / p)
+    place = int(np.argmax(parts))
+    if parts[place] <= 0:
+        return ""
     before, after = then[place] / then.sum(), now[place] / now.sum()
     return f"{bins.label(at, place)}: {_percent(float(before))} to {_percent(float(after))}"
 

@@ -86,6 +86,17 @@ def test_words_tell_which_share_went_from_where_to_where() -> None:
     assert seen(one(kinds, "event_kind"), np.full(1000, 1, np.float32)).words == "view_item: 75 % to 0 %"
 
 
+def test_numbers_that_all_lie_close_together_do_not_drift_by_a_hair() -> None:
+    rng = np.random.default_rng(7)
+    then, now = 0.0092 + 1e-5 * rng.normal(size=3000), 0.0093 + 1e-5 * rng.normal(size=3000)
+    assert seen(one(then.astype(np.float32), "item_buy_rate"), now.astype(np.float32)).level == "stable"
+
+
+def test_a_value_above_the_few_of_training_is_told_as_such() -> None:
+    grown = seen(one(np.array([0, 1, 2] * 300, np.float32)), np.array([0, 1, 2, 9, 9, 9] * 300, np.float32))
+    assert grown.words == "over 2: 0 % to 50 %"
+
+
 def test_a_code_never_seen_in_training_is_seen_as_new() -> None:
     reference = one(np.array([4, 4, 12, 1] * 300, np.float32), "event_kind")
     shift = seen(reference, np.array([4, 4, 12, 1, 8, 8, 8, 8] * 300, np.float32))
