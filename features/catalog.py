@@ -2,19 +2,23 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from features.fold_state import positions
 from features.record import Records, category16, hash64
-from features.stats import ItemStats
+from features.stats import RATES, ItemStats
 from features.table import HashIndex, Keys
 
-FACTS: Final = ("price", "category", "category_price", "views", "cart_rate", "buy_rate")
-"""Columns of the facts table. category: its 16-bit bucket; category_price: mean price of the category's products."""
+FACTS: Final = ("price", "category", "category_price", *RATES)
+"""Columns of the facts table. category: its 16-bit bucket; category_price: mean price of the category's products.
+The rest is what item statistics know (features/stats_count.py)."""
 
-PRICE, CATEGORY, CATEGORY_PRICE, ITEM_VIEWS, CART_RATE, BUY_RATE = range(len(FACTS))
+PRICE, CATEGORY, CATEGORY_PRICE, ITEM_VIEWS = range(4)
+FACT: Final[Any] = positions("FACT", FACTS)
+"""Columns by name, as compiled code reads them."""
 
 FactTable = npt.NDArray[np.float32]
 
@@ -54,7 +58,7 @@ def no_facts(records: Records) -> Facts:
 def facts_as_of(records: Records, rates: npt.NDArray[np.float32], catalog: "Catalog") -> Facts:
     """Facts for a log in which each record knows of its item only what was known before it.
 
-    rates: float32 (n, 3) as from ItemStats.known_before_each, in the records' order.
+    rates: float32 (n, len(RATES)) as from ItemStats.known_before_each, in the records' order.
     """
     static = catalog.facts(records)
     table = np.empty((records.size + 1, len(FACTS)), np.float32)
@@ -93,7 +97,8 @@ class Catalog:
 
     def with_stats(self, stats: ItemStats) -> "Catalog":
         """This catalog joined with fresher item statistics; what the shop told of its products is kept as it is."""
-        n, seen = len(self.listed), stats.items[1:]
+        n, products = len(self.listed), stats.products
+        seen = stats.items[products]
         at = self.index.find(seen)
         keys = _with_none(np.concatenate([self.hashes, seen[(at < 0) | (at > n)]]))
         index = HashIndex.of(keys)
@@ -101,7 +106,7 @@ class Catalog:
         table = np.full((keys.size, len(FACTS)), np.nan, np.float32)
         table[: n + 1, :ITEM_VIEWS] = self.table[: n + 1, :ITEM_VIEWS]
         table[1:, ITEM_VIEWS:] = rates[0]  # a product nobody touched yet is as the shop's mean
-        table[index.find(seen), ITEM_VIEWS:] = rates[1:]
+        table[index.find(seen), ITEM_VIEWS:] = rates[products]
         return Catalog(self.products, self.listed, self.hashes, table, index)
 
     def product(self, item_id: str) -> Product | None:

@@ -5,7 +5,7 @@ from typing import Any, Final
 import numba
 import numpy as np
 
-from features.catalog import BUY_RATE, CART_RATE, CATEGORY_PRICE, ITEM_VIEWS
+from features.catalog import CATEGORY_PRICE, FACT
 from features.fold_state import BEFORE, DELIVERY_PAGE, NEVER, RETURNS_PAGE, SESSION, K, positions
 from features.fold_steps import PACE_FAST_MS, PACE_SLOW_MS
 from features.schema import FEATURES
@@ -132,12 +132,14 @@ def _emit_session_items(s, out):  # type: ignore[no-untyped-def]
     out[F.session_price_mean] = _share(s.price_sum, s.prices)
     out[F.session_price_min] = s.price_min
     out[F.session_price_max] = s.price_max
+    out[F.session_buy_lift] = s.buy_lift
+    out[F.session_cart_lift] = s.cart_lift
 
 
 @numba.njit(cache=True, nogil=True)
 def _emit_item(s, items, facts, now_ms, out):  # type: ignore[no-untyped-def]
     if s.item < 0:
-        for f in range(F.item_session_views, F.item_in_cart + 1):
+        for f in range(F.item_session_views, F.shop_cart_rate + 1):
             out[f] = np.nan
         return
     item = items[s.item]
@@ -148,9 +150,13 @@ def _emit_item(s, items, facts, now_ms, out):  # type: ignore[no-untyped-def]
     out[F.item_price] = item.price
     out[F.item_price_to_session] = item.price / _share(s.price_sum, s.prices) if s.price_sum > 0 else np.nan
     out[F.item_price_to_category] = item.price / fact[CATEGORY_PRICE] if fact[CATEGORY_PRICE] > 0 else np.nan
-    out[F.item_views] = fact[ITEM_VIEWS]
-    out[F.item_cart_rate] = fact[CART_RATE]
-    out[F.item_buy_rate] = fact[BUY_RATE]
+    out[F.item_views] = fact[FACT.views]
+    out[F.item_cart_rate] = fact[FACT.cart_rate]
+    out[F.item_buy_rate] = fact[FACT.buy_rate]
+    out[F.item_buy_lift] = fact[FACT.buy_lift]
+    out[F.item_cart_lift] = fact[FACT.cart_lift]
+    out[F.shop_buy_rate] = fact[FACT.shop_buy_rate]
+    out[F.shop_cart_rate] = fact[FACT.shop_cart_rate]
     out[F.item_in_cart] = 1.0 if item.cart == s.cart and item.cart_units > 0 else 0.0
 
 

@@ -65,6 +65,7 @@ _WHOLE = (
 _REAL = (
     *("gap_last", "gap_sum", "gap_max", "pace_fast", "pace_slow"),
     *("price_sum", "price_min", "price_max", "cart_value", "spent"),
+    *("buy_lift", "cart_lift"),
 )
 
 STATE: Final = np.dtype(
@@ -145,6 +146,8 @@ def _forget_session(s):  # type: ignore[no-untyped-def]
     s.max_item_views = 0
     s.prices = 0
     s.price_sum = 0.0
+    s.buy_lift = np.nan
+    s.cart_lift = np.nan
     s.price_min = np.nan
     s.price_max = np.nan
     s.searching = 0

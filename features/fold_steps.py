@@ -5,7 +5,7 @@ import math
 import numba
 import numpy as np
 
-from features.catalog import CATEGORY, PRICE
+from features.catalog import CATEGORY, FACT, PRICE
 from features.events import PAGE_TYPES
 from features.fold_state import DELIVERY_PAGE, RETURNS_PAGE, SESSION, K, empty_cart
 from features.record import DEVICE_SHIFT, KNOWN
@@ -134,17 +134,17 @@ def apply_item(s, items, categories, record, facts, row):  # type: ignore[no-unt
     if not np.isnan(price):
         item.price = price
     s.item = at
-    _apply_kind(s, item, categories, record, price, category)
+    _apply_kind(s, item, categories, record, price, category, facts[row])
 
 
 @numba.njit(cache=True, nogil=True)
-def _apply_kind(s, item, categories, record, price, category):  # type: ignore[no-untyped-def]
+def _apply_kind(s, item, categories, record, price, category, fact):  # type: ignore[no-untyped-def]
     """What was done with the product."""
     kind = record.kind
     if category:
         _see_category(s, categories, category, kind)
     if kind == K.view_item:
-        _view(s, item, price)
+        _view(s, item, price, fact)
     elif kind == K.add_to_cart:
         _add_to_cart(s, item, record)
     elif kind == K.remove_from_cart:
@@ -154,7 +154,18 @@ def _apply_kind(s, item, categories, record, price, category):  # type: ignore[n
 
 
 @numba.njit(cache=True, nogil=True)
-def _view(s, item, price):  # type: ignore[no-untyped-def]
+def _added(total, part):  # type: ignore[no-untyped-def]
+    """A sum of what is known; NaN while nothing is."""
+    if np.isnan(part):
+        return total
+    return part if np.isnan(total) else total + part
+
+
+@numba.njit(cache=True, nogil=True)
+def _view(s, item, price, fact):  # type: ignore[no-untyped-def]
+    if item.session_views == 0:
+        s.buy_lift = _added(s.buy_lift, float(fact[FACT.buy_lift]))
+        s.cart_lift = _added(s.cart_lift, float(fact[FACT.cart_lift]))
     if item.session_views > 0:
         s.returns += 1
     elif item.earlier > 0:

@@ -75,6 +75,12 @@ FEATURES: Final = (
     Feature("session_price_mean", "money", "Mean price of the session's product views; NaN if none is known."),
     Feature("session_price_min", "money", "Lowest price among them."),
     Feature("session_price_max", "money", "Highest price among them."),
+    Feature(
+        "session_buy_lift",
+        "nats",
+        "Sum over the session's viewed products of the log of their viewers' rate of buying against the shop's.",
+    ),
+    Feature("session_cart_lift", "nats", "The same of carting."),
     # what about: the current product, the last one touched in this session
     Feature("item_session_views", "events", "Views of the current product in this session; NaN if there is none."),
     Feature("item_visitor_views", "events", "Views of the current product in the tail."),
@@ -86,6 +92,10 @@ FEATURES: Final = (
     Feature("item_cart_rate", "share", "Carts a view of it, everybody's, drawn to the shop's mean."),
     Feature("item_buy_rate", "share", "Units bought a view of it, everybody's, drawn to the shop's mean."),
     Feature("item_in_cart", "0/1", "Whether the current product is in the cart."),
+    Feature("item_buy_lift", "nats", "Log of the rate at which sessions that viewed it then buy, against the shop's."),
+    Feature("item_cart_lift", "nats", "The same of carting."),
+    Feature("shop_buy_rate", "share", "The shop's own rate of buying, fading with a half-life of 1 day."),
+    Feature("shop_cart_rate", "share", "The same of carting."),
     # cart and checkout
     Feature("cart_units", "units", "Units in the cart."),
     Feature("cart_items", "items", "Different products in the cart."),

@@ -1,160 +1,163 @@
-"""Item statistics: how often each product was viewed, carted and bought, fading with time.
+"""Item statistics: how often each product was viewed, carted and bought, and how often its viewers then bought.
 
-One definition for the learner (live), for training (as of each event) and for the catalog's facts.
-Counts fade with a half-life, so that a season's end shows within days.
+One definition for the learner (live), for training (as of each event) and for the catalog's facts. Counts fade with
+time. A session converts a product that it viewed when it buys, not before: so nothing is known from the future.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from features.events import CODE
 from features.record import Records
-from features.table import HashIndex, Keys, RowNumbers, find, insert
+from features.stats_count import (
+    COUNTS,
+    HALF_LIFE_MS,
+    N_COUNTS,
+    PRIOR,
+    RATES,
+    count,
+    fade_all,
+    is_category,
+    rates_of_all,
+)
+from features.table import HashIndex, Keys
+from features.visits import GROWTH, Visits
 
-HALF_LIFE_MS = 7 * 24 * 3600 * 1000
-PRIOR_VIEWS = 20.0
-"""An item's rates are drawn to the shop's mean with the weight of so many views (empirical Bayes)."""
+__all__ = ["COUNTS", "HALF_LIFE_MS", "PRIOR", "RATES", "ItemStats"]
 
-VIEWS, CARTS, BUYS = 0, 1, 2
-_VIEW, _CART, _PURCHASE = CODE["view_item"], CODE["add_to_cart"], CODE["purchase"]
+_EARLIER_COUNTS = 3
+"""Statistics saved before sessions were counted had views, carts and units only."""
 
 Counts = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
 Rates = npt.NDArray[np.float32]
+_NO_RATES = np.empty((0, len(RATES)), np.float32)
 
 
-@numba.njit(cache=True, inline="always")
-def _column(kind: int) -> int:
-    """The column a kind is counted in, or -1."""
-    if kind == _VIEW:
-        return VIEWS
-    if kind == _CART:
-        return CARTS
-    if kind == _PURCHASE:
-        return BUYS
-    return -1
-
-
-@numba.njit(cache=True)
-def _fade(counts: Counts, touched: Times, row: int, now_ms: int) -> None:
-    """Brings a row's counts to the present; a late event does not bring the past back."""
-    if now_ms > touched[row]:
-        factor = 0.5 ** ((now_ms - touched[row]) / HALF_LIFE_MS)
-        for c in range(3):
-            counts[row, c] *= factor
-        touched[row] = now_ms
-
-
-@numba.njit(cache=True)
-def _write_rates(out: Rates, counts: Counts, row: int) -> None:
-    """Views, cart rate and buy rate of a row; row 0 holds the whole shop's counts."""
-    views = counts[row, VIEWS] if row > 0 else 0.0
-    carts = counts[row, CARTS] if row > 0 else 0.0
-    buys = counts[row, BUYS] if row > 0 else 0.0
-    total = counts[0, VIEWS] + 1.0
-    out[0] = views
-    out[1] = (carts + PRIOR_VIEWS * counts[0, CARTS] / total) / (views + PRIOR_VIEWS)
-    out[2] = (buys + PRIOR_VIEWS * counts[0, BUYS] / total) / (views + PRIOR_VIEWS)
-
-
-@numba.njit(cache=True)
-def _count(
-    records: Records, slots: Keys, rows: RowNumbers, items: Keys, counts: Counts, touched: Times, used: int, out: Rates
-) -> int:
-    """Counts the records in their order; where `out` has rows, first writes what was known before each."""
-    for i in range(records.size):
-        column = _column(records[i].kind)
-        item = records[i].item
-        row = find(slots, rows, item) if item != 0 else -1
-        now_ms = records[i].ts_ms
-        if out.shape[0] > 0:
-            _fade(counts, touched, 0, now_ms)
-            if row >= 0:
-                _fade(counts, touched, row, now_ms)
-            _write_rates(out[i], counts, max(row, 0))
-        if column < 0 or item == 0:
-            continue
-        if row < 0:
-            row = used
-            used += 1
-            insert(slots, rows, item, row)
-            items[row] = item
-            touched[row] = now_ms
-        units = max(1, records[i].quantity) if column == BUYS else 1
-        for r in (0, row):
-            _fade(counts, touched, r, now_ms)
-            late = touched[r] - now_ms
-            counts[r, column] += units * 0.5 ** (late / HALF_LIFE_MS)
-    return used
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ItemStats:
-    """Fading counts per item; row 0 is the whole shop.
+    """Fading counts; row 0 is the whole shop, the others are products and categories.
 
-    items: uint64 (n,), items[0] = 0. counts: float64 (n, 3) views, carts, units bought, as of touched_ms: int64 (n,).
+    items: uint64 (n,), hashes of products and keys of categories, items[0] = 0. counts: float64 (n, N_COUNTS) as of
+    touched_ms: int64 (n,). categories: uint16 (n,), the bucket each product was last seen in, 0 for none. visits: the
+    sessions in progress.
     """
 
     items: Keys
     counts: Counts
     touched_ms: Times
+    categories: npt.NDArray[np.uint16]
+    visits: Visits = field(repr=False)
 
     @classmethod
     def empty(cls) -> "ItemStats":
-        return cls(np.zeros(1, np.uint64), np.zeros((1, 3)), np.zeros(1, np.int64))
+        return cls(*_columns(1), Visits.empty())
 
     @property
     def as_of_ms(self) -> int:
         """The time of the latest event counted, 0 before the first."""
         return int(self.touched_ms[0])
 
-    def updated(self, records: Records) -> "ItemStats":
-        """These statistics with the records counted, in their order (time order but for late ones)."""
-        stats, _ = self._counted(records, np.empty((0, 3), np.float32))
-        return stats
+    def updated(self, records: Records, visitors: Keys) -> "ItemStats":
+        """These statistics with the records counted, in their order (time order but for late ones).
 
-    def known_before_each(self, records: Records) -> tuple["ItemStats", Rates]:
+        visitors: uint64 (n,), hash64 of each record's visitor; 0 where unknown, whose sessions are not counted.
+        """
+        return self._counted(records, visitors, np.arange(records.size), _NO_RATES)
+
+    def known_before_each(
+        self, records: Records, visitors: Keys, order: npt.NDArray[np.int64] | None = None
+    ) -> tuple["ItemStats", Rates]:
         """The statistics with the records counted, and for each record what was known of its item just before it.
 
-        records: EVENT (n,) in time order. Rates: float32 (n, 3) views, cart rate, buy rate; never from the future.
+        records: EVENT (n,), counted in `order`, int64 (n,), by default as they stand: it must be that of time.
+        visitors: as in `updated`. Rates: float32 (n, len(RATES)), in the records' own order; never from the future.
         """
-        out = np.empty((records.size, 3), np.float32)
-        return self._counted(records, out)
+        out = np.empty((records.size, len(RATES)), np.float32)
+        return self._counted(records, visitors, np.arange(records.size) if order is None else order, out), out
 
-    def _counted(self, records: Records, out: Rates) -> tuple["ItemStats", Rates]:
-        fresh = np.unique(records["item"])
-        room = self.items.size + fresh.size
-        items, counts, touched = np.zeros(room, np.uint64), np.zeros((room, 3)), np.zeros(room, np.int64)
+    def _counted(self, records: Records, visitors: Keys, order: Times, out: Rates) -> "ItemStats":
+        room = self.items.size + np.unique(records["item"]).size + np.unique(records["category"]).size
+        items, counts, touched, categories = _columns(room)
         n = self.items.size
-        items[:n], counts[:n], touched[:n] = self.items, self.counts, self.touched_ms
+        items[:n], counts[:n], touched[:n], categories[:n] = self.items, self.counts, self.touched_ms, self.categories
         index = HashIndex.of(items)  # sized for all that may come: items is zero where none is yet
-        used = _count(records, index.slots, index.rows, items, counts, touched, n, out)
-        return ItemStats(items[:used], counts[:used], touched[:used]), out
+        state = (index.slots, index.rows, items, counts, touched, categories)
+        visits, used, done = self.visits.copy(), n, 0
+        while True:
+            used, done = count(records, order, visitors, *state, used, *visits.columns(), out, done)
+            if done == order.size:
+                return ItemStats(items[:used], counts[:used], touched[:used], categories[:used], visits)
+            visits = visits.moved(visits.visitors.size * GROWTH, 0)
 
     def rates(self) -> Rates:
-        """Views, cart rate and buy rate of each row at as_of_ms. float32 (n, 3); row 0 is an unknown item."""
-        counts = self.counts * 0.5 ** ((self.as_of_ms - self.touched_ms) / HALF_LIFE_MS)[:, None]
-        out = np.empty((self.items.size, 3), np.float32)
-        base = counts[0] / (counts[0, VIEWS] + 1.0)
-        counts[0] = 0.0
-        out[:, 0] = counts[:, VIEWS]
-        for column in (CARTS, BUYS):
-            out[:, column] = (counts[:, column] + PRIOR_VIEWS * base[column]) / (counts[:, VIEWS] + PRIOR_VIEWS)
+        """RATES of each row at as_of_ms. float32 (n, len(RATES)); row 0 is a product that nobody touched yet."""
+        counts, touched = self.counts.copy(), self.touched_ms.copy()
+        fade_all(counts, touched, self.as_of_ms)
+        index = HashIndex.of(self.items)
+        out = np.empty((self.items.size, len(RATES)), np.float32)
+        rates_of_all(self.items, index.slots, index.rows, counts, self.categories, out)
         return out
+
+    def without(self, visitor: int) -> "ItemStats":
+        """These without one visitor's session in progress. visitor: its hash64."""
+        return ItemStats(self.items, self.counts, self.touched_ms, self.categories, self.visits.without(visitor))
+
+    def settled(self) -> "ItemStats":
+        """These without any session in progress: what is published and what a bundle holds."""
+        return ItemStats(self.items, self.counts, self.touched_ms, self.categories, Visits.empty())
+
+    def at_most(self, rows: int) -> "ItemStats":
+        """These, or if they have more rows, three quarters of so many: those with most activity left."""
+        if self.items.size <= rows:
+            return self
+        counts, touched = self.counts.copy(), self.touched_ms.copy()
+        fade_all(counts, touched, self.as_of_ms)
+        active = counts.sum(axis=1)
+        active[0] = np.inf  # the shop's own row
+        kept = np.sort(np.argsort(-active, kind="stable")[: rows * 3 // 4])
+        moved = np.full(self.items.size, -1, np.int32)
+        moved[kept] = np.arange(kept.size)
+        columns = (self.items[kept], self.counts[kept], self.touched_ms[kept], self.categories[kept])
+        return ItemStats(*columns, self.visits.renumbered(moved))
 
     def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """The whole state as arrays, for .npy and .npz files."""
-        return {"items": self.items, "counts": self.counts, "touched_ms": self.touched_ms}
+        own: dict[str, npt.NDArray[np.generic]] = {
+            "items": self.items,
+            "counts": self.counts,
+            "touched_ms": self.touched_ms,
+            "categories": self.categories,
+        }
+        return own | self.visits.to_arrays(self.as_of_ms)
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, npt.NDArray[np.generic]]) -> "ItemStats":
-        """The state from arrays. Raises ValueError where their shapes do not fit."""
+        """The state from arrays, also from those of before sessions were counted: these begin at none.
+
+        Raises KeyError or ValueError where they do not fit.
+        """
         items = np.asarray(arrays["items"], np.uint64)
         counts = np.asarray(arrays["counts"], np.float64)
         touched = np.asarray(arrays["touched_ms"], np.int64)
-        if items.ndim != 1 or not items.size or counts.shape != (items.size, 3) or touched.shape != items.shape:
+        categories = np.zeros(items.shape, np.uint16)
+        if counts.shape == (items.size, _EARLIER_COUNTS) and "categories" not in arrays:
+            counts = np.hstack([counts, np.zeros((items.size, N_COUNTS - _EARLIER_COUNTS))])
+        else:
+            categories = np.asarray(arrays["categories"], np.uint16)
+        fits = items.ndim == 1 and items.size and counts.shape == (items.size, N_COUNTS)
+        if not fits or not touched.shape == categories.shape == items.shape:
             raise ValueError(f"item statistics do not fit: {items.shape}, {counts.shape}, {touched.shape}")
-        return cls(items, counts, touched)
+        return cls(items, counts, touched, categories, Visits.from_arrays(arrays, items.size))
+
+    @property
+    def products(self) -> npt.NDArray[np.int64]:
+        """Rows that are products. int64 (m,)."""
+        rows = np.flatnonzero(~is_category(self.items))
+        return rows[rows > 0]
+
+
+def _columns(rows: int) -> tuple[Keys, Counts, Times, npt.NDArray[np.uint16]]:
+    counts, touched_ms = np.zeros((rows, N_COUNTS)), np.zeros(rows, np.int64)
+    return np.zeros(rows, np.uint64), counts, touched_ms, np.zeros(rows, np.uint16)

@@ -63,7 +63,7 @@ class InvalidBundle(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a bundle says of a vector. stage: float64 (6,), intent: float64 (3,)."""
+    """What a bundle says of a vector. stage: float64 (6,), intent: float64 (4,)."""
 
     stage: Floats
     intent: Floats
@@ -231,7 +231,7 @@ def _listed(manifest: Mapping[str, Any]) -> dict[str, str]:
         if not isinstance(checksum, str):
             raise InvalidBundle("manifest", f"{name} has no checksum")
     for name in sorted(_FILES - set(listed) - {f"{name}.txt" for name in constants}):
-        raise InvalidBundle("missing", f"{name} is not in the manifest")
+        raise InvalidBundle("missing", f"{name} is not in the manifest: train again")
     return listed
 
 

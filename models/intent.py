@@ -1,4 +1,4 @@
-"""What the visitor is about to do in this session, as three calibrated probabilities.
+"""What the visitor is about to do in this session, as four calibrated probabilities.
 
 What each means: docs/labels.md.
 """
@@ -15,8 +15,8 @@ from models.scorer import InvalidModel, Predictor
 Floats = npt.NDArray[np.float64]
 Vector = npt.NDArray[np.float32]
 
-INTENTS: Final = ("buy", "leave", "help")
-BUY, LEAVE, HELP = range(len(INTENTS))
+INTENTS: Final = ("buy", "cart", "leave", "help")
+BUY, CART, LEAVE, HELP = range(len(INTENTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class IntentModel:
                 raise InvalidModel(f"intent {name}: {scorer.outputs} outputs instead of 1")
 
     def probabilities(self, vector: Vector) -> Floats:
-        """Shape (N,) -> (3,), each from 0 to 1 on its own."""
+        """Shape (N,) -> (4,), each from 0 to 1 on its own."""
         raw = [scorer.predict(vector) for scorer in self.scorers]
         return np.concatenate([c.apply(p) for c, p in zip(self.calibrations, raw, strict=True)])
 
     def probabilities_batch(self, matrix: Vector) -> Floats:
-        """Shape (n, N) -> (n, 3)."""
+        """Shape (n, N) -> (n, 4)."""
         raw = [scorer.predict_batch(matrix) for scorer in self.scorers]
         return np.concatenate([c.apply(p) for c, p in zip(self.calibrations, raw, strict=True)], axis=1)

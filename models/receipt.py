@@ -4,6 +4,7 @@
 * BundleGone       the bundle the decision was made with is not there any more; names it
 * PolicyGone       the same for the policy's version
 * DrawsGone        the same for the draws
+* FeaturesGone     the decision was made from another feature table than this code's: only that version replays it
 """
 
 from collections.abc import Callable, Mapping
@@ -28,6 +29,8 @@ from models.rules import FEATURE_NAMES, mentioned
 from models.stage import STAGES
 
 VERSION: Final = 1
+_INTENTS_BEFORE: Final = ("buy", "leave", "help")
+"""What scores of three intents, in receipts written before there was `cart`, are of."""
 Vector = npt.NDArray[np.float32]
 
 
@@ -55,6 +58,10 @@ class PolicyGone(Gone):
 
 class DrawsGone(Gone):
     what = "draws"
+
+
+class FeaturesGone(Gone):
+    what = "feature table"
 
 
 class KeptFacts(msgspec.Struct, frozen=True):
@@ -169,10 +176,13 @@ FindDraws = Callable[[str], Draws | None]
 def replay(
     receipt: Receipt, find_bundle: FindBundle, find_policy: FindPolicy, find_draws: FindDraws | None = None
 ) -> ReplayResult:
-    """Decides again from the receipt and compares byte for byte. Raises BundleGone, PolicyGone, DrawsGone.
+    """Decides again from the receipt and compares byte for byte. Raises BundleGone, PolicyGone, DrawsGone,
+    FeaturesGone.
 
     find_draws: learned draws by id; where it is left out or finds none, those of the policy's priors are tried.
     """
+    if receipt.vector is not None and receipt.features != FINGERPRINT:
+        raise FeaturesGone(receipt.features)
     policy = empty_policy(receipt.shop) if receipt.policy == "none" else find_policy(receipt.policy)
     if policy is None:
         raise PolicyGone(receipt.policy)
@@ -215,9 +225,15 @@ def why(receipt: Receipt, action: str | None = None) -> dict[str, Any]:
         "policy": receipt.policy,
         "degraded_because": receipt.degraded_because or None,
         "stage": dict(zip(STAGES, scores.stage, strict=True)) if scores else None,
-        "intent": dict(zip(INTENTS, scores.intent, strict=True)) if scores else None,
+        "intent": _intents(scores) if scores else None,
         "placements": {chosen.placement: _why_placement(receipt, chosen) for chosen in receipt.chosen},
     }
+
+
+def _intents(scores: KeptScores) -> dict[str, float]:
+    """The intents by name, also of a receipt from before there was `cart`."""
+    names = _INTENTS_BEFORE if len(scores.intent) == len(_INTENTS_BEFORE) else INTENTS
+    return dict(zip(names, scores.intent, strict=True))
 
 
 def _why_placement(receipt: Receipt, chosen: Chosen) -> dict[str, Any]:
@@ -303,6 +319,8 @@ def explain(receipt: Receipt, bundle: Explaining, top: int = 10) -> dict[str, li
         return {}
     if bundle.id != receipt.bundle:
         raise BundleGone(receipt.bundle)
+    if receipt.features != FINGERPRINT:
+        raise FeaturesGone(receipt.features)
     return {model: _largest(parts, vector, top) for model, parts in bundle.explain(vector).items()}
 
 

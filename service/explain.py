@@ -8,7 +8,7 @@ from models import receipt as receipts
 from models.bundle import Bundle, InvalidBundle
 from models.policy import PolicyError
 from models.policy_terms import Policy
-from models.receipt import BundleGone, DrawsGone, InvalidReceipt, PolicyGone, Receipt
+from models.receipt import BundleGone, DrawsGone, FeaturesGone, InvalidReceipt, PolicyGone, Receipt
 from models.registry import UnknownBundle
 from service.bundle_watcher import Watcher
 from service.errors import Problem
@@ -64,7 +64,7 @@ def replayed(watcher: Watcher, data: bytes) -> bytes:
     receipt = _decoded(data)
     try:
         result = receipts.replay(receipt, find_bundle, find_policy)
-    except BundleGone as gone:
+    except (BundleGone, FeaturesGone) as gone:  # a bundle of another feature table does not load either
         raise Problem("bundle_gone", f"{gone}.") from None
     except (PolicyGone, DrawsGone) as gone:
         raise Problem("policy_gone", f"{gone}.") from None

@@ -219,7 +219,10 @@ class Learner:
             return
         progress = msgspec.json.decode(snapshot.facts, type=_Progress)
         for at, name in enumerate(progress.shops):
-            self.shops[name] = ShopState.from_arrays(_of_shop(snapshot.arrays, at))
+            try:
+                self.shops[name] = ShopState.from_arrays(_of_shop(snapshot.arrays, at))
+            except (KeyError, ValueError) as error:  # of another version; that shop is learned anew
+                _log.error("checkpoint_refused", shop=name, reason=f"{type(error).__name__}: {error}")
         self.cursor = {key: Bookmark(entry.encode(), passed) for key, (entry, passed) in progress.cursor.items()}
         self._checkpointed = self.cursor
         self._changed = set(self.shops)  # what is published may be older or newer than the checkpoint

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.events import CODE, MAX_LINES
-from features.record import EVENT, Records, hash64
+from features.record import EVENT, Records, category16, hash64
 from features.stats import ItemStats
 from models.session_index import SessionIndex
 
@@ -25,6 +25,7 @@ MAX_STATS: Final = 500_000
 
 Arrays = dict[str, npt.NDArray[Any]]
 _item_hash = lru_cache(maxsize=1 << 18)(hash64)
+_category = lru_cache(maxsize=1 << 16)(category16)
 
 
 class ShopState:
@@ -38,7 +39,7 @@ class ShopState:
         self.events = self.duplicates = self.as_of_ms = 0
         self._seen: set[int] = set()
         self._oldest: deque[int] = deque()  # the same, in their order: the first of a dict is ever slower to find
-        self._lines: list[tuple[int, int, int, int]] = []
+        self._lines: list[tuple[int, int, int, int, int, int]] = []
         self._items: list[str] = []
         self._visitors: list[int] = []
         self._times: list[int] = []
@@ -60,23 +61,24 @@ class ShopState:
             return
         visitor = hash64(first.visitor_id)
         for line in lines:
-            if line.item_id and line.line < MAX_LINES:
+            if line.line < MAX_LINES:
                 self._take_line(line, visitor)
-        if len(self._items) >= SETTLE_AT:
+        if max(len(self._items), len(self._lines)) >= SETTLE_AT:
             self.settle()
 
     def _take_line(self, line: Any, visitor: int) -> None:
-        self._items.append(line.item_id)
-        self._visitors.append(visitor)
-        self._times.append(line.ts_ms)
+        if line.item_id:
+            self._items.append(line.item_id)
+            self._visitors.append(visitor)
+            self._times.append(line.ts_ms)
         if line.event in COUNTED:
-            units = max(0, min(line.quantity, 255))
-            self._lines.append((line.ts_ms, _item_hash(line.item_id), CODE[line.event], units))
+            units, category = max(0, min(line.quantity, 255)), _category(line.category)
+            self._lines.append((visitor, line.ts_ms, _item_hash(line.item_id), CODE[line.event], units, category))
 
     def settle(self) -> None:
         """Counts what was taken."""
         if self._lines:
-            self.stats = _bounded(self.stats.updated(_records(self._lines)))
+            self.stats = self.stats.updated(*_records(self._lines)).at_most(MAX_STATS)
         if self._items:
             self.index.learn(self._items, self._visitors, self._times)
         self._lines, self._items, self._visitors, self._times = [], [], [], []
@@ -84,12 +86,13 @@ class ShopState:
     def forget(self, visitor_id: str) -> None:
         """Drops what is kept of one visitor: their session."""
         self.settle()
+        self.stats = self.stats.without(hash64(visitor_id))
         self.index.forget(hash64(visitor_id))
 
     def published(self) -> Arrays:
         """What the service reads (service/live.py)."""
         self.settle()
-        return _named("stats", self.stats.to_arrays()) | _named("index", self.index.index().to_arrays())
+        return _named("stats", self.stats.settled().to_arrays()) | _named("index", self.index.index().to_arrays())
 
     def to_arrays(self) -> Arrays:
         """The whole state."""
@@ -120,19 +123,10 @@ def _named(what: str, arrays: Arrays) -> Arrays:
     return {f"{what}_{name}": array for name, array in arrays.items()}
 
 
-def _records(lines: Sequence[tuple[int, int, int, int]]) -> Records:
-    """Records with what ItemStats reads: time, item, kind, quantity."""
+def _records(lines: Sequence[tuple[int, int, int, int, int, int]]) -> tuple[Records, npt.NDArray[np.uint64]]:
+    """Records with what ItemStats reads (time, item, kind, quantity, category), and their visitors."""
+    visitors, *columns = zip(*lines, strict=True)
     records = np.zeros(len(lines), EVENT)
-    for name, column in zip(("ts_ms", "item", "kind", "quantity"), zip(*lines, strict=True), strict=True):
+    for name, column in zip(("ts_ms", "item", "kind", "quantity", "category"), columns, strict=True):
         records[name] = column
-    return records
-
-
-def _bounded(stats: ItemStats) -> ItemStats:
-    """At most MAX_STATS items: beyond, a quarter goes, those with least activity left."""
-    if stats.items.size <= MAX_STATS:
-        return stats
-    active = stats.rates()[:, 0] + stats.counts[:, 1:].sum(axis=1)
-    active[0] = np.inf  # the shop's own row
-    kept = np.sort(np.argsort(-active, kind="stable")[: MAX_STATS * 3 // 4])
-    return ItemStats(stats.items[kept], stats.counts[kept], stats.touched_ms[kept])
+    return records, np.array(visitors, np.uint64)

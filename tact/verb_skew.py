@@ -35,7 +35,7 @@ def run(
     log = load_log(lake or load_settings().lake, shop)
     if not len(log):
         fail(f"the lake has no events of shop {shop!r}")
-    facts = as_of_facts(log.records)
+    facts = as_of_facts(log.records, log.visitor)
     offline = replay(log.records, log.visitor, facts)
     compared, differing = compare(log, facts, offline)
     console.print(f"{compared:,} events of {len(log.visitors):,} visitors compared, {len(FEATURES)} features each")

@@ -1,4 +1,4 @@
-"""The three intent models: buy, leave and help, each a binary LightGBM with its own calibration."""
+"""The four intent models: buy, cart, leave and help, each a binary LightGBM with its own calibration."""
 
 from functools import partial
 

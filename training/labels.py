@@ -49,8 +49,8 @@ class Labels:
     """One entry per step, in the log's order.
 
     row: the position in the log of the step's last record. prefix: 1 for the session's first step. session: the
-    session's number. complete: whether the log goes on long enough to know that the session ended. buy, leave, help:
-    1, 0 or UNLABELLED. stage: index in STAGES.
+    session's number. complete: whether the log goes on long enough to know that the session ended. buy, cart, leave,
+    help: 1, 0 or UNLABELLED. stage: index in STAGES.
     """
 
     row: Ints
@@ -58,6 +58,7 @@ class Labels:
     session: Ints
     complete: Flags
     buy: Codes
+    cart: Codes
     leave: Codes
     help: Codes
     stage: Codes
@@ -80,16 +81,18 @@ def label(records: Records, visitor: Ints, session: Ints) -> Labels:
     steps, of = records[row], session[row]
     starts = _starts(of)
     n = len(row)
-    buy, leave, help_, stage = (np.zeros(n, np.int8) for _ in range(4))
+    buy, cart, leave, help_, stage = (np.zeros(n, np.int8) for _ in range(5))
     reading = _READING[steps["kind"]] | _READING_PAGE[steps["page"]]
     returning = _will_return(steps, visitor[row], starts)
     bought = _bought_before(steps["kind"], visitor[row])
     kind, ts_ms = np.ascontiguousarray(steps["kind"]), np.ascontiguousarray(steps["ts_ms"])
     item = np.ascontiguousarray(steps["item"])
-    _intents(ts_ms, kind, starts, _HELP, buy, leave, help_)
+    _until_first(kind, starts, _PURCHASE, buy)
+    _until_first(kind, starts, _CART, cart)
+    _near(ts_ms, kind, starts, _HELP, leave, help_)
     _stages(ts_ms, kind, item, starts, reading, returning, bought, _LOOKING, _CHECKOUT, stage)
     prefix = np.arange(n) - np.repeat(starts[:-1], np.diff(starts)) + 1
-    return Labels(row, prefix, of, _complete(records, session)[row], buy, leave, help_, stage)
+    return Labels(row, prefix, of, _complete(records, session)[row], buy, cart, leave, help_, stage)
 
 
 def _starts(groups: Ints) -> Ints:
@@ -145,22 +148,23 @@ def _marked(since: Ints, until: Ints, n: int) -> Flags:
 
 
 @numba.njit(cache=True)
-def _intents(  # type: ignore[no-untyped-def]
-    ts_ms, kind, starts, help_kinds, buy, leave, help_
-):
-    """Fills buy, leave and help of every step."""
+def _until_first(kind, starts, wanted, label):  # type: ignore[no-untyped-def]
+    """Whether the wanted kind comes later in the session; from the first of it on there is no label."""
     for s in range(starts.size - 1):
         start, end = starts[s], starts[s + 1]
-        first_purchase = end
+        first = start
+        while first < end and kind[first] != wanted:
+            first += 1
+        label[start:first] = 1 if first < end else 0
+        label[first:end] = UNLABELLED
+
+
+@numba.njit(cache=True)
+def _near(ts_ms, kind, starts, help_kinds, leave, help_):  # type: ignore[no-untyped-def]
+    """Fills leave and help of every step."""
+    for s in range(starts.size - 1):
+        start, end = starts[s], starts[s + 1]
         for i in range(start, end):
-            if kind[i] == _PURCHASE:
-                first_purchase = i
-                break
-        for i in range(start, end):
-            if i >= first_purchase:
-                buy[i] = UNLABELLED
-            else:
-                buy[i] = 1 if first_purchase < end else 0
             near = ts_ms[end - 1] - ts_ms[i] <= LEAVE_MS
             leave[i] = 1 if near and end - 1 - i <= LEAVE_STEPS else 0
             help_[i] = 1 if i + 1 < end and help_kinds[kind[i + 1]] else 0

@@ -112,7 +112,7 @@ def _cuts(log: Log, table: Table, rows: Flags) -> Iterator[tuple[Flags, Ints]]:
 def _vectors(log: Log, cut: Flags, rows: Ints, catalog: Catalog) -> npt.NDArray[np.float32]:
     """Vectors at the log's rows, from the records of the cut only."""
     records, visitor = log.records[cut], log.visitor[cut]
-    facts = as_of_facts(records, catalog)
+    facts = as_of_facts(records, visitor, catalog)
     place = np.cumsum(cut) - 1
     theirs = np.flatnonzero(np.isin(visitor, log.visitor[rows]))
     matrix = replay(records[theirs], visitor[theirs], Facts(facts.table, facts.rows[theirs]))

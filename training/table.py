@@ -94,7 +94,7 @@ def build(
     begins, ends = _session_times(records["ts_ms"], session)
     keep = (labels.prefix <= max_prefix) & labels.complete
     left_out = 0 if cap is None else cap.leave_out(keep, labels.row, records, session, begins)
-    facts = as_of_facts(records, catalog)
+    facts = as_of_facts(records, visitor, catalog)
     matrix = np.empty((int(keep.sum()), N_FEATURES), np.float32)
     filled = 0
     wanted = labels.row[keep]
@@ -108,12 +108,11 @@ def build(
     return Table(matrix, kept, records["kind"][wanted], begins[wanted], ends[wanted], left_out)
 
 
-def as_of_facts(records: Records, catalog: Catalog = EMPTY_CATALOG) -> Facts:
+def as_of_facts(records: Records, visitor: Ints, catalog: Catalog = EMPTY_CATALOG) -> Facts:
     """What was known of each record's item just before it. Facts of the whole log, in its order."""
     by_time = np.argsort(records["ts_ms"], kind="stable")
-    _, sorted_rates = ItemStats.empty().known_before_each(records[by_time])
-    rates = np.empty_like(sorted_rates)
-    rates[by_time] = sorted_rates
+    keys = (visitor + 1).astype(np.uint64)  # any number tells visitors apart; 0 would be nobody
+    _, rates = ItemStats.empty().known_before_each(records, keys, by_time)
     return facts_as_of(records, rates, catalog)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.catalog import BUY_RATE, CATEGORY_PRICE, EMPTY_CATALOG, ITEM_VIEWS, PRICE, Catalog, Product
+from features.catalog import CATEGORY_PRICE, EMPTY_CATALOG, FACT, ITEM_VIEWS, PRICE, Catalog, Product
 from features.events import CODE
 from features.record import EVENT, hash64
 from features.stats import ItemStats
@@ -20,7 +20,7 @@ def records(*items: str) -> np.ndarray:
 def viewed(*items: str) -> ItemStats:
     log = records(*items)
     log["kind"] = CODE["view_item"]
-    return ItemStats.empty().updated(log)
+    return ItemStats.empty().updated(log, np.ones(log.size, np.uint64))
 
 
 def test_facts_are_those_of_each_records_item():
@@ -43,7 +43,7 @@ def test_a_product_nobody_saw_yet_has_the_shops_mean_rate():
     catalog = Catalog.of([Product("new", price=10)]).with_stats(viewed("a"))
     facts = catalog.facts(records("new"))
     assert facts.table[facts.rows[0], ITEM_VIEWS] == 0
-    assert facts.table[facts.rows[0], BUY_RATE] == 0
+    assert np.isnan(facts.table[facts.rows[0], FACT.buy_rate])
 
 
 def test_the_empty_catalog_knows_nothing_and_says_so():

@@ -66,7 +66,7 @@ class FixedScores:
     stage: str = "evaluation"
     sure: float = 0.75
     id: str = "0123456789abcdef"
-    intent: tuple[float, float, float] = (0.2, 0.3, 0.1)
+    intent: tuple[float, ...] = (0.2, 0.4, 0.3, 0.1)
 
     def score(self, vector: np.ndarray) -> Scores:
         rest = (1 - self.sure) / (len(STAGES) - 1)

@@ -79,6 +79,13 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert reason(tmp_path / "nowhere") == "missing"
 
 
+def test_a_bundle_from_before_there_was_the_cart_intent_says_to_train_again(folder: Path) -> None:
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    rewrite(folder, files={name: checksum for name, checksum in files.items() if name != "intent_cart.txt"})
+    with pytest.raises(InvalidBundle, match=r"missing: intent_cart\.txt .* train again"):
+        load(folder)
+
+
 @pytest.mark.parametrize("name", ["stage.txt", "calibration.npz", "items.npz", "intent_buy.txt"])
 def test_a_changed_byte_is_refused(folder: Path, name: str) -> None:
     data = bytearray((folder / name).read_bytes())

@@ -43,7 +43,7 @@ def test_the_answer_has_every_part_of_the_contract():
     ]
     assert body["stage"]["name"] == "evaluation"
     assert sum(body["stage"]["probabilities"].values()) == pytest.approx(1)
-    assert body["intent"] == {"buy": 0.2, "leave": 0.3, "help": 0.1}
+    assert body["intent"] == {"buy": 0.2, "cart": 0.4, "leave": 0.3, "help": 0.1}
     assert body["placements"]["top"] == {
         "action": "x",
         "kind": "badge",

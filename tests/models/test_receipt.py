@@ -16,7 +16,7 @@ from models.bundle import encode as encode_bundle
 from models.decision import answer, decide
 from models.policy import empty_policy
 from models.policy_terms import Policy
-from models.receipt import BundleGone, DrawsGone, InvalidReceipt, PolicyGone, Receipt, replay, why
+from models.receipt import BundleGone, DrawsGone, FeaturesGone, InvalidReceipt, PolicyGone, Receipt, replay, why
 from tests.models.bundles import parts
 from tests.models.deciding import DAY, NOW, FixedScores, Visitor, action, shop
 
@@ -107,6 +107,17 @@ def test_a_receipt_whose_bundle_is_gone_says_which():
     kept, _ = receipt_of()
     with pytest.raises(BundleGone, match="bundle 0123456789abcdef is gone"):
         replay(kept, lambda _: None, find_policy)
+
+
+def test_a_receipt_of_three_intents_is_still_explained_and_says_why_it_cannot_be_replayed():
+    """Written before there was `cart`, from another feature table and with narrower facts."""
+    kept, _ = receipt_of()
+    assert kept.scores is not None
+    scores = msgspec.structs.replace(kept.scores, intent=(0.2, 0.3, 0.1))
+    old = msgspec.structs.replace(kept, scores=scores, features="0123456789ab")
+    assert why(old)["intent"] == {"buy": 0.2, "leave": 0.3, "help": 0.1}
+    with pytest.raises(FeaturesGone, match="feature table 0123456789ab is gone"):
+        replay(old, find_bundle, find_policy)
 
 
 def test_a_receipt_whose_policy_is_gone_says_which():

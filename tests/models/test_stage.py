@@ -25,11 +25,11 @@ def test_stage_probabilities_sum_to_one_and_equal_their_batch() -> None:
 
 def test_intents_are_scored_each_on_its_own_and_equal_their_batch() -> None:
     constant = ConstantScorer(np.array([0.1]), N_FEATURES)
-    scorers = (Scorer(model_text(1), N_FEATURES), constant, constant)
+    scorers = (Scorer(model_text(1), N_FEATURES), constant, constant, constant)
     model = IntentModel(scorers, (Calibration.identity(1),) * len(INTENTS))
     rows = vectors(200, seed=12)
     batch = model.probabilities_batch(rows)
-    assert batch.shape == (200, 3)
+    assert batch.shape == (200, len(INTENTS))
     assert np.array_equal(np.stack([model.probabilities(row) for row in rows]), batch)
 
 
@@ -37,6 +37,6 @@ def test_models_of_the_wrong_width_are_refused() -> None:
     with pytest.raises(InvalidModel):
         StageModel(Scorer(model_text(1), N_FEATURES), Calibration.identity(6))
     with pytest.raises(InvalidModel):
-        IntentModel((Scorer(model_text(6), N_FEATURES),) * 3, (Calibration.identity(1),) * 3)
+        IntentModel((Scorer(model_text(6), N_FEATURES),) * len(INTENTS), (Calibration.identity(1),) * len(INTENTS))
     with pytest.raises(InvalidModel):
         IntentModel((Scorer(model_text(1), N_FEATURES),), (Calibration.identity(1),))

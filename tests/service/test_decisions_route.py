@@ -24,7 +24,7 @@ def test_a_decision_fills_the_placements_asked_for(live: Running) -> None:
     answer = live.decide(visitor_id=visitor(), placements=["product.recs", "product.badge"], context=PRODUCT)
     assert set(answer["placements"]) == {"product.badge", "product.recs"}
     assert answer["stage"]["name"] == "evaluation"
-    assert set(answer["intent"]) == {"buy", "leave", "help"}
+    assert set(answer["intent"]) == {"buy", "cart", "leave", "help"}
     assert answer["degraded"] is False
     assert answer["bundle"]
     assert answer["policy"]

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import redis
@@ -18,10 +19,11 @@ import redis
 from features.events import Row
 from features.record import hash64, pack
 from features.stats import ItemStats
+from features.stats_count import C
 from models.recommend import recommend
-from service import learner, stream
+from service import learner, snapshots, stream
 from service.consumer import Bookmark, CursorReader
-from service.live import LiveStats, load_live
+from service.live import InvalidSnapshot, LiveStats, load_live
 from service.settings import Settings
 from service.shop_state import ShopState
 
@@ -45,6 +47,7 @@ def events(count: int, seed: int = 1, shop: str = "demo") -> list[Row]:
             START_MS + number * 5000 - chance.randrange(4000),
             chance.choice(KINDS),
             item_id=f"i{int(chance.paretovariate(1)) % 90}",
+            category=chance.choice(("", "hats", "tents")),
             quantity=chance.randrange(1, 4),
         )
         for number in range(count)
@@ -134,10 +137,12 @@ def test_item_statistics_are_those_of_the_offline_definition(valkey: Any, settin
     with learning(settings):
         send(valkey, rows)
         until(lambda: counted(settings) == 300)
-    offline = ItemStats.empty().updated(pack(rows))
+    offline = ItemStats.empty().updated(pack(rows), np.array([hash64(row.visitor_id) for row in rows], np.uint64))
     live = live_of(settings).stats
     np.testing.assert_array_equal(live.items, offline.items)
     np.testing.assert_array_equal(live.touched_ms, offline.touched_ms)
+    np.testing.assert_array_equal(live.categories, offline.categories)
+    assert offline.counts[0, C.bought] > 0 and live.visits.visitors.max() == 0
     np.testing.assert_allclose(live.counts, offline.counts, rtol=1e-12)
 
 
@@ -220,6 +225,66 @@ def test_an_erased_visitor_leaves_no_session(valkey: Any, settings: Settings) ->
     assert arrays["index_visitors"].size == 3
     index = working.shops["demo"].index.index()
     assert {r.item_id for r in recommend(index, [hash64("a")], 9) if r.because == "a"} == {"by", "bz"}
+
+
+def test_an_erased_visitors_session_leads_to_nothing() -> None:
+    """What they looked at before is not counted as bought when they buy."""
+    shop = state_of([Row("demo", v, f"e{v}", START_MS, "view_item", item_id="a") for v in ("x", "y")])
+    shop.forget("x")
+    bought = [Row("demo", v, f"b{v}", START_MS + 1, "purchase") for v in ("x", "y")]
+    for row in bought:
+        shop.take(stream.decode_lines(stream.encode_event([row])[b"v"]))
+    shop.settle()
+    assert shop.stats.counts[0, C.sessions] == pytest.approx(2)
+    assert shop.stats.counts[0, C.bought] == pytest.approx(1)
+
+
+def with_stats(settings: Settings, change: Callable[[dict[str, Any]], None]) -> None:
+    """Writes the newest checkpoint anew, with other arrays."""
+    snapshot = snapshots.load(settings.live / learner.CHECKPOINT)
+    assert snapshot is not None
+    arrays = {name: np.array(array) for name, array in snapshot.arrays.items()}
+    change(arrays)
+    snapshots.publish(settings.live / learner.CHECKPOINT, arrays, msgspec.json.decode(snapshot.facts))
+
+
+def test_a_checkpoint_of_before_sessions_were_counted_is_taken_over(valkey: Any, settings: Settings) -> None:
+    send(valkey, events(60))
+    with learning(settings):
+        until(lambda: counted(settings) == 60)
+
+    def as_it_was(arrays: dict[str, Any]) -> None:
+        arrays["0_stats_counts"] = arrays["0_stats_counts"][:, :3]
+        for name in [name for name in arrays if "stats_visit" in name or name.endswith("stats_categories")]:
+            del arrays[name]
+
+    with_stats(settings, as_it_was)
+    again = learner.Learner(settings, threading.Event(), learner.LearnerMetrics())
+    again.restore()
+    before = state_of(events(60)).stats
+    np.testing.assert_array_equal(again.shops["demo"].stats.counts[:, :3], before.counts[:, :3])
+    assert again.shops["demo"].events == 60 and again.cursor
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused_and_the_shop_learned_anew(valkey: Any, settings: Settings) -> None:
+    send(valkey, events(60) + events(40, 2, "other"))
+    with learning(settings):
+        until(lambda: counted(settings) == 60 and load_live(settings.live, "other") is not None)
+    with_stats(settings, lambda arrays: arrays.update({"0_stats_counts": np.zeros((9, 77))}))
+    again = learner.Learner(settings, threading.Event(), learner.LearnerMetrics())
+    again.restore()
+    assert sorted(again.shops) == ["other"] and again.shops["other"].events == 40
+    with learning(settings):
+        send(valkey, events(5, 3))
+        until(lambda: counted(settings) == 5)
+
+
+def test_a_snapshot_of_other_statistics_is_refused_by_the_service(settings: Settings) -> None:
+    facts = {"shop": "demo", "as_of_ms": 1, "events": 1, "duplicates": 0, "items": 1, "cursor": {}}
+    arrays = state_of(events(20)).published() | {"stats_counts": np.zeros((9, 77))}
+    snapshots.publish(settings.live / "demo", arrays, facts)
+    with pytest.raises(InvalidSnapshot, match="do not fit"):
+        load_live(settings.live, "demo")
 
 
 def test_a_damaged_checkpoint_is_refused_and_the_one_before_taken(valkey: Any, settings: Settings) -> None:

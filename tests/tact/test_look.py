@@ -56,7 +56,7 @@ def test_skew_tells_how_many_events_are_bit_equal(home):
 
 def test_skew_names_the_feature_that_differs(home):
     log = load_log(home / "lake", "demo")
-    facts = as_of_facts(log.records)
+    facts = as_of_facts(log.records, log.visitor)
     offline = replay(log.records, log.visitor, facts)
     offline.view(np.uint32)[3, 4] ^= 1
     compared, differing = verb_skew.compare(log, facts, offline)

@@ -24,7 +24,7 @@ from training.table import Table, build
 
 def test_figures_have_the_keys_that_machines_read(evaluation: Evaluation) -> None:
     figures = json.loads(json.dumps(evaluation.figures, allow_nan=False))
-    for name in ("buy", "leave", "help"):
+    for name in ("buy", "cart", "leave", "help"):
         assert {"auc", "average_precision", "ece", "base_rate", "n"} <= set(figures["intent"][name])
         assert {"base_rate", "static_map", "logistic"} == set(figures["intent"][name]["baselines"])
     assert {"macro_f1", "log_loss", "macro_f1_ci", "log_loss_ci"} <= set(figures["stage"])
@@ -42,7 +42,7 @@ def test_what_can_be_learned_is_learned_and_beats_the_static_map(evaluation: Eva
 
 
 def test_intervals_hold_their_figure(evaluation: Evaluation) -> None:
-    for name in ("buy", "leave"):
+    for name in ("buy", "cart", "leave"):
         one = evaluation.figures["intent"][name]
         for measure in ("auc", "average_precision"):
             low, high = one[f"{measure}_ci"]
@@ -103,7 +103,7 @@ def test_every_key_is_there_with_and_without_a_figure(log: Log, table: Table, ev
     other = log.records["kind"] != CODE["view_item"]
     poor = replace(log, records=log.records[other], visitor=log.visitor[other], session=log.session[other])
     no = np.zeros_like(table.labels.buy)
-    labels = replace(table.labels, stage=np.zeros_like(table.labels.stage), buy=no, leave=no, help=no)
+    labels = replace(table.labels, stage=np.zeros_like(table.labels.stage), buy=no, cart=no, leave=no, help=no)
     none = replace(table, labels=labels)
     found = evaluate(log, none, TRAIN, poor, none, TEST, 1, untold).figures
     full = evaluation.figures

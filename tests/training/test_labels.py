@@ -30,6 +30,15 @@ def test_buy_is_a_purchase_later_in_the_session_and_nothing_from_the_first_purch
     assert found.buy.tolist() == [1, 1, UNLABELLED, UNLABELLED]
 
 
+def test_cart_is_an_add_to_cart_later_in_the_session_and_nothing_from_the_first_on(tmp_path: Path) -> None:
+    cart = Did(60, "add_to_cart", "a")
+    found = labels_of(tmp_path, [view(0, "a"), cart, view(90, "b"), Did(120, "add_to_cart", "b"), view(180, "c")])
+    assert found.cart.tolist() == [1, UNLABELLED, UNLABELLED, UNLABELLED, UNLABELLED]
+    bought = labels_of(tmp_path / "bought", [view(0, "a"), Did(30, "purchase", "b"), view(45, "a"), cart])
+    assert bought.cart.tolist() == [1, 1, 1, UNLABELLED]
+    assert labels_of(tmp_path / "none", [view(0, "a"), view(9, "b")]).cart.tolist() == [0, 0]
+
+
 def test_a_purchase_in_the_next_session_is_not_this_sessions(tmp_path: Path) -> None:
     found = labels_of(tmp_path, [view(0, "a"), view(31 * MINUTE, "a"), Did(32 * MINUTE, "purchase", "a")])
     assert found.buy.tolist() == [0, 1, UNLABELLED]
@@ -131,7 +140,7 @@ def test_what_comes_before_a_step_in_its_session_changes_no_intent_of_it(tmp_pat
     kinds = ["view_item", "search", "add_to_cart", "form_error"]
     journey = [Did(30.0 * n, kinds[int(rng.integers(0, 4))], f"i{int(rng.integers(0, 4))}") for n in range(12)]
     whole, cut = labels_of(tmp_path / "a", journey), labels_of(tmp_path / "b", journey[4:])
-    for name in ("buy", "leave", "help"):
+    for name in ("buy", "cart", "leave", "help"):
         assert np.array_equal(getattr(whole, name)[4:], getattr(cut, name))
 
 

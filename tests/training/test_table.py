@@ -18,7 +18,7 @@ from training.table import Table, as_of_facts, build
 
 
 def test_every_row_is_the_vector_the_service_would_have_made(log: Log, table: Table) -> None:
-    facts = as_of_facts(log.records)
+    facts = as_of_facts(log.records, log.visitor)
     for at in range(0, len(table), 97):
         row = table.labels.row[at]
         start = int(np.searchsorted(log.visitor, log.visitor[row]))
@@ -37,7 +37,7 @@ def test_what_happens_later_changes_no_vector(log: Log, table: Table) -> None:
     until = int(np.median(log.records["ts_ms"]))
     early = log.records["ts_ms"] < until
     cut = replace(log, records=log.records[early], visitor=log.visitor[early], session=log.session[early])
-    facts_whole, facts_cut = as_of_facts(log.records), as_of_facts(cut.records)
+    facts_whole, facts_cut = as_of_facts(log.records, log.visitor), as_of_facts(cut.records, cut.visitor)
     whole = facts_whole.table[facts_whole.rows[early]]
     assert np.array_equal(whole, facts_cut.table[facts_cut.rows], equal_nan=True)
     assert np.isfinite(whole[:, FACTS.index("buy_rate")]).any()
@@ -48,8 +48,8 @@ def test_what_happens_later_changes_no_vector(log: Log, table: Table) -> None:
 
 
 def test_a_label_is_not_among_the_features(table: Table) -> None:
-    """No column tells buy, leave or help by itself: the leak that a good AUC would hide."""
-    for name in ("buy", "leave", "help"):
+    """No column tells buy, cart, leave or help by itself: the leak that a good AUC would hide."""
+    for name in ("buy", "cart", "leave", "help"):
         truth = getattr(table.labels, name)
         rows = truth >= 0
         for column in INDEX.values():

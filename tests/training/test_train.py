@@ -122,7 +122,7 @@ def test_a_log_of_views_alone_still_makes_a_bundle(tmp_path: Path) -> None:
     found = train(log, build(log, untold), Window(START_MS, START_MS + 4 * DAY * 1000), 1, untold)
     bundle.write(tmp_path / "bundle", found.parts)
     loaded = bundle.load(tmp_path / "bundle")
-    assert set(loaded.manifest["constants"]) == {"intent_buy", "intent_help"}
+    assert set(loaded.manifest["constants"]) == {"intent_buy", "intent_cart", "intent_help"}
     assert {"carts", "purchases", "prices"} <= set(loaded.manifest["lacks"])
 
 
