@@ -97,8 +97,7 @@ class Catalog:
 
     def with_stats(self, stats: ItemStats) -> "Catalog":
         """This catalog joined with fresher item statistics; what the shop told of its products is kept as it is."""
-        n, products = len(self.listed), stats.products
-        seen = stats.items[products]
+        n, seen = len(self.listed), stats.items[1:]
         at = self.index.find(seen)
         keys = _with_none(np.concatenate([self.hashes, seen[(at < 0) | (at > n)]]))
         index = HashIndex.of(keys)
@@ -106,7 +105,7 @@ class Catalog:
         table = np.full((keys.size, len(FACTS)), np.nan, np.float32)
         table[: n + 1, :ITEM_VIEWS] = self.table[: n + 1, :ITEM_VIEWS]
         table[1:, ITEM_VIEWS:] = rates[0]  # a product nobody touched yet is as the shop's mean
-        table[index.find(seen), ITEM_VIEWS:] = rates[products]
+        table[index.find(seen), ITEM_VIEWS:] = rates[1:]
         return Catalog(self.products, self.listed, self.hashes, table, index)
 
     def product(self, item_id: str) -> Product | None:

@@ -18,7 +18,6 @@ from features.stats_count import (
     RATES,
     count,
     fade_all,
-    is_category,
     rates_of_all,
 )
 from features.table import HashIndex, Keys
@@ -37,17 +36,15 @@ _NO_RATES = np.empty((0, len(RATES)), np.float32)
 
 @dataclass(frozen=True, slots=True)
 class ItemStats:
-    """Fading counts; row 0 is the whole shop, the others are products and categories.
+    """Fading counts per item; row 0 is the whole shop.
 
-    items: uint64 (n,), hashes of products and keys of categories, items[0] = 0. counts: float64 (n, N_COUNTS) as of
-    touched_ms: int64 (n,). categories: uint16 (n,), the bucket each product was last seen in, 0 for none. visits: the
-    sessions in progress.
+    items: uint64 (n,), items[0] = 0. counts: float64 (n, N_COUNTS) as of touched_ms: int64 (n,). visits: the sessions
+    in progress.
     """
 
     items: Keys
     counts: Counts
     touched_ms: Times
-    categories: npt.NDArray[np.uint16]
     visits: Visits = field(repr=False)
 
     @classmethod
@@ -78,35 +75,33 @@ class ItemStats:
         return self._counted(records, visitors, np.arange(records.size) if order is None else order, out), out
 
     def _counted(self, records: Records, visitors: Keys, order: Times, out: Rates) -> "ItemStats":
-        room = self.items.size + np.unique(records["item"]).size + np.unique(records["category"]).size
-        items, counts, touched, categories = _columns(room)
+        items, counts, touched = _columns(self.items.size + np.unique(records["item"]).size)
         n = self.items.size
-        items[:n], counts[:n], touched[:n], categories[:n] = self.items, self.counts, self.touched_ms, self.categories
+        items[:n], counts[:n], touched[:n] = self.items, self.counts, self.touched_ms
         index = HashIndex.of(items)  # sized for all that may come: items is zero where none is yet
-        state = (index.slots, index.rows, items, counts, touched, categories)
+        state = (index.slots, index.rows, items, counts, touched)
         visits, used, done = self.visits.copy(), n, 0
         while True:
             used, done = count(records, order, visitors, *state, used, *visits.columns(), out, done)
             if done == order.size:
-                return ItemStats(items[:used], counts[:used], touched[:used], categories[:used], visits)
+                return ItemStats(items[:used], counts[:used], touched[:used], visits)
             visits = visits.moved(visits.visitors.size * GROWTH, 0)
 
     def rates(self) -> Rates:
         """RATES of each row at as_of_ms. float32 (n, len(RATES)); row 0 is a product that nobody touched yet."""
         counts, touched = self.counts.copy(), self.touched_ms.copy()
         fade_all(counts, touched, self.as_of_ms)
-        index = HashIndex.of(self.items)
         out = np.empty((self.items.size, len(RATES)), np.float32)
-        rates_of_all(self.items, index.slots, index.rows, counts, self.categories, out)
+        rates_of_all(counts, out)
         return out
 
     def without(self, visitor: int) -> "ItemStats":
         """These without one visitor's session in progress. visitor: its hash64."""
-        return ItemStats(self.items, self.counts, self.touched_ms, self.categories, self.visits.without(visitor))
+        return ItemStats(self.items, self.counts, self.touched_ms, self.visits.without(visitor))
 
     def settled(self) -> "ItemStats":
         """These without any session in progress: what is published and what a bundle holds."""
-        return ItemStats(self.items, self.counts, self.touched_ms, self.categories, Visits.empty())
+        return ItemStats(self.items, self.counts, self.touched_ms, Visits.empty())
 
     def at_most(self, rows: int) -> "ItemStats":
         """These, or if they have more rows, three quarters of so many: those with most activity left."""
@@ -119,8 +114,7 @@ class ItemStats:
         kept = np.sort(np.argsort(-active, kind="stable")[: rows * 3 // 4])
         moved = np.full(self.items.size, -1, np.int32)
         moved[kept] = np.arange(kept.size)
-        columns = (self.items[kept], self.counts[kept], self.touched_ms[kept], self.categories[kept])
-        return ItemStats(*columns, self.visits.renumbered(moved))
+        return ItemStats(self.items[kept], self.counts[kept], self.touched_ms[kept], self.visits.renumbered(moved))
 
     def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """The whole state as arrays, for .npy and .npz files."""
@@ -128,7 +122,6 @@ class ItemStats:
             "items": self.items,
             "counts": self.counts,
             "touched_ms": self.touched_ms,
-            "categories": self.categories,
         }
         return own | self.visits.to_arrays(self.as_of_ms)
 
@@ -141,23 +134,13 @@ class ItemStats:
         items = np.asarray(arrays["items"], np.uint64)
         counts = np.asarray(arrays["counts"], np.float64)
         touched = np.asarray(arrays["touched_ms"], np.int64)
-        categories = np.zeros(items.shape, np.uint16)
-        if counts.shape == (items.size, _EARLIER_COUNTS) and "categories" not in arrays:
+        if counts.shape == (items.size, _EARLIER_COUNTS):
             counts = np.hstack([counts, np.zeros((items.size, N_COUNTS - _EARLIER_COUNTS))])
-        else:
-            categories = np.asarray(arrays["categories"], np.uint16)
         fits = items.ndim == 1 and items.size and counts.shape == (items.size, N_COUNTS)
-        if not fits or not touched.shape == categories.shape == items.shape:
+        if not fits or touched.shape != items.shape:
             raise ValueError(f"item statistics do not fit: {items.shape}, {counts.shape}, {touched.shape}")
-        return cls(items, counts, touched, categories, Visits.from_arrays(arrays, items.size))
-
-    @property
-    def products(self) -> npt.NDArray[np.int64]:
-        """Rows that are products. int64 (m,)."""
-        rows = np.flatnonzero(~is_category(self.items))
-        return rows[rows > 0]
+        return cls(items, counts, touched, Visits.from_arrays(arrays, items.size))
 
 
-def _columns(rows: int) -> tuple[Keys, Counts, Times, npt.NDArray[np.uint16]]:
-    counts, touched_ms = np.zeros((rows, N_COUNTS)), np.zeros(rows, np.int64)
-    return np.zeros(rows, np.uint64), counts, touched_ms, np.zeros(rows, np.uint16)
+def _columns(rows: int) -> tuple[Keys, Counts, Times]:
+    return np.zeros(rows, np.uint64), np.zeros((rows, N_COUNTS)), np.zeros(rows, np.int64)

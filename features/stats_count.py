@@ -1,13 +1,13 @@
 """The compiled pass of item statistics: what each event adds to the counts, and the rates that can be read from them.
 
-Row 0 is the whole shop, the others are products and, among them, categories (their keys begin with CATEGORY_KEY).
+Row 0 is the whole shop, the others are products. Rates of categories were tried, as features and as what a product's
+rate is drawn to: both made the scores of later months worse, so there are none.
 """
 
 from typing import Any, Final
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from features.events import CODE, SESSION_GAP_MS
 from features.fold_state import positions
@@ -29,7 +29,7 @@ COUNTS: Final = (
     *("sessions", "bought", "carted"),
     *("new_sessions", "new_bought", "new_carted"),
 )
-"""What is counted of each row, fading by LONG from "sessions" on, by SHORT from "new_sessions" on.
+"""What is counted of each row, fading by LONG from "sessions" on, by SHORT from "new_sessions" on (the shop alone).
 
 sessions: that viewed it; bought, carted: of those, that then bought or carted anything.
 """
@@ -43,11 +43,7 @@ share. shop_buy_rate, shop_cart_rate: the shop's own of lately. NaN while the sh
 R: Final[Any] = positions("R", RATES)
 N_COUNTS: Final = len(COUNTS)
 
-CATEGORY_KEY: Final = np.uint64(0xCA7E60127A600000)
-"""The key of a category's row is this and its 16-bit bucket; no product's 64-bit hash is near it but by 1 in 2^48."""
-
 _VIEW, _CART, _PURCHASE = CODE["view_item"], CODE["add_to_cart"], CODE["purchase"]
-_BUCKET = np.uint64(16)
 _BOUGHT, _CARTED = 1, 2
 
 
@@ -58,13 +54,14 @@ def fade(counts, touched, row, now_ms):  # type: ignore[no-untyped-def]
     if age_ms <= 0:
         return
     middle, long = 0.5 ** (age_ms / HALF_LIFE_MS), 0.5 ** (age_ms / LONG_HALF_LIFE_MS)
-    short = 0.5 ** (age_ms / SHORT_HALF_LIFE_MS)
     for c in range(C.sessions):
         counts[row, c] *= middle
     for c in range(C.sessions, C.new_sessions):
         counts[row, c] *= long
-    for c in range(C.new_sessions, N_COUNTS):
-        counts[row, c] *= short
+    if row == 0:
+        short = 0.5 ** (age_ms / SHORT_HALF_LIFE_MS)
+        for c in range(C.new_sessions, N_COUNTS):
+            counts[row, c] *= short
     touched[row] = now_ms
 
 
@@ -88,35 +85,33 @@ def _add(counts, touched, row, column, amount, now_ms):  # type: ignore[no-untyp
 
 
 @numba.njit(cache=True)
-def _add_session(counts, touched, items, row, column, now_ms):  # type: ignore[no-untyped-def]
-    """Counts a session for a product and the shop, or for a category alone; what is also a trend twice."""
-    shop = items[row] >> _BUCKET != CATEGORY_KEY >> _BUCKET
-    for r in (0, row):
-        if r == row or shop:
-            _add(counts, touched, r, column, 1.0, now_ms)
-            _add(counts, touched, r, column - C.sessions + C.new_sessions, 1.0, now_ms)
+def _add_session(counts, touched, row, column, now_ms):  # type: ignore[no-untyped-def]
+    """Counts a session for a product and the shop, and for the shop also what it is lately."""
+    _add(counts, touched, row, column, 1.0, now_ms)
+    _add(counts, touched, 0, column, 1.0, now_ms)
+    _add(counts, touched, 0, column - C.sessions + C.new_sessions, 1.0, now_ms)
 
 
 @numba.njit(cache=True)
-def _look(counts, touched, items, seen, many, row, now_ms):  # type: ignore[no-untyped-def]
-    """A session views a product or category: counted once, as far as it is remembered."""
+def _look(counts, touched, seen, many, row, now_ms):  # type: ignore[no-untyped-def]
+    """A session views a product: counted once, as far as it is remembered."""
     for at in range(min(many, SEEN)):
         if seen[at] >> FLAG_BITS == row:
             return many
     seen[many % SEEN] = row << FLAG_BITS
-    _add_session(counts, touched, items, row, C.sessions, now_ms)
+    _add_session(counts, touched, row, C.sessions, now_ms)
     return many + 1
 
 
 @numba.njit(cache=True)
-def _convert(counts, touched, items, seen, many, kind, now_ms):  # type: ignore[no-untyped-def]
+def _convert(counts, touched, seen, many, kind, now_ms):  # type: ignore[no-untyped-def]
     """A session buys or carts: all that it viewed before has led to it, each once."""
     flag, column = (_BOUGHT, C.bought) if kind == _PURCHASE else (_CARTED, C.carted)
     for at in range(min(many, SEEN)):
         viewed = seen[at] >> FLAG_BITS
         if viewed >= 0 and not seen[at] & flag:
             seen[at] |= flag
-            _add_session(counts, touched, items, viewed, column, now_ms)
+            _add_session(counts, touched, viewed, column, now_ms)
 
 
 @numba.njit(cache=True)
@@ -128,45 +123,48 @@ def _share(part, whole, prior_part, prior_whole):  # type: ignore[no-untyped-def
 
 
 @numba.njit(cache=True)
-def _lift(counts, row, category, column):  # type: ignore[no-untyped-def]
-    """Log of a product's rate against the shop's; drawn to its category's rate, and that to the shop's."""
+def _lift(counts, row, column):  # type: ignore[no-untyped-def]
+    """Log of a product's rate, drawn to the shop's, against the shop's."""
     base = counts[0, column] / (counts[0, C.sessions] + 1.0)
     if base <= 0.0:
         return np.nan
-    rate = base
-    if category >= 0:
-        rate = (counts[category, column] + PRIOR * rate) / (counts[category, C.sessions] + PRIOR)
-    if row >= 0:
-        rate = (counts[row, column] + PRIOR * rate) / (counts[row, C.sessions] + PRIOR)
-    return np.log(rate / base)
+    if row < 0:
+        return 0.0
+    return np.log((counts[row, column] + PRIOR * base) / (counts[row, C.sessions] + PRIOR) / base)
 
 
 @numba.njit(cache=True)
-def write_rates(out, counts, row, category):  # type: ignore[no-untyped-def]
-    """RATES of a row and a category's row, all faded to one moment; -1 for a product or category not seen yet."""
+def write_rates(out, counts, row):  # type: ignore[no-untyped-def]
+    """RATES of a row, it and the shop's faded to one moment; row -1 is a product that nobody touched yet."""
     shop = counts[0]
-    none = np.zeros(N_COUNTS)
-    own = counts[row] if row >= 0 else none
-    out[R.views] = own[C.views]
-    out[R.cart_rate] = _share(own[C.carts], own[C.views], shop[C.carts], shop[C.views])
-    out[R.buy_rate] = _share(own[C.units], own[C.views], shop[C.units], shop[C.views])
-    out[R.buy_lift] = _lift(counts, row, category, C.bought)
-    out[R.cart_lift] = _lift(counts, row, category, C.carted)
+    views = carts = units = 0.0
+    if row >= 0:
+        views, carts, units = counts[row, C.views], counts[row, C.carts], counts[row, C.units]
+    out[R.views] = views
+    out[R.cart_rate] = _share(carts, views, shop[C.carts], shop[C.views])
+    out[R.buy_rate] = _share(units, views, shop[C.units], shop[C.views])
+    out[R.buy_lift] = _lift(counts, row, C.bought)
+    out[R.cart_lift] = _lift(counts, row, C.carted)
     out[R.shop_buy_rate] = _share(shop[C.new_bought], shop[C.new_sessions], shop[C.bought], shop[C.sessions])
     out[R.shop_cart_rate] = _share(shop[C.new_carted], shop[C.new_sessions], shop[C.carted], shop[C.sessions])
 
 
 @numba.njit(cache=True)
-def _new_row(slots, rows, items, touched, used, key, now_ms):  # type: ignore[no-untyped-def]
-    insert(slots, rows, key, used)
-    items[used] = key
-    touched[used] = now_ms
-    return used
+def _in_session(visitors, last_ms, many, place, visitor, now_ms):  # type: ignore[no-untyped-def]
+    """Whether an event belongs to the session in its visitor's place, which it may begin; not if it came before it."""
+    if visitors[place] == visitor and last_ms[place] - now_ms > SESSION_GAP_MS:
+        return False
+    if visitors[place] != visitor or now_ms - last_ms[place] > SESSION_GAP_MS:
+        visitors[place] = visitor
+        last_ms[place] = now_ms
+        many[place] = 0
+    last_ms[place] = max(last_ms[place], now_ms)
+    return True
 
 
 @numba.njit(cache=True)
 def count(  # type: ignore[no-untyped-def]
-    records, order, keys, slots, rows, items, counts, touched, categories, used, visitors, last_ms, seen, many, out, at
+    records, order, keys, slots, rows, items, counts, touched, used, visitors, last_ms, seen, many, out, at
 ):
     """Counts records[order[at:]] of visitors keys; where `out` has rows, first writes what was known before each.
 
@@ -184,53 +182,35 @@ def count(  # type: ignore[no-untyped-def]
                 return used, n
         about = counted or out.shape[0] > 0
         row = find(slots, rows, item) if item != 0 and about else -1
-        bucket = records[i].category if records[i].category != 0 or row < 0 else categories[row]
-        category = find(slots, rows, CATEGORY_KEY | np.uint64(bucket)) if bucket != 0 and about else -1
         if out.shape[0] > 0:
-            for r in (0, row, category):
-                if r >= 0:
-                    fade(counts, touched, r, now_ms)
-            write_rates(out[i], counts, row, category)
+            fade(counts, touched, 0, now_ms)
+            if row >= 0:
+                fade(counts, touched, row, now_ms)
+            write_rates(out[i], counts, row)
         if not counted:
             continue
         if item != 0:
             if row < 0:
-                row = _new_row(slots, rows, items, touched, used, item, now_ms)
+                row = used
                 used += 1
-            if bucket != 0 and category < 0:
-                category = _new_row(slots, rows, items, touched, used, CATEGORY_KEY | np.uint64(bucket), now_ms)
-                used += 1
-            categories[row] = bucket
+                insert(slots, rows, item, row)
+                items[row] = item
+                touched[row] = now_ms
             units = float(max(1, records[i].quantity)) if kind == _PURCHASE else 1.0
             column = C.views if kind == _VIEW else (C.carts if kind == _CART else C.units)
             _add(counts, touched, 0, column, units, now_ms)
             _add(counts, touched, row, column, units, now_ms)
-        if place < 0 or (last_ms[place] - now_ms > SESSION_GAP_MS and visitors[place] == keys[i]):
+        if place < 0 or not _in_session(visitors, last_ms, many, place, keys[i], now_ms):
             continue
-        if visitors[place] != keys[i] or now_ms - last_ms[place] > SESSION_GAP_MS:
-            visitors[place] = keys[i]
-            last_ms[place] = now_ms
-            many[place] = 0
-        last_ms[place] = max(last_ms[place], now_ms)
         if kind != _VIEW:
-            _convert(counts, touched, items, seen[place], many[place], kind, now_ms)
+            _convert(counts, touched, seen[place], many[place], kind, now_ms)
         elif item != 0:
-            many[place] = _look(counts, touched, items, seen[place], many[place], row, now_ms)
-            if category >= 0:
-                many[place] = _look(counts, touched, items, seen[place], many[place], category, now_ms)
+            many[place] = _look(counts, touched, seen[place], many[place], row, now_ms)
     return used, order.size
 
 
 @numba.njit(cache=True)
-def rates_of_all(items, slots, rows, counts, categories, out):  # type: ignore[no-untyped-def]
+def rates_of_all(counts, out):  # type: ignore[no-untyped-def]
     """RATES of every row; all rows faded to one moment. Row 0 is a product that nobody touched yet."""
-    for row in range(items.size):
-        category = -1
-        if categories[row] != 0:
-            category = find(slots, rows, CATEGORY_KEY | np.uint64(categories[row]))
-        write_rates(out[row], counts, row if row > 0 else -1, category)
-
-
-def is_category(items: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-    """Which keys are categories'. Shape (n,)."""
-    return np.asarray(items >> _BUCKET == CATEGORY_KEY >> _BUCKET)
+    for row in range(counts.shape[0]):
+        write_rates(out[row], counts, row if row > 0 else -1)

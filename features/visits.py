@@ -16,7 +16,7 @@ from features.table import Keys, slot_of
 
 WAYS: Final = 8
 SEEN: Final = 32
-"""So many last products and categories of a session are remembered."""
+"""So many last products of a session are remembered."""
 FEWEST_VISITS, GROWTH = 1 << 8, 4
 MAX_VISITS: Final = FEWEST_VISITS * GROWTH**5
 FLAG_BITS: Final = 4

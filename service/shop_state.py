@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.events import CODE, MAX_LINES
-from features.record import EVENT, Records, category16, hash64
+from features.record import EVENT, Records, hash64
 from features.stats import ItemStats
 from models.session_index import SessionIndex
 
@@ -25,7 +25,6 @@ MAX_STATS: Final = 500_000
 
 Arrays = dict[str, npt.NDArray[Any]]
 _item_hash = lru_cache(maxsize=1 << 18)(hash64)
-_category = lru_cache(maxsize=1 << 16)(category16)
 
 
 class ShopState:
@@ -39,7 +38,7 @@ class ShopState:
         self.events = self.duplicates = self.as_of_ms = 0
         self._seen: set[int] = set()
         self._oldest: deque[int] = deque()  # the same, in their order: the first of a dict is ever slower to find
-        self._lines: list[tuple[int, int, int, int, int, int]] = []
+        self._lines: list[tuple[int, int, int, int, int]] = []
         self._items: list[str] = []
         self._visitors: list[int] = []
         self._times: list[int] = []
@@ -72,8 +71,8 @@ class ShopState:
             self._visitors.append(visitor)
             self._times.append(line.ts_ms)
         if line.event in COUNTED:
-            units, category = max(0, min(line.quantity, 255)), _category(line.category)
-            self._lines.append((visitor, line.ts_ms, _item_hash(line.item_id), CODE[line.event], units, category))
+            units = max(0, min(line.quantity, 255))
+            self._lines.append((visitor, line.ts_ms, _item_hash(line.item_id), CODE[line.event], units))
 
     def settle(self) -> None:
         """Counts what was taken."""
@@ -123,10 +122,10 @@ def _named(what: str, arrays: Arrays) -> Arrays:
     return {f"{what}_{name}": array for name, array in arrays.items()}
 
 
-def _records(lines: Sequence[tuple[int, int, int, int, int, int]]) -> tuple[Records, npt.NDArray[np.uint64]]:
-    """Records with what ItemStats reads (time, item, kind, quantity, category), and their visitors."""
+def _records(lines: Sequence[tuple[int, int, int, int, int]]) -> tuple[Records, npt.NDArray[np.uint64]]:
+    """Records with what ItemStats reads (time, item, kind, quantity), and their visitors."""
     visitors, *columns = zip(*lines, strict=True)
     records = np.zeros(len(lines), EVENT)
-    for name, column in zip(("ts_ms", "item", "kind", "quantity", "category"), columns, strict=True):
+    for name, column in zip(("ts_ms", "item", "kind", "quantity"), columns, strict=True):
         records[name] = column
     return records, np.array(visitors, np.uint64)

@@ -2,11 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from features.catalog import Catalog, Product
 from features.events import CODE
+from features.record import pack
 from features.schema import FEATURES
+from features.stats import ItemStats
 from tests.features.journeys import Read, row, tail
 
 
@@ -216,3 +219,22 @@ def test_every_feature_is_written_and_finite_or_unknown():
     assert vector.shape == (len(FEATURES),)
     assert not [f.name for f, value in zip(FEATURES, vector, strict=True) if math.isinf(value)]
     assert tail().size == 0
+
+
+def test_the_session_s_products_say_together_what_each_says_of_buying():
+    """Each product once, however often it is viewed; of carting nothing is known where nobody carts."""
+    seen = [row("view_item", n, item_id="a", event_id=f"a{n}") for n in range(3)]
+    others = [row("view_item", 3 + n, item_id="b", event_id=f"b{n}") for n in range(9)]
+    log = pack([*seen, row("purchase", 2.5), *others])
+    visitors = np.array([1, 2, 1, 1, *range(10, 19)], np.uint64)
+    catalog = Catalog.of([], ItemStats.empty().updated(log, visitors))
+    one = Read(row("view_item", item_id="a"), catalog=catalog)
+    other = Read(row("view_item", item_id="b"), catalog=catalog)
+    again = row("view_item", 2, item_id="a")
+    both = Read(row("view_item", item_id="a"), row("view_item", 1, item_id="b"), again, catalog=catalog)
+    assert one["session_buy_lift"] == one["item_buy_lift"] > 0
+    assert one["session_buy_lift"] > both["session_buy_lift"]
+    assert both["session_buy_lift"] == pytest.approx(one["item_buy_lift"] + other["item_buy_lift"])
+    assert both.unknown("session_cart_lift") and both.unknown("item_cart_lift") and both.unknown("shop_cart_rate")
+    assert both["shop_buy_rate"] > 0
+    assert Read(row("search", query="x"), catalog=catalog).unknown("session_buy_lift")

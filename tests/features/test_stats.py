@@ -8,7 +8,7 @@ import pytest
 
 from features import visits
 from features.events import CODE, SESSION_GAP_MS
-from features.record import EVENT, Records, category16, hash64
+from features.record import EVENT, Records, hash64
 from features.stats import HALF_LIFE_MS, PRIOR, RATES, ItemStats
 from features.visits import SEEN, WAYS, Visits
 
@@ -24,7 +24,6 @@ def some_events(n: int, seed: int = 0, visitors: int = 30) -> tuple[Records, Key
     kinds = [CODE[k] for k in ("view_item", "view_item", "view_item", "add_to_cart", "purchase", "search")]
     events["kind"] = rng.choice(kinds, n)
     events["item"] = rng.integers(0, 40, n)
-    events["category"] = events["item"] % 5
     events["quantity"] = 1
     return events, rng.integers(1, visitors + 1, n).astype(np.uint64)
 
@@ -145,17 +144,6 @@ def test_carting_is_counted_like_buying():
 def test_a_purchase_that_names_no_product_converts_too():
     stats = ItemStats.empty().updated(*events(("view_item", "a", 0), ("purchase", "", 1)))
     assert np.isfinite(rate(stats, "a", "buy_lift"))
-
-
-def test_a_product_is_drawn_to_its_category():
-    log, visitors = events(*[("view_item", f"good{n}", 2 * n, n) for n in range(1, 30)], ("view_item", "new", 999, 99))
-    bought, buyers = events(*[("purchase", "", 2 * n + 1, n) for n in range(1, 30)])
-    log["category"] = category16("hats")
-    other, lookers = events(*[("view_item", "bad", 2 * n, 100 + n) for n in range(30)], ("view_item", "newer", 999, 98))
-    records, visitors = np.concatenate([log, bought, other]), np.concatenate([visitors, buyers, lookers])
-    by_time = np.argsort(records["ts_ms"], kind="stable")
-    stats = ItemStats.empty().updated(records[by_time], visitors[by_time])
-    assert rate(stats, "new", "buy_lift") > 0.2 > rate(stats, "newer", "buy_lift")
 
 
 def test_the_shops_own_rate_follows_what_happens_now():

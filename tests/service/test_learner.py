@@ -47,7 +47,6 @@ def events(count: int, seed: int = 1, shop: str = "demo") -> list[Row]:
             START_MS + number * 5000 - chance.randrange(4000),
             chance.choice(KINDS),
             item_id=f"i{int(chance.paretovariate(1)) % 90}",
-            category=chance.choice(("", "hats", "tents")),
             quantity=chance.randrange(1, 4),
         )
         for number in range(count)
@@ -141,7 +140,6 @@ def test_item_statistics_are_those_of_the_offline_definition(valkey: Any, settin
     live = live_of(settings).stats
     np.testing.assert_array_equal(live.items, offline.items)
     np.testing.assert_array_equal(live.touched_ms, offline.touched_ms)
-    np.testing.assert_array_equal(live.categories, offline.categories)
     assert offline.counts[0, C.bought] > 0 and live.visits.visitors.max() == 0
     np.testing.assert_allclose(live.counts, offline.counts, rtol=1e-12)
 
@@ -255,7 +253,7 @@ def test_a_checkpoint_of_before_sessions_were_counted_is_taken_over(valkey: Any,
 
     def as_it_was(arrays: dict[str, Any]) -> None:
         arrays["0_stats_counts"] = arrays["0_stats_counts"][:, :3]
-        for name in [name for name in arrays if "stats_visit" in name or name.endswith("stats_categories")]:
+        for name in [name for name in arrays if "stats_visit" in name]:
             del arrays[name]
 
     with_stats(settings, as_it_was)
