@@ -1,12 +1,12 @@
 """Growing LightGBM models the same way each time: fixed seed, fixed threads, rounds chosen on the later slice.
 
-Parameters are few and the same for every shop: extremely randomised splits over half the features, because rows of one
-session resemble each other and ordinary splits fit them too closely. They were compared on the two shared shops with
-the test windows in sight, so figures on just those windows are a little kind; a shop of your own is the honest test.
-The rounds found on the later slice are then grown anew on the whole window: the latest days resemble tomorrow most.
+Settings (training/settings.py) are few and the same for every shop, unless `tact train --search` finds better ones:
+extremely randomised splits over half the features, because rows of one session resemble each other and ordinary splits
+fit them too closely. The rounds found on the later slice are then grown anew on the whole window: the latest days
+resemble tomorrow most.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,10 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from features.schema import FEATURES
+from training.settings import Settings
 from training.split import Split
 
 Matrix = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int8]
 Told = Callable[[float], None]
 """Told how much of the growing is done, 0 to 1."""
@@ -46,66 +49,100 @@ class Grown:
     importance: dict[str, float]
 
 
-def parameters(rows: int, outputs: int, seed: int) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What trees grow on. matrix: (n, N); target: int8 (n,), negative where there is no label; session: int64 (n,)."""
+
+    matrix: Matrix
+    target: Codes
+    session: Ints
+
+    def dataset(self, chosen: Flags, power: float, reference: lgb.Dataset | None = None) -> lgb.Dataset:
+        """The chosen rows as LightGBM takes them, each weighted by its session's length among them."""
+        names = [feature.name for feature in FEATURES]
+        weight = session_weights(self.session[chosen], power) if power else None
+        target = self.target[chosen].astype(np.float32)
+        return lgb.Dataset(self.matrix[chosen], target, reference=reference, weight=weight, feature_name=names)
+
+
+def session_weights(session: Ints, power: float) -> Floats:
+    """Each row's weight: its session's rows to a power, 1 on average. session: (n,)."""
+    _, place, rows = np.unique(session, return_inverse=True, return_counts=True)
+    weight = rows[place].astype(np.float64) ** power
+    return np.asarray(weight / weight.mean()) if len(weight) else weight
+
+
+def parameters(rows: int, outputs: int, seed: int, chosen: Settings) -> dict[str, Any]:
     """LightGBM's parameters for so many rows and outputs."""
     objective = {"objective": "binary"} if outputs == 1 else {"objective": "multiclass", "num_class": outputs}
     return {
         **objective,
-        "learning_rate": 0.05 if outputs == 1 else 0.15,
-        "num_leaves": 31,
-        "min_data_in_leaf": int(np.clip(rows // 500, 10, 100)),
-        "extra_trees": True,
-        "feature_fraction": 0.5,
+        "learning_rate": chosen.learning_rate,
+        "num_leaves": chosen.leaves,
+        "min_data_in_leaf": chosen.min_rows or int(np.clip(rows // 500, 10, 100)),
+        "extra_trees": chosen.extra_trees,
+        "feature_fraction": chosen.feature_share,
         "bagging_fraction": 0.8,
         "bagging_freq": 1,
-        "lambda_l2": 5.0,
+        "lambda_l2": chosen.l2,
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
         "num_threads": THREADS,
         "verbose": -1,
+        **_constraints(chosen.rises),
     }
 
 
-def grow(matrix: Matrix, target: Codes, split: Split, outputs: int, seed: int, told: Told) -> Grown:
-    """A model of target on the split's rows. matrix: (n, N); target: int8 (n,), negative where there is no label."""
-    known = target >= 0
+def _constraints(rises: Sequence[str]) -> dict[str, Any]:
+    """Monotone constraints, where any. Raises ValueError for a name that is no feature."""
+    if not rises:
+        return {}
+    unknown = set(rises) - {feature.name for feature in FEATURES}
+    if unknown:
+        raise ValueError(f"no such features: {', '.join(sorted(unknown))}")
+    return {"monotone_constraints": [int(feature.name in rises) for feature in FEATURES]}
+
+
+def grow(rows: Rows, split: Split, outputs: int, seed: int, told: Told, settings: Settings) -> Grown:
+    """A model of the target on the split's rows, by the rounds that were best for its later slice."""
+    known = rows.target >= 0
     fit, hold = split.fit & known, split.hold & known
-    chosen = parameters(int(fit.sum()), outputs, seed)
-    early, rounds = _until_it_stops_helping(chosen, matrix, target, fit, hold, lambda share: told(share * 0.6))
-    held = np.asarray(early.predict(matrix[hold], num_threads=THREADS), np.float64).reshape(int(hold.sum()), outputs)
-    rounds = max(1, round(rounds * REGROWN))
-    train = _dataset(matrix[fit | hold], target[fit | hold])
+    early, best = grow_early(rows, fit, hold, outputs, seed, lambda share: told(share * 0.6), settings)
+    held = predicted(early, rows.matrix[hold], outputs)
+    rounds = max(1, round(best * REGROWN))
+    chosen = parameters(int(fit.sum()), outputs, seed, settings)
+    train = rows.dataset(fit | hold, settings.session_power)
     final = lgb.train(chosen, train, rounds, callbacks=[_teller(lambda share: told(0.6 + share * 0.4), rounds)])
-    gains = final.feature_importance("gain")
+    return Grown(final.model_to_string(), held, rounds, _importance(final))
+
+
+def _importance(model: lgb.Booster) -> dict[str, float]:
+    """Share of the gain of each feature that has any."""
+    gains = model.feature_importance("gain")
     total = float(gains.sum()) or 1.0
-    importance = {f.name: round(float(gain) / total, 6) for f, gain in zip(FEATURES, gains, strict=True) if gain > 0}
-    return Grown(final.model_to_string(), held, rounds, importance)
+    return {f.name: round(float(gain) / total, 6) for f, gain in zip(FEATURES, gains, strict=True) if gain > 0}
 
 
-def _until_it_stops_helping(
-    chosen: dict[str, Any],
-    matrix: Matrix,
-    target: Codes,
-    fit: npt.NDArray[np.bool_],
-    hold: npt.NDArray[np.bool_],
-    told: Told,
+def predicted(model: lgb.Booster, matrix: Matrix, outputs: int) -> Floats:
+    """Probabilities, (n, K), of the model's best rounds."""
+    return np.asarray(model.predict(matrix, num_threads=THREADS), np.float64).reshape(len(matrix), outputs)
+
+
+def grow_early(
+    rows: Rows, fit: Flags, hold: Flags, outputs: int, seed: int, told: Told, settings: Settings
 ) -> tuple[lgb.Booster, int]:
-    """A model of the earlier rows, and its rounds: where the later rows' log loss was lowest."""
-    train = _dataset(matrix[fit], target[fit])
-    if len(np.unique(target[hold])) < 2:  # nothing there to see an improvement on
+    """A model of the fit rows, and its rounds: where the held rows' log loss was lowest. fit, hold: with a label."""
+    chosen = parameters(int(fit.sum()), outputs, seed, settings)
+    train = rows.dataset(fit, settings.session_power)
+    if len(np.unique(rows.target[hold])) < 2:  # nothing there to see an improvement on
         rounds = ROUNDS_WITHOUT_HOLD
         return lgb.train(chosen, train, rounds, callbacks=[_teller(told, rounds)]), rounds
-    later = _dataset(matrix[hold], target[hold], train)
+    later = rows.dataset(hold, settings.session_power, train)
     stop = lgb.early_stopping(PATIENCE, verbose=False)
     model = lgb.train(chosen, train, MAX_ROUNDS, [later], callbacks=[stop, _teller(told, MAX_ROUNDS)])
     told(1.0)
     return model, model.best_iteration or MAX_ROUNDS
-
-
-def _dataset(matrix: Matrix, target: Codes, reference: lgb.Dataset | None = None) -> lgb.Dataset:
-    names = [feature.name for feature in FEATURES]
-    return lgb.Dataset(matrix, target.astype(np.float32), reference=reference, feature_name=names)
 
 
 def _teller(told: Told, rounds: int) -> Callable[[Any], None]:

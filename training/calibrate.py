@@ -42,7 +42,7 @@ def fit_calibration(raw: Floats, target: Ints, session: Ints) -> tuple[Calibrati
     plain = losses_of(identity.apply(raw), target)
     best, chosen = 0.0, "identity"
     for name, loss in losses.items():
-        gain, error = _mean_and_error(plain - loss, session)
+        gain, error = mean_and_error(plain - loss, session)
         if gain > max(best, error):
             best, chosen = gain, name
     return (identity, chosen) if chosen == "identity" else (candidates[chosen](raw, target), chosen)
@@ -85,7 +85,7 @@ def _crossed_loss(fit: Fit, raw: Floats, target: Ints) -> Floats:
     return loss
 
 
-def _mean_and_error(gain: Floats, session: Ints) -> tuple[float, float]:
+def mean_and_error(gain: Floats, session: Ints) -> tuple[float, float]:
     """Mean gain a row and its standard error, rows of a session taken together."""
     _, group = np.unique(session, return_inverse=True)
     sums = np.bincount(group, gain - gain.mean())

@@ -1,13 +1,20 @@
 """The stage model: one LightGBM of six classes, calibrated together."""
 
+from collections.abc import Mapping
 from functools import partial
 
 from models.stage import STAGES
 from training.fitted import Fitted, fit_output
+from training.settings import Settings, default_settings
 from training.split import Split
 from training.table import Progress, Table
 
 
-def fit_stage(table: Table, split: Split, seed: int, progress: Progress) -> Fitted:
-    """The model of the six stages. A log that shows only one of them gives base rates."""
-    return fit_output(table, table.labels.stage, split, len(STAGES), seed, partial(progress, "stage"))
+def fit_stage(table: Table, split: Split, seed: int, progress: Progress, settings: Mapping[str, Settings]) -> Fitted:
+    """The model of the six stages. A log that shows only one of them gives base rates.
+
+    settings: under "stage", where they differ from the defaults.
+    """
+    classes = len(STAGES)
+    chosen = settings.get("stage", default_settings("stage", classes))
+    return fit_output(table, table.labels.stage, split, classes, seed, partial(progress, "stage"), chosen)

@@ -7,9 +7,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from features.schema import N_FEATURES
 from models.calibration import Calibration
-from training.boosting import Codes, Told, grow
+from models.scorer import Scorer
+from training.boosting import Codes, Rows, Told, grow
 from training.calibrate import fit_calibration, unmapped
+from training.settings import Settings
 from training.split import Split
 from training.table import Table
 
@@ -20,7 +23,8 @@ MIN_EACH: Final = 25
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """model: a LightGBM text or base rates (K,). held: what the model of the earlier part said of the rows held back,
-    uncalibrated, (h, K) in the table's order. note: in words, for the manifest; "" if all is as usual.
+    uncalibrated, (h, K) in the table's order. note: in words, for the manifest; "" if all is as usual. settings: of the
+    trees; None for a constant.
     """
 
     model: str | npt.NDArray[np.float64]
@@ -30,6 +34,7 @@ class Fitted:
     importance: Mapping[str, float]
     held: npt.NDArray[np.float64]
     note: str
+    settings: Settings | None = None
 
     def said_of_held(self, rows: int) -> npt.NDArray[np.float64]:
         """Calibrated probabilities of the rows held back, (h, K); the base rates for a constant."""
@@ -37,20 +42,40 @@ class Fitted:
             return self.calibration.apply(self.held)
         return np.tile(self.calibration.apply(self.model), (rows, 1))
 
+    def probabilities(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Calibrated probabilities of vectors, (n, N) -> (n, K), as a bundle would say them."""
+        if isinstance(self.model, str):
+            return self.calibration.apply(Scorer(self.model, N_FEATURES).predict_batch(matrix))
+        return np.tile(self.calibration.apply(self.model), (len(matrix), 1))
 
-def fit_output(table: Table, target: Codes, split: Split, outputs: int, seed: int, told: Told) -> Fitted:
+
+def fit_output(
+    table: Table, target: Codes, split: Split, outputs: int, seed: int, told: Told, settings: Settings
+) -> Fitted:
     """Fits one target on the split's rows. target: int8 (n,), negative where there is no label."""
-    rows = split.train & (target >= 0)
-    counts = np.bincount(target[rows].astype(np.int64), minlength=max(outputs, 2))
+    counts = counts_of(target, split.train, outputs)
     if np.sort(counts)[-2] < MIN_EACH:
         told(1.0)
         return _constant(counts, outputs)
-    grown = grow(table.matrix, target, split, outputs, seed, told)
+    grown = grow(Rows(table.matrix, target, table.labels.session), split, outputs, seed, told, settings)
     held = split.hold & (target >= 0)
+    calibration, name = calibrated(table, target, held, grown.held)
+    return Fitted(grown.text, calibration, name, grown.rounds, grown.importance, grown.held, "", settings)
+
+
+def counts_of(target: Codes, rows: npt.NDArray[np.bool_], outputs: int) -> npt.NDArray[np.int64]:
+    """How many of the rows have each label, (max(outputs, 2),)."""
+    known = target[rows & (target >= 0)].astype(np.int64)
+    return np.bincount(known, minlength=max(outputs, 2))
+
+
+def calibrated(
+    table: Table, target: Codes, held: npt.NDArray[np.bool_], said: npt.NDArray[np.float64]
+) -> tuple[Calibration, str]:
+    """The calibration chosen on the held rows, and its name. said: of them, uncalibrated, (h, K)."""
     by_time = np.lexsort((table.labels.session[held], table.start_ms[held]))
     labels = target[held].astype(np.int64)[by_time]
-    calibration, name = fit_calibration(grown.held[by_time], labels, table.labels.session[held][by_time])
-    return Fitted(grown.text, calibration, name, grown.rounds, grown.importance, grown.held, "")
+    return fit_calibration(said[by_time], labels, table.labels.session[held][by_time])
 
 
 def _constant(counts: npt.NDArray[np.int64], outputs: int) -> Fitted:

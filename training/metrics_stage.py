@@ -37,16 +37,18 @@ def resampled_stage(
     probabilities: Floats, said: Ints, truth: Ints, group: Ints, weights: Floats
 ) -> npt.NDArray[np.float64]:
     """Macro-F1 and log loss in each session resample, shape (resamples, 2)."""
-    classes = probabilities.shape[1]
     loss = losses_of(probabilities, truth)
-    cells = truth * classes + said
-    by_session = np.zeros((len(weights[0]), classes * classes))
-    np.add.at(by_session, (group, cells), 1.0)
     loss_of = np.bincount(group, loss, len(weights[0]))
     rows_of = np.bincount(group, minlength=len(weights[0]))
-    tables = weights @ by_session
     losses = (weights @ loss_of) / (weights @ rows_of)
-    return np.column_stack([[macro_f1(t.reshape(classes, classes)) for t in tables], losses])
+    return np.column_stack([resampled_macro_f1(said, truth, probabilities.shape[1], group, weights), losses])
+
+
+def resampled_macro_f1(said: Ints, truth: Ints, classes: int, group: Ints, weights: Floats) -> Floats:
+    """Macro-F1 in each session resample, shape (resamples,)."""
+    by_session = np.zeros((len(weights[0]), classes * classes))
+    np.add.at(by_session, (group, truth * classes + said), 1.0)
+    return np.array([macro_f1(table.reshape(classes, classes)) for table in weights @ by_session])
 
 
 def per_class(table: Floats, names: Sequence[str]) -> dict[str, dict[str, float | None]]:

@@ -1,7 +1,8 @@
 """From a log and a window to the parts of a bundle."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from training.fit_stage import fit_stage
 from training.fitted import Fitted
 from training.moments import iso
 from training.reference import with_reference
+from training.settings import Settings
 from training.split import Split, Window, split
 from training.table import MAX_PREFIX, Log, Progress, Table, session_starts_ms
 
@@ -37,15 +39,21 @@ class Trained:
 
 
 def train(
-    log: Log, table: Table, window: Window, seed: int, progress: Progress, max_prefix: int = MAX_PREFIX
+    log: Log,
+    table: Table,
+    window: Window,
+    seed: int,
+    progress: Progress,
+    max_prefix: int = MAX_PREFIX,
+    settings: Mapping[str, Settings] = MappingProxyType({}),
 ) -> Trained:
     """Models and index of the sessions that started in the window. Raises TooLittleData.
 
-    table: of the same log, with at most max_prefix steps a session. The same arguments give the same parts, byte
-    by byte.
+    table: of the same log, with at most max_prefix steps a session. settings: how trees grow, by the names of
+    models.bundle.MODELS, where they differ from the defaults. The same arguments give the same parts, byte by byte.
     """
     parted = split(table.start_ms, table.end_ms, table.labels.session, window)
-    fitted = {"stage": fit_stage(table, parted, seed, progress), **fit_intents(table, parted, seed, progress)}
+    fitted = fit_models(table, parted, seed, progress, settings)
     inside = _inside(log, window)
     progress("items", 0.0)
     items = fit_items(log.records[inside], log.session[inside], log.item_ids, window.until_ms, max_prefix)
@@ -57,6 +65,14 @@ def train(
         about=_about(log, table, window, seed, fitted, parted) | {"items": len(items)},
     )
     return Trained(with_reference(parts, table, parted), fitted, parted)
+
+
+def fit_models(
+    table: Table, parted: Split, seed: int, progress: Progress, settings: Mapping[str, Settings]
+) -> dict[str, Fitted]:
+    """The stage and the intents, by the names of models.bundle.MODELS."""
+    stage = fit_stage(table, parted, seed, progress, settings)
+    return {"stage": stage, **fit_intents(table, parted, seed, progress, settings)}
 
 
 def _inside(log: Log, window: Window) -> Flags:
@@ -85,7 +101,9 @@ def _about(
 
 def _model_card(one: Fitted) -> dict[str, Any]:
     best = sorted(one.importance.items(), key=lambda pair: (-pair[1], pair[0]))[:IMPORTANT]
-    return {"rounds": one.rounds, "calibration": one.calibrated_by, "note": one.note, "importance": dict(best)}
+    settings = asdict(one.settings) if one.settings is not None else None
+    words = {"rounds": one.rounds, "calibration": one.calibrated_by, "note": one.note, "importance": dict(best)}
+    return {**words, "settings": settings}
 
 
 def held_figures(table: Table, parted: Split, fitted: Mapping[str, Fitted]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 
 from features.events import CODE
 from features.lakefile import write_events
+from models.intent import INTENTS
 from tests.training.conftest import TEST, TRAIN, untold
 from tests.training.logs import START_MS, Did, log_of, shop_lake, shop_rows
 from training.card import completed
@@ -26,9 +27,9 @@ def test_figures_have_the_keys_that_machines_read(evaluation: Evaluation) -> Non
     figures = json.loads(json.dumps(evaluation.figures, allow_nan=False))
     for name in ("buy", "cart", "leave", "help"):
         assert {"auc", "average_precision", "ece", "base_rate", "n"} <= set(figures["intent"][name])
-        assert {"base_rate", "static_map", "logistic"} == set(figures["intent"][name]["baselines"])
+        assert {"base_rate", "static_map", "logistic", "plain_trees"} == set(figures["intent"][name]["baselines"])
     assert {"macro_f1", "log_loss", "macro_f1_ci", "log_loss_ci"} <= set(figures["stage"])
-    assert {"majority", "static_map", "logistic"} == set(figures["stage"]["baselines"])
+    assert {"majority", "static_map", "logistic", "plain_trees"} == set(figures["stage"]["baselines"])
     for name in ("tact", "popularity", "own_items", "cosine"):
         assert {"hr5", "mrr5", "hr20", "mrr20", "hr20_ci", "hr20_seen"} <= set(figures["recommend"]["frozen"][name])
 
@@ -98,18 +99,21 @@ def test_figures_that_cannot_be_computed_are_null_with_a_reason(log: Log, table:
     assert "cannot be judged on this log (no positives: constant)" in render(found, "s")
 
 
-def test_every_key_is_there_with_and_without_a_figure(log: Log, table: Table, evaluation: Evaluation) -> None:
+def test_every_key_is_there_with_and_without_a_figure(log: Log, evaluation: Evaluation) -> None:
     """No products viewed, one stage, and every intent a no."""
     other = log.records["kind"] != CODE["view_item"]
     poor = replace(log, records=log.records[other], visitor=log.visitor[other], session=log.session[other])
-    no = np.zeros_like(table.labels.buy)
-    labels = replace(table.labels, stage=np.zeros_like(table.labels.stage), buy=no, cart=no, leave=no, help=no)
-    none = replace(table, labels=labels)
-    found = evaluate(log, none, TRAIN, poor, none, TEST, 1, untold).figures
+    bare = build(poor, untold)
+    silent = {name: np.zeros_like(bare.labels.buy) for name in (*INTENTS, "stage")}
+    none = replace(bare, labels=replace(bare.labels, **silent))
+    found = evaluate(poor, none, TRAIN, poor, none, TEST, 1, untold).figures
     full = evaluation.figures
     for name in ("buy", "leave"):
         assert keys_of(found["intent"][name]) >= keys_of(full["intent"][name])
     assert keys_of(found["stage"]) >= keys_of(full["stage"])
+    for part in ("milestone", "early_warning"):
+        assert keys_of(found[part]) >= keys_of(full[part])
+    assert found["early_warning"]["hesitation"]["reason"]
     assert keys_of(found["recommend"]) >= keys_of(full["recommend"])
     assert found["recommend"]["frozen"]["tact"]["mrr20_seen"] is None
     assert found["stage"]["baselines"]["logistic"]["reason"]
