@@ -37,6 +37,9 @@ LEVEL: Final = 0.05
 MAX_ROWS: Final = 300_000
 """Of a larger log every n-th session is searched on."""
 
+MOST_DRAWS: Final = 20_000
+"""There are some 2,000 different settings."""
+
 CHOICES: Final[Mapping[str, tuple[Any, ...]]] = {
     "learning_rate": (0.6, 1.0, 1.6),  # times the default's
     "leaves": (15, 31, 63),
@@ -74,16 +77,21 @@ class _Model:
 
 
 def drawn_settings(default: Settings, tries: int, seed: int) -> list[Settings]:
-    """`tries` different settings around the default, without it. The first n are the same for every larger number."""
+    """`tries` different settings around the default, without it, or all there are.
+
+    The first n are the same for every larger number.
+    """
     rng = np.random.default_rng(seed)
-    found: list[Settings] = []
-    while len(found) < tries:
+    found: dict[Settings, None] = {}
+    for _ in range(MOST_DRAWS):
+        if len(found) == tries:
+            break
         picked = {name: choices[int(rng.integers(len(choices)))] for name, choices in CHOICES.items()}
-        picked["learning_rate"] = round(default.learning_rate * picked["learning_rate"], 4)
-        one = replace(default, **picked)
-        if one != default and one not in found:
-            found.append(one)
-    return found
+        rate = default.learning_rate * picked.pop("learning_rate", 1.0)
+        one = replace(default, learning_rate=round(rate, 6), **picked)
+        if one != default:
+            found[one] = None
+    return list(found)
 
 
 def search(
@@ -106,14 +114,14 @@ def search(
     if not models:
         return Found({}, {"tried": 0, "reason": "too few sessions to try settings on"})
     judged = {model.name: _Judged(searched, model, folds, seed, tries) for model in models}
-    tried = 0
-    for at in range(tries):
+    tried, most = 0, min(one.settings for one in judged.values())
+    for at in range(most):
         if tried and clock() - started > budget_s:
             break
         for model in judged.values():
             model.judge(at)
         tried += 1
-        progress("search", tried / tries)
+        progress("search", tried / most)
     progress("search", 1.0)
     about = {name: one.verdict(tried) for name, one in judged.items()}
     settings = {name: one.best(tried) for name, one in judged.items() if about[name]["chosen"]}
@@ -127,6 +135,7 @@ class _Judged:
         self._table, self._model, self._folds, self._seed = table, model, folds, seed
         default = default_settings(model.name, model.outputs)
         self.name, self._settings = model.name, drawn_settings(default, tries, seed)
+        self.settings = len(self._settings)
         self._session = np.concatenate([table.labels.session[self._known(fold)] for fold in folds])
         self._plain = self._losses(default)
         self._gains: list[tuple[float, float]] = []
