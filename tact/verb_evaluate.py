@@ -1,42 +1,36 @@
-"""`tact evaluate`: train on one window, test on the next; figures as JSON and a report with pictures."""
+"""`tact evaluate`: train on one window, test on the next; figures as JSON, tables and a report with pictures."""
 
 import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table as Grid
 
-from features.schema import FINGERPRINT
-from tact.console import console, fail
+from tact.asked import Asked
+from tact.console import console, errors, fail
 from tact.learning import (
     MOMENT,
     LakeOption,
     PrefixOption,
     SeedOption,
     ShopOption,
-    Steps,
     moment,
-    shown,
-    span,
     steps,
     the_lake,
     told_plainly,
 )
 from tact.outputs import file_to_write, write_text
-from training.card import completed
-from training.check_data import Report, check
-from training.check_events import load
-from training.evaluate import Evaluation, evaluate
-from training.lake import Log
-from training.leaks import look
-from training.moments import iso
-from training.open_log import DAY_MS, catalog_of, open_log, the_shop
+from tact.tables import Sheet, as_markdown, sheets
+from training.evaluate import WHAT
+from training.open_log import the_shop
 from training.report import render
-from training.split import Window
-from training.table import MAX_PREFIX, Table, build
+from training.table import MAX_PREFIX
+
+COLD_START: Final = "cold-start"
+PARTS: Final = (*WHAT, COLD_START)
 
 
 def register(app: typer.Typer) -> None:
@@ -47,14 +41,26 @@ def register(app: typer.Typer) -> None:
 def evaluate_window(
     train_until: Annotated[str, typer.Option("--train-until", help=f"End of training. {MOMENT}")],
     test_until: Annotated[str, typer.Option("--test-until", help=f"End of the test. {MOMENT}")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="[WHAT]",
+            help="all; models: intents, stage, milestone, early warning; recommend; "
+            "cold-start: --shop's models and --test-shop's first days, tested on --test-shop.",
+        ),
+    ] = "all",
     lake: LakeOption = None,
     shop: ShopOption = "",
     train_since: Annotated[
         str, typer.Option("--train-since", help="Start of training. Default: the first event.")
     ] = "",
-    test_since: Annotated[str, typer.Option("--test-since", help="Start of the test. Default: --train-until.")] = "",
+    test_since: Annotated[
+        str,
+        typer.Option("--test-since", help="Start of the test. Default: --train-until; of cold-start, the last fifth."),
+    ] = "",
     test_lake: Annotated[Path | None, typer.Option("--test-lake", help="Another lake to test on.")] = None,
     test_shop: Annotated[str, typer.Option("--test-shop", help="Another shop to test on.")] = "",
+    table: Annotated[bool, typer.Option("--table", help="Print the tables as Markdown, and nothing else.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON.")] = None,
     report: Annotated[Path | None, typer.Option("--report", help="Write a page with pictures (HTML).")] = None,
     seed: SeedOption = 1,
@@ -63,110 +69,62 @@ def evaluate_window(
     """Train on the sessions of one window, test on those of the next (or of another shop), beside baselines."""
     started = time.monotonic()
     root, until_ms = the_lake(lake), moment(train_until, "--train-until")
+    _check(what, report)
     file_to_write(json_file, "--json")
     file_to_write(report, "--report")
     with told_plainly(), steps() as progress:
         name = the_shop(root, shop)
         there = test_lake if test_lake is not None else root
         tested = the_shop(there, test_shop) if test_lake is not None or test_shop else name
-        elsewhere = (there.resolve(), tested) != (root.resolve(), name)
-        asked = _Asked(root, name, there, tested, elsewhere, max_prefix)
         since = moment(train_since, "--train-since") if train_since else None
         first = moment(test_since, "--test-since") if test_since else None
-        evaluation = asked.run(since, until_ms, first, moment(test_until, "--test-until"), seed, progress)
+        last = moment(test_until, "--test-until")
+        asked = Asked(root, name, there, tested, max_prefix, since, until_ms, first, last)
+        figures: dict[str, Any] = {"shop": name, "test_shop": tested, "seed": seed}
+        if what == COLD_START:
+            figures["cold_start"] = asked.cold_start(seed, progress)
+        else:
+            evaluation = asked.run(what, seed, progress)
+            figures |= evaluation.figures
         if report is not None:
             asked.look_back(evaluation, progress)
-    seconds = time.monotonic() - started
-    figures = {"shop": name, "test_shop": tested, **evaluation.figures}
     if json_file is not None:
         write_text(json_file, json.dumps(figures, indent=1, allow_nan=False) + "\n")
     if report is not None:
-        title = f"Evaluation of {name}" + (f", tested on {tested}" if elsewhere else "")
+        title = f"Evaluation of {name}" + (f", tested on {tested}" if asked.elsewhere else "")
         write_text(report, render(evaluation, title, asked.manifest, asked.checks))
-    _show(figures)
+    _say(figures, table)
     written = ", ".join(str(path) for path in (json_file, report) if path is not None)
-    console.print(f"{seconds:.1f} s" + (f"; written: {written}" if written else ""))
+    told = errors if table else console
+    told.print(f"{time.monotonic() - started:.1f} s" + (f"; written: {written}" if written else ""))
 
 
-class _Asked:
-    """The logs that were asked for."""
-
-    def __init__(
-        self, lake: Path, shop: str, test_lake: Path, test_shop: str, elsewhere: bool, max_prefix: int
-    ) -> None:
-        self.lake, self.shop, self.test_lake, self.test_shop = lake, shop, test_lake, test_shop
-        self.elsewhere, self.max_prefix = elsewhere, max_prefix
-        self.learned_from: tuple[Log, Table, Window] | None = None
-        self.checks: Report | None = None
-        self.manifest: Mapping[str, Any] | None = None
-
-    def look_back(self, evaluation: Evaluation, progress: Steps) -> None:
-        """The card and the data checks of what was learned from, for the report."""
-        if self.learned_from is None or evaluation.trained is None:
-            return
-        log, table, train = self.learned_from
-        self.checks = check(load(self.lake, self.shop, train.since_ms, train.until_ms, train.until_ms), progress)
-        leaks = look(log, table, evaluation.trained, progress, catalog_of(self.lake, self.shop))
-        parts = completed(evaluation.trained, table, self.checks, leaks, self.max_prefix)
-        self.manifest = {**parts.about, "features": {"fingerprint": FINGERPRINT}}
-
-    def run(
-        self, since_ms: int | None, until_ms: int, first_ms: int | None, last_ms: int, seed: int, progress: Steps
-    ) -> Evaluation:
-        """Reads the logs, makes their tables and evaluates."""
-        read_until = until_ms if self.elsewhere else last_ms + DAY_MS
-        log = open_log(self.lake, self.shop, read_until)
-        table = build(log, progress, self.max_prefix, catalog_of(self.lake, self.shop))
-        begin = since_ms if since_ms is not None else min(int(log.records["ts_ms"].min()), until_ms - 1)
-        train = _window(begin, until_ms, "--train-since", "--train-until")
-        self.learned_from = (log, table, train)
-        if not self.elsewhere:
-            start = first_ms if first_ms is not None else until_ms
-            if start < until_ms:
-                fail(f"--test-since {iso(start)} lies before the end of training {iso(until_ms)}", code=2)
-            test = _window(start, last_ms, "--test-since", "--test-until")
-            return evaluate(log, table, train, log, table, test, seed, progress, self.max_prefix)
-        other = open_log(self.test_lake, self.test_shop, last_ms + DAY_MS)
-        start = first_ms if first_ms is not None else min(int(other.records["ts_ms"].min()), last_ms - 1)
-        test = _window(start, last_ms, "--test-since", "--test-until")
-        tested = build(other, progress, self.max_prefix, catalog_of(self.test_lake, self.test_shop))
-        return evaluate(log, table, train, other, tested, test, seed, progress, self.max_prefix)
+def _check(what: str, report: Path | None) -> None:
+    """Ends with code 2 for a part that there is not, and a report of parts."""
+    if what not in PARTS:
+        fail(f"there is no {what!r} to evaluate; there are {', '.join(PARTS)}", code=2)
+    if report is not None and what != "all":
+        fail(f"--report shows everything: leave out {what!r}", code=2)
 
 
-def _window(since_ms: int, until_ms: int, first: str, last: str) -> Window:
-    if since_ms >= until_ms:
-        fail(f"{first} {iso(since_ms)} is not before {last} {iso(until_ms)}", code=2)
-    return Window(since_ms, until_ms)
-
-
-def _show(figures: Mapping[str, Any]) -> None:
-    """The figures beside their baselines."""
+def _say(figures: Mapping[str, Any], table: bool) -> None:
+    """The figures beside their baselines, as Markdown or for the terminal."""
+    if table:
+        typer.echo(as_markdown(figures), nl=False)
+        return
+    part = figures.get("cold_start", figures)
     for what in ("train", "test"):
-        one = figures[what]
+        one = part[what]
         console.print(f"{what}: {one['sessions']:,} sessions, {one['rows']:,} rows, {one['since']} .. {one['until']}")
-    grid = Grid("", "model", "AUC", "average precision", "ECE", "base rate", "rows")
-    for name, one in figures["intent"].items():
-        for model, row in {"tact": one, **one["baselines"]}.items():
-            label = name if model == "tact" else ""
-            cells = [f"{shown(row.get(key))}{span(row.get(f'{key}_ci'))}" for key in ("auc", "average_precision")]
-            note = one.get("reason", "") if model == "tact" and one["auc"] is None else ""
-            grid.add_row(label, model, *cells, shown(row.get("ece")), shown(one["base_rate"]), f"{one['n']:,} {note}")
-    console.print(grid)
-    grid = Grid("", "model", "macro-F1", "log loss")
-    stage = figures["stage"]
-    for model, row in {"tact": stage, **stage["baselines"]}.items():
-        cells = [f"{shown(row.get(key))}{span(row.get(f'{key}_ci'))}" for key in ("macro_f1", "log_loss")]
-        grid.add_row("stage" if model == "tact" else "", model, *cells)
-    console.print(grid)
-    _show_recommend(figures["recommend"]["frozen"])
-    if figures["lacks"]:
+    for sheet in sheets(figures):
+        console.print(_grid(sheet))
+    if figures.get("lacks"):
         console.print(f"the training window has no {', '.join(figures['lacks'])}")
 
 
-def _show_recommend(figures: Mapping[str, Any]) -> None:
-    measures = ("hr5", "mrr5", "hr20", "mrr20", "hr20_seen", "mrr20_seen")
-    grid = Grid("recommend, frozen", *measures)
-    for model, row in figures.items():
-        if isinstance(row, dict) and "hr20" in row:
-            grid.add_row(model, *(shown(row.get(measure)) for measure in measures))
-    console.print(grid)
+def _grid(sheet: Sheet) -> Grid:
+    """A sheet for the terminal."""
+    grid = Grid(*sheet.head, title=sheet.title, title_justify="left")
+    for row in sheet.rows:
+        grid.add_row(*(cell.replace("**", "") for cell in row))
+    return grid

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from tact.learning import (
     PrefixOption,
     SeedOption,
     ShopOption,
+    Steps,
     moment,
     shown,
     steps,
@@ -29,9 +31,11 @@ from training.check_events import load
 from training.leaks import Leaks, look
 from training.moments import iso
 from training.open_log import catalog_of, open_log, the_shop
+from training.portable import portable
 from training.sample import MOST_ROWS, Cap
+from training.search import Found, search
 from training.split import Window
-from training.table import MAX_PREFIX, build
+from training.table import MAX_PREFIX, Table, build
 from training.train import train
 
 
@@ -51,6 +55,15 @@ def train_bundle(
     max_rows: Annotated[
         int, typer.Option("--max-rows", min=1000, help="Rows learned from, at most: whole sessions, chosen by a hash.")
     ] = MOST_ROWS,
+    tries: Annotated[
+        int, typer.Option("--search", min=0, help="Try N settings of the trees on earlier folds of the window.")
+    ] = 0,
+    minutes: Annotated[
+        float, typer.Option("--search-minutes", min=0.1, help="Stop searching after this long; what was tried counts.")
+    ] = 30.0,
+    only_portable: Annotated[
+        bool, typer.Option("--portable", help="Learn only what means the same in every shop, to serve another one.")
+    ] = False,
 ) -> None:
     """Train stage, intents and recommendations on a shop's log and write a bundle. `tact publish` makes it live."""
     started = time.monotonic()
@@ -67,7 +80,10 @@ def train_bundle(
             fail(f"--since {iso(since_ms)} is not before the end {iso(until_ms)}", code=2)
         cap = Cap(max_rows, since_ms, until_ms)
         table = build(log, progress, max_prefix, catalog_of(root, name), cap)
-        trained = train(log, table, Window(since_ms, until_ms), seed, progress, max_prefix)
+        window = Window(since_ms, until_ms)
+        found = _searched(portable(table) if only_portable else table, window, tries, minutes, seed, progress)
+        trained = train(log, table, window, seed, progress, max_prefix, found.settings, only_portable)
+        trained = replace(trained, parts=replace(trained.parts, about={**trained.parts.about, "search": found.about}))
         checks = check(load(root, name, since_ms, until_ms, until_ms), progress)
         leaks = look(log, table, trained, progress, catalog_of(root, name))
         parts = completed(trained, table, checks, leaks, max_prefix)
@@ -76,6 +92,18 @@ def train_bundle(
     _warn(checks, leaks)
     console.print(f"bundle {identifier} in {folder}, {time.monotonic() - started:.1f} s")
     console.print(f"make it live: tact publish {folder} --shop {name}")
+
+
+def _searched(table: Table, window: Window, tries: int, minutes: float, seed: int, progress: Steps) -> Found:
+    """Better settings, if any were asked for and found."""
+    if not tries:
+        return Found({}, {"tried": 0, "reason": "not asked for"})
+    found = search(table, window, tries, seed, progress, minutes * 60)
+    for model, one in found.about.get("models", {}).items():
+        better = "better" if one["chosen"] else "no better than chance"
+        words = f"{model}: {found.about['tried']} settings tried, the best gains {one['gain']:.5f} nats a moment"
+        console.print(f"{words} ({one['needed']:.5f} needed): {better}")
+    return found
 
 
 def _warn(checks: Report, leaks: Leaks) -> None:

@@ -18,6 +18,7 @@ from training.fit_recommend import fit_items
 from training.fit_stage import fit_stage
 from training.fitted import Fitted
 from training.moments import iso
+from training.portable import portable
 from training.reference import with_reference
 from training.settings import Settings
 from training.split import Split, Window, split
@@ -46,12 +47,15 @@ def train(
     progress: Progress,
     max_prefix: int = MAX_PREFIX,
     settings: Mapping[str, Settings] = MappingProxyType({}),
+    only_portable: bool = False,
 ) -> Trained:
     """Models and index of the sessions that started in the window. Raises TooLittleData.
 
     table: of the same log, with at most max_prefix steps a session. settings: how trees grow, by the names of
-    models.bundle.MODELS, where they differ from the defaults. The same arguments give the same parts, byte by byte.
+    models.bundle.MODELS, where they differ from the defaults. only_portable: without the features that mean something
+    in this shop only (training/portable.py). The same arguments give the same parts, byte by byte.
     """
+    table = portable(table) if only_portable else table
     parted = split(table.start_ms, table.end_ms, table.labels.session, window)
     fitted = fit_models(table, parted, seed, progress, settings)
     inside = _inside(log, window)
@@ -62,7 +66,7 @@ def train(
         models={name: one.model for name, one in fitted.items()},
         calibrations={name: one.calibration for name, one in fitted.items()},
         items=items,
-        about=_about(log, table, window, seed, fitted, parted) | {"items": len(items)},
+        about=_about(log, table, window, seed, fitted, parted) | {"items": len(items), "portable": only_portable},
     )
     return Trained(with_reference(parts, table, parted), fitted, parted)
 
