@@ -2,8 +2,9 @@
 
 One later window of the new shop is the test of all: `foreign`, portable models (training/portable.py) of another shop's
 log; `local`, models of the new shop's first hour, six hours, day, two days, four days, ... up to the test, with all
-features; `both`, portable models of the other shop's rows and the local ones together. Statistics of products are as of
-each row throughout, as a learner has them from the first event on, whoever trained the models.
+features; `both`, portable models of the other shop's rows and the local ones together. At most 60,000 moments of each
+are learned from and tested on (every n-th session of more): the question is where the curves cross. Statistics of
+products are as of each row throughout, as a learner has them from the first event on, whoever trained the models.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from training.metrics_binary import Ranked, draws, resampled
 from training.metrics_stage import resampled_stage
 from training.moments import iso
 from training.portable import portable, together
-from training.split import Split, TooLittleData, Window, split
+from training.split import TooLittleData, Window, split
 from training.table import MAX_PREFIX, Log, Progress, Table
 from training.train import fit_models
 
@@ -39,10 +40,9 @@ SPANS: Final = (
     ("2d", 2 * DAY_MS),
     ("4d", 4 * DAY_MS),
     ("7d", 7 * DAY_MS),
-    ("14d", 14 * DAY_MS),
     ("30d", 30 * DAY_MS),
-    ("60d", 60 * DAY_MS),
 )
+MAX_ROWS: Final = 60_000
 STAGE_MEASURES: Final = ("macro_f1", "log_loss")
 
 
@@ -72,27 +72,29 @@ def evaluate_cold_start(
     is learned from. `ahead` is each model's minus the foreign one's; `overtakes` names by measure the first span from
     which on the local models are surely ahead (their interval above 0), null if none.
     """
-    tested = tested_rows(new_log, new_table, test)
+    tested = _thinned(tested_rows(new_log, new_table, test))
     _, group = np.unique(tested.labels.session, return_inverse=True)
     one = _Test(tested, group, draws(int(group.max()) + 1, seed), portable(tested))
+    table = _thinned(table.where(train.holds(table.start_ms)))
     parted = split(table.start_ms, table.end_ms, table.labels.session, train)
     abroad = portable(table)
     tell = partial(_part, progress)
     models = {"foreign": _scored(fit_models(abroad, parted, seed, tell("foreign"), {}), one, True)}
     begin = int(new_table.start_ms.min())
     spans, skipped = _spans(new_table, begin, test.since_ms)
-    here = portable(new_table)
-    for name, local in spans:
-        fitted = fit_models(new_table, local, seed, tell(f"local {name}"), {})
+    for name, window in spans:
+        here = _thinned(new_table.where(window.holds(new_table.start_ms)))
+        local = split(here.start_ms, here.end_ms, here.labels.session, window)
+        fitted = fit_models(here, local, seed, tell(f"local {name}"), {})
         models[f"local_{name}"] = _scored(fitted, one, False)
-        mixed = fit_models(*together((abroad, here), (parted, local)), seed, tell(f"both {name}"), {})
+        mixed = fit_models(*together((abroad, portable(here)), (parted, local)), seed, tell(f"both {name}"), {})
         models[f"both_{name}"] = _scored(mixed, one, True)
     figures = {name: said.figures for name, said in models.items()}
     for name, said in models.items():
         if name != "foreign":
             figures[name]["ahead"] = _ahead(said, models["foreign"])
     about = {"train": about_window(train, table.where(parted.train)), "test": about_window(test, tested)}
-    counts = {name: int(local.train.sum()) for name, local in spans}
+    counts = {name: int(window.holds(new_table.start_ms).sum()) for name, window in spans}
     overtakes = _overtakes(figures, [name for name, _ in spans])
     begins = {"begins": iso(begin), "rows": counts, "skipped": skipped, "max_prefix": max_prefix}
     return {**about, **begins, "models": figures, "overtakes": overtakes}
@@ -102,8 +104,14 @@ def _part(progress: Progress, what: str) -> Progress:
     return lambda name, share: progress(f"{what}: {name}", share)
 
 
-def _spans(table: Table, begin: int, until_ms: int) -> tuple[list[tuple[str, Split]], dict[str, str]]:
-    """The first spans of a log that hold enough to learn from, each with its split; and why others are left out."""
+def _thinned(table: Table) -> Table:
+    """Every n-th session of a table of more than MAX_ROWS."""
+    step = -(-len(table) // MAX_ROWS)
+    return table if step <= 1 else table.where(table.labels.session % step == 0)
+
+
+def _spans(table: Table, begin: int, until_ms: int) -> tuple[list[tuple[str, Window]], dict[str, str]]:
+    """The first spans of a log that hold enough to learn from, and why others are left out."""
     found, skipped = [], {}
     for name, length in (*SPANS, ("all", until_ms - begin)):
         end = begin + length
@@ -111,7 +119,9 @@ def _spans(table: Table, begin: int, until_ms: int) -> tuple[list[tuple[str, Spl
             skipped[name] = "reaches into the test"
             continue
         try:
-            found.append((name, split(table.start_ms, table.end_ms, table.labels.session, Window(begin, end))))
+            window = Window(begin, end)
+            split(table.start_ms, table.end_ms, table.labels.session, window)
+            found.append((name, window))
         except TooLittleData as error:
             skipped[name] = str(error)
         except ValueError:

@@ -46,7 +46,7 @@ CHOICES: Final[Mapping[str, tuple[Any, ...]]] = {
     "min_rows": (0, 30, 100, 300),
     "feature_share": (0.3, 0.5, 0.8),
     "extra_trees": (True, True, False),
-    "l2": (1.0, 5.0, 20.0),
+    "l2": (2.0, 20.0, 60.0),
     "session_power": (0.0, 0.0, -0.25, -0.5),
 }
 

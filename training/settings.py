@@ -23,7 +23,7 @@ class Settings:
     min_rows: int = 0
     feature_share: float = 0.5
     extra_trees: bool = True
-    l2: float = 5.0
+    l2: float = 20.0
     session_power: float = 0.0
     rises: tuple[str, ...] = ()
 

@@ -102,7 +102,7 @@ def test_a_search_finds_what_helps_and_says_what_it_gained(table: Table, monkeyp
 
 
 @pytest.mark.parametrize(
-    "choices", [{"l2": (5.01, 5.02, 5.03)}, {"learning_rate": (0.01, 0.02, 0.03)}], ids=["the same", "worse"]
+    "choices", [{"l2": (20.01, 20.02, 20.03)}, {"learning_rate": (0.01, 0.02, 0.03)}], ids=["the same", "worse"]
 )
 def test_a_search_keeps_the_default_where_nothing_is_better(
     table: Table, monkeypatch: pytest.MonkeyPatch, choices: dict[str, tuple[float, ...]]
