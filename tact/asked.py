@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from features.catalog import Catalog
 from features.schema import FINGERPRINT
 from tact.console import fail
 from tact.learning import Steps
@@ -55,11 +56,14 @@ class Asked:
             if start < self.until_ms:
                 fail(f"--test-since {iso(start)} lies before the end of training {iso(self.until_ms)}", code=2)
             test = window(start, self.last_ms, "--test-since", "--test-until")
-            return evaluate(log, table, train, log, table, test, seed, progress, self.max_prefix, what)
+            return evaluate(log, table, train, log, table, test, seed, progress, self.max_prefix, what, self._catalog())
         other, tested = self._other(progress)
         start = self.first_ms if self.first_ms is not None else self._begin(other, self.last_ms)
         test = window(start, self.last_ms, "--test-since", "--test-until")
-        return evaluate(log, table, train, other, tested, test, seed, progress, self.max_prefix, what)
+        return evaluate(log, table, train, other, tested, test, seed, progress, self.max_prefix, what, self._catalog())
+
+    def _catalog(self) -> Catalog:
+        return catalog_of(self.lake, self.shop)
 
     def cold_start(self, seed: int, progress: Steps) -> dict[str, Any]:
         """The figures of a new shop served by another's models."""

@@ -10,16 +10,17 @@ from typing import Any, Final
 
 import numpy as np
 
+from features.catalog import EMPTY_CATALOG, Catalog
 from models.bundle import decode, encode
 from training.compared import Compared, Scored
 from training.early_warning import evaluate_early_warning
 from training.evaluate_intent import evaluate_intents
 from training.evaluate_recommend import evaluate_recommend
 from training.evaluate_stage import evaluate_stage
-from training.index_items import IndexOurs
 from training.metrics_binary import draws
 from training.milestone import evaluate_milestone
 from training.moments import iso
+from training.ranked_items import RankedOurs
 from training.split import TooLittleData, Window
 from training.table import MAX_PREFIX, Log, Progress, Table, reach, session_starts_ms
 from training.train import Trained, lacks, train
@@ -50,11 +51,12 @@ def evaluate(
     progress: Progress,
     max_prefix: int = MAX_PREFIX,
     what: str = "all",
+    catalog: Catalog = EMPTY_CATALOG,
 ) -> Evaluation:
     """Figures of models trained on `window` of one log and tested on `test` of the same log or another.
 
     max_prefix: the steps of a session that the tables hold, at most. what: one of WHAT; figures of other parts are left
-    out. Raises TooLittleData where a window holds too few sessions.
+    out. catalog: what the shop told of its products. Raises TooLittleData where a window holds too few sessions.
     """
     tested = tested_rows(test_log, test_table, test)
     trained = train(log, table, window, seed, progress, max_prefix)
@@ -77,7 +79,7 @@ def evaluate(
         moments, scored = _moments(shared, seed, progress)
         figures |= moments
     if what != "models":
-        ours = partial(IndexOurs, bundle.items)
+        ours = partial(RankedOurs, log, window, test_log, test, seed, progress, catalog=catalog)
         figures["recommend"] = evaluate_recommend(log, window, test_log, test, seed, progress, ours=ours)
     return Evaluation(figures, scored, trained)
 
