@@ -37,7 +37,7 @@ def test_models_alone_are_printed_as_markdown(two: Path, tmp_path: Path) -> None
     assert done.exit_code == 0, done.output
     figures = json.loads((tmp_path / "f.json").read_text())
     assert "recommend" not in figures and figures["milestone"]["macro_f1"] > 0
-    assert done.stdout.startswith("- Shop `s`")
+    assert done.stdout.lstrip().startswith("- Shop `s`")
     assert f"| **Tact** | {figures['intent']['leave']['auc']:.3f} [" in done.stdout
     assert "┃" not in done.stdout
 
