@@ -31,9 +31,11 @@ import numpy.typing as npt
 
 from features.schema import FEATURES, FINGERPRINT, N_FEATURES
 from models.calibration import Calibration
+from models.factors import ItemFactors
 from models.folders import Folder
 from models.intent import INTENTS, IntentModel
-from models.recommend import ItemIndex
+from models.item_index import ItemIndex
+from models.ranker import Ranker
 from models.scorer import ConstantScorer, InvalidModel, Predictor, Scorer
 from models.stage import STAGES, StageModel
 
@@ -50,6 +52,7 @@ OPTIONAL: Final = ("stats", "reference")
 
 RANKER: Final = "ranker.txt"
 _OPTIONAL_FILES: Final = frozenset({RANKER, *(f"{name}.npz" for name in OPTIONAL)})
+_FACTORS: Final = "factors_"
 _PICKLES = (".pkl", ".pickle", ".joblib")
 
 
@@ -74,8 +77,8 @@ class Parts:
     """What a bundle is written from.
 
     models: by name (MODELS), a LightGBM text, or base rates (K,). calibrations: by the same names. about: JSON values
-    for the manifest (window, rows, figures, seed, notes). ranker: LightGBM text, "" for none. arrays: by the names in
-    OPTIONAL.
+    for the manifest (window, rows, figures, seed, notes). ranker: text of a models.ranker.Ranker, "" for none. arrays:
+    by the names in OPTIONAL. factors: of the products, None where there was too little to learn them from.
     """
 
     models: Mapping[str, str | Floats]
@@ -84,11 +87,12 @@ class Parts:
     about: Mapping[str, Any]
     ranker: str = ""
     arrays: Mapping[str, ArrayMap] = field(default_factory=dict)
+    factors: ItemFactors | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A checked, immutable set of models. ranker, arrays: as in Parts."""
+    """A checked, immutable set of models. ranker, arrays, factors: as in Parts."""
 
     id: str
     manifest: Mapping[str, Any]
@@ -97,6 +101,7 @@ class Bundle:
     items: ItemIndex
     ranker: str = ""
     arrays: Mapping[str, ArrayMap] = field(default_factory=dict)
+    factors: ItemFactors | None = None
 
     def score(self, vector: Vector) -> Scores:
         """Stage and intent of one vector, shape (N,)."""
@@ -132,7 +137,8 @@ def encode(parts: Parts) -> tuple[str, dict[str, bytes]]:
     for name in MODELS:
         arrays |= parts.calibrations[name].to_arrays(name)
     files["calibration.npz"] = _npz(arrays)
-    files["items.npz"] = _npz(parts.items.to_arrays())
+    factors = {} if parts.factors is None else parts.factors.to_arrays()
+    files["items.npz"] = _npz({**parts.items.to_arrays(), **{_FACTORS + name: one for name, one in factors.items()}})
     files |= {f"{name}.npz": _npz(parts.arrays[name]) for name in OPTIONAL if name in parts.arrays}
     if parts.ranker:
         files[RANKER] = parts.ranker.encode()
@@ -250,13 +256,20 @@ def decode(identifier: str, files: Mapping[str, bytes]) -> Bundle:
         stage = StageModel(scorers["stage"], curves["stage"])
         intents = [f"intent_{name}" for name in INTENTS]
         intent = IntentModel(tuple(scorers[i] for i in intents), tuple(curves[i] for i in intents))
-        items = ItemIndex.from_arrays(indexed)
+        items, factors = ItemIndex.from_arrays(indexed), _factors(indexed)
+        ranker = files.get(RANKER, b"").decode("ascii", "replace")
+        if ranker:
+            Ranker.of(ranker)
     except InvalidModel as error:
         raise InvalidBundle("model", str(error)) from error
     except (KeyError, ValueError) as error:
         raise InvalidBundle("array", str(error)) from error
-    ranker = files.get(RANKER, b"").decode()
-    return Bundle(identifier, manifest, stage, intent, items, ranker, optional)
+    return Bundle(identifier, manifest, stage, intent, items, ranker, optional, factors)
+
+
+def _factors(arrays: ArrayMap) -> ItemFactors | None:
+    own = {name.removeprefix(_FACTORS): array for name, array in arrays.items() if name.startswith(_FACTORS)}
+    return ItemFactors.from_arrays(own) if own else None
 
 
 def _scorer(name: str, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Predictor:

@@ -156,17 +156,23 @@ KEEP: Final = 120
 """Candidates that are ranked, at most."""
 NO_RANK: Final = 999.0
 SAMPLE: Final = 250
-"""Newest views of a product that are followed."""
+SAMPLE_OF_EARLIER: Final = 100
+"""Newest views that are followed of the session's last product, and of each before it."""
+NEAR_SAMPLE: Final = 100
+NEAR_SAMPLE_OF_EARLIER: Final = 50
+"""Of so many of these what stands near is counted, too."""
 NEIGHBOURS: Final = 100
 """Sessions that add up."""
 PRODUCTS: Final = 10
 """The session's last different products that are followed, and of how many of them what stood near counts."""
 NEAR_PRODUCTS: Final = 3
-NEAR_VIEWS: Final = 10
+NEAR_VIEWS: Final = 6
+ACROSS_VIEWS: Final = 2
 SESSION_VIEWS_AT_MOST: Final = 50
 POOL: Final = 4096
 _DAY_S: Final = 86_400.0
 _POSITION, _HALF_LIFE_D, _FRESH_HALF_LIFE_D, _DISTANCE, _LENGTH = 0.8, 14.0, 1.0, 2.0, 0.25
+_FADE: Final = np.exp(-np.arange(64) / _DISTANCE).astype(np.float32)
 
 
 class Scratch(NamedTuple):
@@ -291,7 +297,8 @@ def _near(
 ) -> int:
     """Counts what stands within NEAR_VIEWS after or before an entry of the session's p-th last product."""
     x, at, step = s.x, entry, 0
-    views = max(t.counts[product], 1)
+    root_views = 1.0 / np.sqrt(float(max(t.counts[product], 1)))
+    beyond = 0
     while step < NEAR_VIEWS:
         link = t.after[at] if forward else t.before[at]
         if link < 0 or (not forward and not _older(t, link, at)):
@@ -299,6 +306,10 @@ def _near(
         same_session = t.root[link] == t.root[entry]
         at, step = link, step + 1
         other = t.item[at]
+        if not same_session:
+            beyond += 1
+            if beyond > ACROSS_VIEWS:
+                break
         if other < 0 or other == product:
             continue
         j, n = _place(s, other, n)
@@ -310,7 +321,7 @@ def _near(
                 s.by_weight[j], s.by[j] = fade * 0.1 * fresh / step, product
             continue
         value = fresh / step
-        cosine = 1.0 / np.sqrt(float(views) * max(t.counts[other], 1))
+        cosine = root_views / np.sqrt(float(max(t.counts[other], 1)))
         if forward:
             x[j, AFTER_ANY] += value * fade
             if p == 0:
@@ -343,7 +354,8 @@ def _follow(
     """Follows the newest views of the session's p-th last product: sessions met, and what stands near."""
     fade = np.exp(-p / _POSITION)
     entry, last_root = t.last[product], -1
-    for _ in range(SAMPLE):
+    near = NEAR_SAMPLE if p == 0 else NEAR_SAMPLE_OF_EARLIER
+    for k in range(SAMPLE if p == 0 else SAMPLE_OF_EARLIER):
         if entry < 0 or t.item[entry] != product:
             break
         root = t.root[entry]
@@ -362,7 +374,7 @@ def _follow(
                     met += 1
                 if s.root_call[root] == s.call[0]:
                     s.root_like[root] += fade
-            if p < NEAR_PRODUCTS:
+            if p < NEAR_PRODUCTS and k < near:
                 fresh = 2.0 ** (-_days(t, entry, now_s) / _HALF_LIFE_D)
                 n = _near(t, s, entry, product, p, fade, fresh, n, True)
                 n = _near(t, s, entry, product, p, fade, fresh, n, False)
@@ -386,7 +398,6 @@ def _end_of(t: Tables, entry: int) -> int:
 def _add_session(t: Tables, s: Scratch, root: int, end: int, like: float, now_s: int, n: int) -> int:
     """Adds what a neighbour session holds, counted by the distance from the product that both share."""
     x, entry, met = s.x, end, s.root_met[root]
-    ever = float(max(t.item.size, 1))
     days = _days(t, end, now_s)
     fresh = 2.0 ** (-days / _FRESH_HALF_LIFE_D)
     for _ in range(2 * SESSION_VIEWS_AT_MOST):
@@ -395,10 +406,9 @@ def _add_session(t: Tables, s: Scratch, root: int, end: int, like: float, now_s:
             j, n = _place(s, item, n)
             if j < 0:
                 break
-            distance = abs(np.int64(t.depth[entry]) - np.int64(t.depth[met]))
-            value = like * np.exp(-distance / _DISTANCE)
+            distance = abs(np.int64(t.depth[entry]) - np.int64(t.depth[met]))  # of signed numbers
+            value = like * (_FADE[distance] if distance < _FADE.size else 0.0)
             x[j, KNN] += value
-            x[j, RARE] += value * np.log(1.0 + ever / max(t.counts[item], 1))
             x[j, FLAT] += like
             x[j, FRESH] += value * fresh
             x[j, SESSIONS] += 1
@@ -435,6 +445,10 @@ def _neighbours(t: Tables, s: Scratch, met: int, now_s: int, n: int) -> int:
         if like[k] >= least and left > 0:
             left -= 1
             n = _add_session(t, s, s.roots[k], ends[k], like[k], now_s, n)
+    ever = float(max(t.item.size, 1))
+    for j in range(n):
+        if s.x[j, KNN] > 0:
+            s.x[j, RARE] = s.x[j, KNN] * np.log(1.0 + ever / max(t.counts[s.rows[j]], 1))
     return n
 
 
@@ -587,7 +601,7 @@ def _choose(s: Scratch, n: int, own: bool, keep: int) -> int:
         for c in range(len(columns)):
             if k < sizes[c] and taken < keep - 15:
                 taken = _take(s, best[c, k], taken, keep)
-    for mark in (SAME_CATEGORY, POPULAR, AGE):
+    for mark in (ALIKE, SAME_CATEGORY, POPULAR, AGE):
         for j in range(n):
             if s.x[j, mark] == 1.0:
                 taken = _take(s, j, taken, keep)
@@ -678,13 +692,23 @@ def _facts(t: Tables, x: Floats, item: int, items: Rows, begin: int, last: int, 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def gather(
-    t: Tables, s: Scratch, items: Rows, named: Rows, at_s: Times, begin: int, now_s: int, own: bool, keep: int
+    t: Tables,
+    s: Scratch,
+    items: Rows,
+    named: Rows,
+    at_s: Times,
+    alike: Rows,
+    begin: int,
+    now_s: int,
+    own: bool,
+    keep: int,
 ) -> int:
     """Candidates for a visitor whose products are `items` (rows, -1 unknown, in time order), looked at at_s (seconds).
 
-    named: the same, unknown ones as numbers from the index's length on. begin: where their session begins. own: whether
-    their own products are a source. How many were found: their places are s.chosen, and s.rows, s.by, s.taken and s.x
-    hold at each place the product, the product that led to it (-1: none), its place in SOURCES and its FEATURES.
+    named: the same, unknown ones as numbers from the index's length on. alike: rows of products like theirs. begin:
+    where their session begins. own: whether their own products are a source. How many were found: their places are
+    s.chosen, and s.rows, s.by, s.taken and s.x hold at each place the product, the product that led to it (-1: none),
+    its place in SOURCES and its FEATURES.
     """
     s.call[0] += 1
     products, roots = np.empty(PRODUCTS, np.int32), np.empty(4, np.int32)
@@ -701,6 +725,7 @@ def gather(
         n = _own(s, named, at_s, begin, now_s, n)
     if known:
         n = _same_shelf(t, s, products[0], 10, n)
+    n = _listed(s, alike, alike.size, ALIKE, n)
     n = _listed(s, t.popular, 20, POPULAR, n)
     n = _listed(s, t.fresh, 5, AGE, n)
     taken = _choose(s, n, own, keep)

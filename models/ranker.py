@@ -63,9 +63,11 @@ def _checked(forest: Forest) -> Forest:
 
 
 def plain_scores(x: Matrix) -> Floats:
-    """Scores without a ranker: own products first, the newest first but the current one, then nearest neighbours."""
+    """Scores without a ranker: own products first, the newest first, then nearest neighbours, the current
+    product last."""
     found = x[:, KNN] + 0.01 * x[:, LINKED] + 1e-4 * x[:, TWO_STEPS] + 1e-7 * x[:, TREND]
     found = found / (1.0 + found.max(initial=0.0))
     back = np.where(x[:, OWN_VIEWS] > 0, x[:, OWN_BACK], x[:, EARLIER_BACK])
     mine = (x[:, OWN_VIEWS] > 0) | (x[:, EARLIER_VIEWS] > 0)
-    return np.asarray(found + np.where(mine & (x[:, IS_LAST] == 0), 1.0 / np.maximum(back, 1), 0.0), np.float64)
+    scores = found + np.where(mine, 1.0 + 1.0 / np.maximum(back, 1), 0.0)
+    return np.asarray(np.where(x[:, IS_LAST] > 0, 0.0, scores), np.float64)

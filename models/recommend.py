@@ -7,14 +7,15 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from features.catalog import CATEGORY, PRICE, Catalog
 from features.events import TAIL_EVENTS
-from models.candidates import FEATURES, KEEP, SOURCES, Scratch, gather, scratch
+from models.candidates import ALIKE, ALS, ALS_RANK, FEATURES, KEEP, SOURCES, Scratch, gather, scratch
+from models.factors import ItemFactors
 from models.item_index import Ids, ItemIndex, read_only
 from models.ranker import CONTEXT, Ranker, plain_scores
 
@@ -30,6 +31,8 @@ RECENCY_DECAY: Final = 0.8
 """Each product further back counts this share of the one after it."""
 
 BECAUSE_POPULAR: Final = ""
+ALIKE_AT_MOST: Final = 10
+_NONE: Final = np.empty(0, np.int32)
 OWN_SOURCES: Final = ("own", "earlier")
 
 
@@ -81,26 +84,35 @@ class Found:
 class Recommender:
     """Recommends from one index. Safe to share between threads: calls take turns."""
 
-    def __init__(self, index: ItemIndex, ranker: Ranker | None, room: Scratch) -> None:
-        self.index, self.ranker, self._room = index, ranker, room
+    def __init__(
+        self, index: ItemIndex, ranker: Ranker | None, room: Scratch, factors: ItemFactors | None = None
+    ) -> None:
+        self.index, self.ranker, self.factors, self._room = index, ranker, factors, room
         self._turn = threading.Lock()
 
     @classmethod
     def of(
-        cls, index: ItemIndex, factors: Any = None, ranker_text: str = "", facts: Catalog | None = None
+        cls,
+        index: ItemIndex,
+        factors: ItemFactors | None = None,
+        ranker_text: str = "",
+        facts: Catalog | None = None,
     ) -> "Recommender":
-        """A recommender of an index as of now. ranker_text: "" for the sources' own scores. facts: prices and
-        categories that the shop told. Raises models.scorer.InvalidModel."""
+        """A recommender of an index as of now.
+
+        factors: learned offline, or None. ranker_text: "" for the sources' own scores. facts: prices and categories
+        that the shop told. Raises models.scorer.InvalidModel.
+        """
         ranker = Ranker.of(ranker_text) if ranker_text else None
         room = scratch(len(index), len(index.tables.item))
-        return cls(index if facts is None else with_facts(index, facts), ranker, room)
+        return cls(index if facts is None else with_facts(index, facts), ranker, room, factors)
 
     def on(self, index: ItemIndex) -> "Recommender":
         """The same for a later state of the index: cheap, the room is kept while it is large enough."""
         room = self._room
         if len(room.item_call) < len(index) + TAIL_EVENTS or len(room.root_call) < len(index.tables.item):
             room = scratch(2 * len(index), 2 * len(index.tables.item))
-        return Recommender(index, self.ranker, room)
+        return Recommender(index, self.ranker, room, self.factors)
 
     def find(self, asked: Asked, own: bool, keep: int = KEEP) -> Found:
         """Candidates and what is known of each, in no order. own: whether the visitor's own products are a source."""
@@ -110,17 +122,34 @@ class Recommender:
             items, at_s, begin = items[begin:], at_s[begin:], 0
         rows = self.index.rows_of(items)
         named, unknown = _named(items, rows, len(self.index))
+        alike = self._alike(items)
         with self._turn:
             room = self._room
-            n = gather(self.index.tables, room, rows, named, at_s, begin, asked.now_ms // 1000, own, keep)
+            n = gather(self.index.tables, room, rows, named, at_s, alike, begin, asked.now_ms // 1000, own, keep)
             at = room.chosen[:n]
             x = np.full((n, len(FEATURES) + len(CONTEXT)), np.nan, np.float32)
             x[:, : len(FEATURES)] = room.x[at]
             met, by, source = room.rows[at], room.by[at], room.taken[at]
         found = Found(*_known(met, self.index, unknown), by, source, x)
+        if self.factors is not None:
+            self._add_factors(self.factors, items[begin:], found)
         if asked.context is not None:
             found.x[:, len(FEATURES) :] = asked.context[: len(CONTEXT)]
         return found
+
+    def _alike(self, items: Hashes) -> npt.NDArray[np.int32]:
+        if self.factors is None:
+            return _NONE
+        rows = self.index.rows_of(self.factors.like(items, ALIKE_AT_MOST))
+        return rows[rows >= 0]
+
+    def _add_factors(self, factors: ItemFactors, session: Hashes, found: Found) -> None:
+        score, alike = factors.scores(session, found.items)
+        found.x[:, ALS], found.x[:, ALIKE] = score, alike
+        place = np.argsort(-score, kind="stable")  # NaN last
+        rank = np.empty(len(score), np.float32)
+        rank[place] = np.arange(len(score))
+        found.x[:, ALS_RANK] = np.where(np.isnan(score), np.nan, rank)
 
     def score(self, found: Found, own: bool) -> Floats:
         """The score of each candidate, the larger the better. float64 (c,)."""

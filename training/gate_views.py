@@ -61,7 +61,7 @@ def places_of(bundle: Bundle, views: Views) -> Places:
     The bundle's index and ranker as they were published, the session's own products among the candidates; what the
     learner would have added since counts for neither bundle, nor do stage and intent.
     """
-    recommender = Recommender.of(bundle.items, ranker_text=bundle.ranker)
+    recommender = Recommender.of(bundle.items, bundle.factors, bundle.ranker)
     out = np.zeros(len(views), np.int32)
     for at, (begin, target) in enumerate(zip(views.begin.tolist(), views.target.tolist(), strict=True)):
         asked = Asked(views.item[begin:target], views.ts_ms[begin:target], 0, int(views.ts_ms[target]))

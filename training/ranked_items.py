@@ -13,13 +13,15 @@ from dataclasses import replace
 import numpy as np
 
 from features.catalog import EMPTY_CATALOG, Catalog
+from models.factors import ItemFactors
 from models.recommend import Asked as Question
 from models.recommend import ItemIndex, Recommender, with_facts
 from models.session_index import SessionIndex
-from training.fit_ranker import LATER, TOUCHES, Touches, fit_ranker
+from training.fit_ranker import LATER, fit_ranker
 from training.next_item import DEPTH, Asked, NextItem, Rows
 from training.next_regimes import Learn
 from training.next_views import Flags, Task
+from training.replay_views import TOUCHES, Touches
 from training.split import Window
 from training.table import Log, Progress
 
@@ -75,7 +77,7 @@ class Lesson:
 class RankedOurs:
     """evaluate_recommend.Ours: the recommender of a train window. catalog: what the shop told of its products.
 
-    ranker: the text of one trained on this window as things happen; None to train it.
+    ranker: the text of one trained on this window as things happen, with these factors; None to train it.
     """
 
     def __init__(
@@ -89,9 +91,10 @@ class RankedOurs:
         task: Task,
         catalog: Catalog = EMPTY_CATALOG,
         ranker: str | None = None,
+        factors: ItemFactors | None = None,
     ) -> None:
         self._task, self._train, self._seed, self._progress = task, train, seed, progress
-        self._catalog, self._ranker = catalog, ranker
+        self._catalog, self._ranker, self._factors = catalog, ranker, factors
         past = train.holds(log.records["ts_ms"])
         self._past = touches_of(log, past)
         self._past_of_several = touches_of(log, past & np.isin(log.session, task.trained_on))
@@ -113,7 +116,11 @@ class RankedOurs:
         """As they learn each event that happened before, also of sessions that go on."""
         index = self._taught(self._past)
         lesson = Lesson(index, self._later)
-        now = [self._recommender(self._ranker or self._fitted(self._past, fresh=True), index)]
+        now = [
+            self._recommender(self._fitted(self._past, fresh=True), index)
+            if self._ranker is None
+            else self._recommender(self._ranker, index, self._factors)
+        ]
 
         def learn(until_ms: int) -> None:
             if lesson.learn_until(until_ms):
@@ -134,8 +141,8 @@ class RankedOurs:
         since_ms = self._train.until_ms - int(LATER * (self._train.until_ms - self._train.since_ms))
         return fit_ranker(past, since_ms, self._seed, self._progress, fresh, self._catalog)
 
-    def _recommender(self, text: str, index: SessionIndex) -> Recommender:
-        return Recommender.of(self._shown(index), None, text)
+    def _recommender(self, text: str, index: SessionIndex, factors: ItemFactors | None = None) -> Recommender:
+        return Recommender.of(self._shown(index), factors, text)
 
     def _shown(self, index: SessionIndex) -> ItemIndex:
         """The index as it is now, until it learns again."""

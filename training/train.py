@@ -10,16 +10,18 @@ import numpy.typing as npt
 
 from features.events import CODE, KINDS
 from features.record import KNOWN, Records
+from features.stats import ItemStats
 from models.bundle import Parts
 from models.intent import INTENTS
 from training.figures import binary_figures, stage_figures
 from training.fit_intent import fit_intents
-from training.fit_recommend import fit_items
+from training.fit_recommend import fit_recommender
 from training.fit_stage import fit_stage
 from training.fitted import Fitted
 from training.moments import iso
 from training.portable import portable
 from training.reference import with_reference
+from training.replay_views import Touches
 from training.settings import Settings
 from training.split import Split, Window, split
 from training.table import MAX_PREFIX, Log, Progress, Table, session_starts_ms
@@ -59,14 +61,16 @@ def train(
     parted = split(table.start_ms, table.end_ms, table.labels.session, window)
     fitted = fit_models(table, parted, seed, progress, settings)
     inside = _inside(log, window)
-    progress("items", 0.0)
-    items = fit_items(log.records[inside], log.session[inside], log.item_ids, window.until_ms, max_prefix)
-    progress("items", 1.0)
+    touches = Touches.of(log.records[inside], log.visitor[inside], log.session[inside], log.item_ids)
+    items = fit_recommender(touches, seed, progress, max_prefix=max_prefix)
     parts = Parts(
         models={name: one.model for name, one in fitted.items()},
         calibrations={name: one.calibration for name, one in fitted.items()},
-        items=items,
-        about=_about(log, table, window, seed, fitted, parted) | {"items": len(items), "portable": only_portable},
+        items=items.index,
+        about=_about(log, table, window, seed, fitted, parted) | {"items": len(items.index), "portable": only_portable},
+        ranker=items.ranker,
+        factors=items.factors,
+        arrays={"stats": _stats(log, window).to_arrays()},
     )
     return Trained(with_reference(parts, table, parted), fitted, parted)
 
@@ -77,6 +81,14 @@ def fit_models(
     """The stage and the intents, by the names of models.bundle.MODELS."""
     stage = fit_stage(table, parted, seed, progress, settings)
     return {"stage": stage, **fit_intents(table, parted, seed, progress, settings)}
+
+
+def _stats(log: Log, window: Window) -> ItemStats:
+    """Item statistics at the window's end, as a learner would have them; without the sessions in progress."""
+    before = log.records["ts_ms"] < window.until_ms
+    records, visitors = log.records[before], (log.visitor[before] + 1).astype(np.uint64)
+    by_time = np.argsort(records["ts_ms"], kind="stable")
+    return ItemStats.empty().updated(records[by_time], visitors[by_time]).settled()
 
 
 def _inside(log: Log, window: Window) -> Flags:

@@ -5,15 +5,17 @@ import numpy as np
 import pytest
 
 from features.record import hash64
+from features.stats import ItemStats
 from models import bundle
 from models.intent import INTENTS
-from models.recommend import recommend
+from models.recommend import Asked, Recommender
 from models.stage import STAGES
 from tests.training.conftest import TRAIN, untold
 from tests.training.logs import DAY, START_MS, Did, log_of
-from training.fit_recommend import fit_items
+from training.fit_recommend import fit_recommender
 from training.labels import UNLABELLED
 from training.lake import Log
+from training.replay_views import Touches
 from training.split import TooLittleData, Window
 from training.table import Table, build
 from training.train import Trained, train
@@ -94,12 +96,12 @@ def test_a_session_over_the_end_of_the_window_is_learned_as_far_as_it_goes(tmp_p
     assert not {"early", "early2", "later"} & set(items.ids)
 
 
-def test_neighbours_come_from_a_sessions_first_products(tmp_path: Path) -> None:
-    """So a crawler's session of thousands does not make millions of pairs; popularity counts all of them."""
-    log = log_of(tmp_path, [Did(n, "view_item", f"i{n}") for n in range(30)])
-    index = fit_items(log.records, log.session, log.item_ids, START_MS + DAY * 1000, max_prefix=5)
-    assert {r.item_id for r in recommend(index, [hash64("i0")], 30) if r.because} == {"i1", "i2", "i3", "i4"}
-    assert len(index) == 30
+def test_a_crawlers_session_of_thousands_links_only_what_is_near(tmp_path: Path) -> None:
+    log = log_of(tmp_path, [Did(n, "view_item", f"i{n}") for n in range(3000)])
+    index = fit_recommender(Touches.of(log.records, log.visitor, log.session, log.item_ids), 1, untold).index
+    assert len(index) == 3000
+    near = index.neighbours[index.row(hash64("i100"))]
+    assert {index.ids[row] for row in near[near >= 0].tolist()} <= {f"i{n}" for n in range(90, 111)}
 
 
 def test_unlabelled_rows_teach_nothing(log: Log, table: Table, trained: Trained) -> None:
@@ -131,11 +133,40 @@ def test_a_window_without_sessions_is_refused(log: Log, table: Table) -> None:
         train(log, table, Window(0, 1000), 1, untold)
 
 
-def test_items_of_one_session_are_neighbours_and_the_newest_popular_first(tmp_path: Path) -> None:
+def test_items_of_one_session_are_recommended_together_and_the_newest_popular_first(tmp_path: Path) -> None:
     together = [[Did(n * DAY, "view_item", "a"), Did(n * DAY + 9, "view_item", "b")] for n in range(3)]
     log = log_of(tmp_path, *together, [Did(0, "view_item", "old"), Did(9 * DAY, "view_item", "new")])
-    index = fit_items(log.records, log.session, log.item_ids, START_MS + 10 * DAY * 1000)
-    found = recommend(index, [hash64("a")], 4)
-    assert (found[0].item_id, found[0].because) == ("b", "a")
-    order = [r.item_id for r in recommend(index, [], 4)]
+    fitted = fit_recommender(Touches.of(log.records, log.visitor, log.session, log.item_ids), 1, untold)
+    assert (fitted.ranker, fitted.factors) == ("", None)  # so little data
+    recommender = Recommender.of(fitted.index)
+    now_ms = START_MS + 10 * DAY * 1000
+    seen, never = np.array([hash64("a")], np.uint64), np.empty(0, np.uint64)
+    found = recommender.recommend(Asked(seen, np.array([now_ms]), 0, now_ms), 4, returns=False)
+    assert (found[0].item_id, found[0].because, found[0].source) == ("b", "a", "next")
+    order = [r.item_id for r in recommender.recommend(Asked(never, np.empty(0, np.int64), 0, now_ms), 4)]
     assert order.index("new") < order.index("old")
+
+
+def test_a_bundle_carries_its_ranker_and_factors_and_recommends_with_them(trained: Trained, tmp_path: Path) -> None:
+    bundle.write(tmp_path, trained.parts)
+    loaded = bundle.load(tmp_path)
+    assert loaded.ranker == trained.parts.ranker != ""
+    assert loaded.factors is not None
+    seen = loaded.items.hashes[loaded.items.by_popularity[:3]]
+    now_ms = int(loaded.items.tables.clock[1]) * 1000
+    asked = Asked(seen, np.full(3, now_ms), 0, now_ms)
+    answers = [
+        Recommender.of(items, factors, ranker).recommend(asked, 10)
+        for items, factors, ranker in (
+            (loaded.items, loaded.factors, loaded.ranker),
+            (trained.parts.items, trained.parts.factors, trained.parts.ranker),
+        )
+    ]
+    assert answers[0] == answers[1] and len(answers[0]) == 10
+
+
+def test_a_bundle_keeps_the_item_statistics_at_the_windows_end(log: Log, trained: Trained, tmp_path: Path) -> None:
+    bundle.write(tmp_path, trained.parts)
+    stats = ItemStats.from_arrays(dict(bundle.load(tmp_path).arrays["stats"]))
+    assert stats.as_of_ms < TRAIN.until_ms
+    assert set(stats.items[1:].tolist()) <= set(log.records["item"].tolist())

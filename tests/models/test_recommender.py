@@ -1,0 +1,190 @@
+"""What a visitor is recommended from one index: the truth of the reasons, and what switches a source off."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from features.catalog import Catalog, Product
+from features.record import category16, hash64
+from models.factors import ItemFactors
+from models.item_index import ItemIndex
+from models.ranker import COLUMNS
+from models.recommend import Asked, Recommender
+from models.session_index import SessionIndex
+
+START_MS = 1_433_000_000_000
+MINUTE_MS = 60_000
+LATER_MS = START_MS + 600 * MINUTE_MS
+Visit = tuple[str, int, int]
+
+
+def index_of(*visits: Visit) -> SessionIndex:
+    """An index that learned visits: (item, visitor, minutes since the start)."""
+    index = SessionIndex()
+    items, visitors, minutes = zip(*visits, strict=True)
+    index.learn(items, visitors, [START_MS + m * MINUTE_MS for m in minutes])
+    return index
+
+
+def asked(*items: str, now_ms: int = LATER_MS, session_from: int = 0, step_ms: int = MINUTE_MS) -> Asked:
+    hashes = np.array([hash64(item) for item in items], np.uint64)
+    times = now_ms - step_ms * np.arange(len(items))[::-1]
+    return Asked(hashes, times.astype(np.int64), session_from, now_ms, ids={hash64(item): item for item in items})
+
+
+SHOP = index_of(
+    *(("a", n, 0) for n in range(3)),
+    *(("b", n, 1) for n in range(3)),
+    ("c", 0, 2),
+    *(("popular", 10 + n, 3) for n in range(9)),
+    ("x", 7, 4),
+    ("y", 7, 5),
+)
+
+
+def test_an_empty_index_and_an_unknown_visitor_get_what_there_is() -> None:
+    assert Recommender.of(ItemIndex.empty()).recommend(asked(), 5) == ()
+    assert Recommender.of(ItemIndex.empty()).recommend(asked("a"), 5, returns=False) == ()
+    found = Recommender.of(SHOP.index()).recommend(asked(), 1)
+    assert [(r.item_id, r.because, r.source) for r in found] == [("popular", "", "popular")]
+    assert Recommender.of(SHOP.index()).recommend(asked("nobody knows it"), 1, returns=False)[0].item_id == "popular"
+
+
+def test_what_was_looked_at_with_it_comes_first_with_the_product_that_led_there() -> None:
+    found = Recommender.of(SHOP.index()).recommend(asked("a"), 2, returns=False)
+    assert [(r.item_id, r.because) for r in found] == [("b", "a"), ("c", "a")]
+    assert found[0].source == "next" and found[0].score > found[1].score
+
+
+def test_with_returns_the_visitors_own_products_stand_first_but_the_current_one() -> None:
+    found = Recommender.of(SHOP.index()).recommend(asked("x", "y", "a", session_from=1), 5)
+    assert [(r.item_id, r.source) for r in found[:2]] == [("y", "own"), ("x", "earlier")]
+    assert all(r.because == r.item_id for r in found[:2])
+
+
+def test_an_own_product_first_seen_a_second_ago_can_be_returned_to() -> None:
+    found = Recommender.of(SHOP.index()).recommend(asked("brand new", "a"), 3)
+    assert (found[0].item_id, found[0].source) == ("brand new", "own")
+    nameless = replace(asked("brand new", "a"), ids={})
+    assert "brand new" not in {r.item_id for r in Recommender.of(SHOP.index()).recommend(nameless, 10)}
+
+
+def test_without_returns_no_product_of_the_session_and_no_own_source_is_in_the_answer() -> None:
+    found = Recommender.of(SHOP.index()).recommend(asked("x", "a", "b", session_from=1), 20, returns=False)
+    assert {"a", "b"} & {r.item_id for r in found} == set()
+    assert {"own", "earlier"} & {r.source for r in found} == set()
+
+
+def test_without_own_products_nothing_is_known_of_them() -> None:
+    recommender = Recommender.of(SHOP.index())
+    question = asked("x", "y", "a", "b", session_from=2)
+    without = recommender.find(question, own=False).x
+    for name in ("own_back", "own_views", "own_age_s", "own_stay_s", "earlier_views", "earlier_back", "is_last"):
+        assert not without[:, COLUMNS.index(name)].any(), name
+    assert not without[:, COLUMNS.index("tail_before")].any()
+    assert recommender.find(question, own=True).x[:, COLUMNS.index("own_views")].any()
+
+
+def test_the_visitors_own_session_is_no_neighbour_of_itself() -> None:
+    """The learner has counted it already, within the second or a minute ago."""
+    index = index_of(("a", 1, 0), ("b", 1, 1), ("other", 2, 1))
+    mine = Asked(
+        np.array([hash64("a"), hash64("b")], np.uint64),
+        np.array([START_MS, START_MS + MINUTE_MS]) + 400,
+        0,
+        START_MS + 2 * MINUTE_MS,
+    )
+    found = Recommender.of(index.index()).find(mine, own=False)
+    assert found.x[:, COLUMNS.index("knn")].max() == 0
+    stranger = replace(mine, ts_ms=mine.ts_ms + 5 * MINUTE_MS)
+    assert Recommender.of(index.index()).find(stranger, own=False).x[:, COLUMNS.index("knn")].max() > 0
+
+
+def test_a_visitor_that_was_erased_leads_to_nothing() -> None:
+    index = index_of(("a", 1, 0), ("secret", 1, 1), ("a", 2, 2))
+    index.forget(1)
+    found = Recommender.of(index.index()).find(asked("a"), own=False)
+    assert found.x[found.items == hash64("secret"), COLUMNS.index("knn")].sum() == 0
+
+
+def test_the_reason_is_true() -> None:
+    """The named product was looked at by this visitor, and with the recommended one by somebody else."""
+    chance = random.Random(3)
+    visits = [(f"i{int(chance.paretovariate(0.7)) % 60}", chance.randrange(120), n // 8) for n in range(1500)]
+    together: dict[int, set[str]] = {}
+    for item, visitor, _ in visits:
+        together.setdefault(visitor, set()).add(item)
+    recommender = Recommender.of(index_of(*visits).index())
+    reasons = 0
+    for _ in range(60):
+        tail = [f"i{chance.randrange(60)}" for _ in range(4)]
+        for r in recommender.recommend(asked(*tail), 20, returns=False):
+            if r.because and r.source in ("together", "next"):
+                reasons += 1
+                assert r.because in tail
+                assert any({r.because, r.item_id} <= items for items in together.values())
+    assert reasons > 100
+
+
+def test_a_tail_of_256_and_more_products_is_answered() -> None:
+    tail = [f"i{n}" for n in range(300)]
+    index = index_of(*((item, 1, n) for n, item in enumerate(tail)))
+    for own in (True, False):
+        found = Recommender.of(index.index()).find(asked(*tail), own)
+        assert 0 < len(found.items) == len(set(found.items.tolist()))
+
+
+def test_products_of_the_category_and_price_band_are_candidates() -> None:
+    visits = [
+        ("shoe", 1, 0),
+        *((f"shoe{n}", 10 + n, 0) for n in range(3)),
+        *((f"hat{n}", 20 + n, 0) for n in range(60)),
+    ]
+    prices = {"shoe": 50.0, "shoe0": 60.0, "shoe1": 500.0, "shoe2": 40.0}
+    shop = Catalog.of(Product(name, category=name[:3], price=prices.get(name, 45.0)) for name, _, _ in visits)
+    found = Recommender.of(index_of(*visits).index(), facts=shop).recommend(asked("shoe"), 60, returns=False)
+    assert {r.item_id for r in found if r.source == "category"} == {"shoe0", "shoe2"}
+
+
+def test_prices_and_categories_that_events_told_are_known() -> None:
+    index = SessionIndex()
+    index.learn(["a", "b", "b"], [1, 2, 3], [START_MS] * 3, [9.0, float("nan"), 3.0], [0, category16("hats"), 0])
+    found = Recommender.of(index.index()).find(asked("a"), own=True)
+    price = dict(zip(found.items.tolist(), found.x[:, COLUMNS.index("price")].tolist(), strict=True))
+    assert (price[hash64("a")], price[hash64("b")]) == (9.0, 3.0)
+    assert index.index().tables.category.tolist() == [0, category16("hats")]
+
+
+def test_mapped_from_files_and_while_it_lives_the_answers_are_the_same(tmp_path: Path) -> None:
+    index = index_of(*((f"i{n * n % 31}", n % 13, n) for n in range(300)))
+    published = index.index()
+    for name, array in published.to_arrays().items():
+        np.save(tmp_path / f"{name}.npy", array)
+    mapped = ItemIndex.from_arrays({p.stem: np.load(p, mmap_mode="r") for p in tmp_path.glob("*.npy")})
+    first = Recommender.of(published)
+    for question in (asked("i1", "i4"), asked("i9"), asked("i0", "i3", "i25", session_from=1)):
+        answers = [one.recommend(question, 10) for one in (first, Recommender.of(mapped), first.on(index.live()))]
+        assert answers[0] == answers[1] == answers[2]
+        assert answers[0] == first.recommend(question, 10)  # nothing is left over from another call
+
+
+def test_factors_tell_of_products_they_know_and_are_silent_on_others() -> None:
+    hashes = np.array([hash64(item) for item in ("a", "x", "y")], np.uint64)
+    vectors = np.array([[1, 0], [0.9, 0.1], [0, 1]], np.float32)
+    factors = ItemFactors(hashes, vectors, np.array([[1], [0], [-1]], np.int32), 0.1, 10.0)
+    found = Recommender.of(SHOP.index(), factors).find(asked("a"), own=False)
+    als = dict(zip(found.items.tolist(), found.x[:, COLUMNS.index("als")].tolist(), strict=True))
+    assert als[hash64("x")] > als[hash64("y")]
+    assert np.isnan(als[hash64("b")])
+    alike = [r for r in Recommender.of(SHOP.index(), factors).recommend(asked("a"), 9) if r.source == "alike"]
+    assert [r.item_id for r in alike] == ["x"]
+
+
+@pytest.mark.parametrize("keep", [1, 16, 120])
+def test_at_most_so_many_candidates_are_kept_each_once(keep: int) -> None:
+    index = index_of(*((f"i{n}", n % 7, n % 29) for n in range(500)))
+    found = Recommender.of(index.index()).find(asked("i1", "i8", "i3"), True, keep)
+    assert len(found.items) == len(set(found.items.tolist())) <= keep

@@ -1,0 +1,104 @@
+"""The ranker learns from candidates as they were; factors folded in are implicit's."""
+
+import numpy as np
+import pytest
+from implicit.cpu.als import AlternatingLeastSquares
+from scipy.sparse import csr_matrix
+
+from features.record import hash64
+from models.factors import ItemFactors
+from models.ranker import COLUMNS, Ranker
+from models.session_index import SessionIndex
+from tests.training.conftest import untold
+from training.fit_factors import fit_factors
+from training.fit_ranker import fit_ranker, groups, targets
+from training.lake import Log
+from training.replay_views import STEP_MS, Touches, as_it_happened
+
+
+@pytest.fixture(scope="module")
+def touches(log: Log) -> Touches:
+    return Touches.of(log.records, log.visitor, log.session, log.item_ids)
+
+
+def test_nothing_of_the_targets_minute_or_later_is_in_the_index_that_predicts_it(touches: Touches) -> None:
+    wanted = targets(touches, int(np.quantile(touches.ts_ms, 0.5)))[::5]
+    for at, index in as_it_happened(touches, wanted, SessionIndex()):
+        step = int(touches.ts_ms[at]) // STEP_MS * STEP_MS
+        assert index.as_of_ms < step
+        assert int(index.live().tables.counts.sum()) == int((touches.ts_ms < step).sum())
+
+
+def test_frozen_nothing_of_the_wanted_span_is_in_the_index(touches: Touches) -> None:
+    wanted = targets(touches, int(np.quantile(touches.ts_ms, 0.5)))
+    first = int(touches.ts_ms[wanted[0]])
+    for _, index in as_it_happened(touches, wanted, SessionIndex(), fresh=False):
+        assert index.as_of_ms < first
+
+
+def test_a_question_holds_only_what_the_visitor_did_before(touches: Touches) -> None:
+    for at in targets(touches, 0)[:200].tolist():
+        asked = touches.asked(at)
+        mine = touches.visitor == touches.visitor[at]
+        before = np.flatnonzero(mine & (touches.place < touches.place[at]))
+        assert asked.items.tolist() == touches.item[before[np.argsort(touches.place[before])]].tolist()[-256:]
+        assert len(asked.items) - asked.session_from == touches.place[at] - touches.begin[at]
+        assert asked.now_ms <= touches.ts_ms[at]
+
+
+def test_what_comes_later_changes_no_group(touches: Touches, log: Log) -> None:
+    wanted = targets(touches, int(np.quantile(touches.ts_ms, 0.4)))[:60]
+    until = int(touches.ts_ms[wanted[-1]])
+    past = log.records["ts_ms"] <= until
+    cut = Touches.of(log.records[past], log.visitor[past], log.session[past], log.item_ids)
+    here, there = (groups(one, wanted, (True, False), True) for one in (touches, cut))
+    for mine, other in zip(here, there, strict=True):
+        np.testing.assert_array_equal(mine.x, other.x)
+
+
+def test_a_group_holds_its_hit_once(touches: Touches) -> None:
+    for found in groups(touches, targets(touches, 0)[:300], (True, False), fresh=True, negatives=10):
+        assert found.hit.sum() == len(found.size) > 50
+        assert found.size.max() <= 11 and found.size.sum() == len(found.x) == len(found.hit)
+
+
+def test_the_same_log_and_seed_give_the_same_bytes_and_another_seed_others(touches: Touches) -> None:
+    since_ms = int(np.quantile(touches.ts_ms, 0.4))
+    one, again, other = (fit_ranker(touches, since_ms, seed, untold) for seed in (1, 1, 2))
+    assert one == again != other
+    assert Ranker.of(one).score(np.zeros((3, len(COLUMNS)), np.float32), True).shape == (3,)
+
+
+def test_too_little_gives_no_ranker_and_no_factors(touches: Touches) -> None:
+    assert fit_ranker(touches, int(touches.ts_ms.max()), 1, untold) == ""
+    assert fit_factors(touches.item[:40], touches.session[:40], 1) is None
+    assert fit_factors(touches.item[:0], touches.session[:0], 1) is None
+
+
+def test_the_fold_in_is_implicits_recalculate_user() -> None:
+    rng = np.random.default_rng(5)
+    seen = csr_matrix((rng.random((80, 50)) < 0.1).astype(np.float32))
+    model = AlternatingLeastSquares(
+        factors=8, regularization=0.1, alpha=7.0, iterations=3, num_threads=1, random_state=1
+    )
+    model.fit(seen, show_progress=False)
+    hashes = np.array([hash64(f"i{n}") for n in range(50)], np.uint64)
+    factors = ItemFactors(hashes, model.item_factors, np.full((50, 1), -1, np.int32), 0.1, 7.0)
+    for user in range(20):
+        mine = seen[user]
+        expected = model.recalculate_user(np.array([0]), mine)[0]
+        np.testing.assert_allclose(factors.fold_in(mine.indices), expected, rtol=2e-3, atol=2e-4)
+        items, scores = model.recommend(0, mine, 50, filter_already_liked_items=False, recalculate_user=True)
+        ours, _ = factors.scores(hashes[mine.indices], hashes[items])
+        np.testing.assert_allclose(ours, scores, rtol=2e-3, atol=2e-4)
+
+
+def test_factors_survive_their_arrays_and_damaged_ones_are_refused(touches: Touches) -> None:
+    factors = fit_factors(touches.item, touches.session, 1)
+    assert factors is not None
+    arrays = factors.to_arrays()
+    again = ItemFactors.from_arrays(arrays)
+    np.testing.assert_array_equal(again.like(touches.item[:3], 5), factors.like(touches.item[:3], 5))
+    for name, wrong in (("similar", arrays["similar"] + 10**6), ("hashes", arrays["hashes"][1:])):
+        with pytest.raises(ValueError, match="item factors"):
+            ItemFactors.from_arrays(arrays | {name: wrong})
