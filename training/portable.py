@@ -44,9 +44,9 @@ def together(tables: Sequence[Table], splits: Sequence[Split]) -> tuple[Table, S
         labels.append(replace(table.labels, session=table.labels.session + shift))
         shift = int(labels[-1].session.max(initial=shift)) + 1
     joined = {name: np.concatenate([getattr(one, name) for one in labels]) for name in labels[0].__dataclass_fields__}
-    columns = {
-        name: np.concatenate([getattr(table, name) for table in tables])
-        for name in ("matrix", "kind", "start_ms", "end_ms")
-    }
+    matrix, kind, start_ms, end_ms = (
+        np.concatenate([getattr(table, name) for table in tables]) for name in ("matrix", "kind", "start_ms", "end_ms")
+    )
+    left_out = sum(table.left_out for table in tables)
     fit, hold = (np.concatenate([getattr(one, name) for one in splits]) for name in ("fit", "hold"))
-    return Table(labels=replace(labels[0], **joined), **columns), Split(fit, hold)
+    return Table(matrix, replace(labels[0], **joined), kind, start_ms, end_ms, left_out), Split(fit, hold)
