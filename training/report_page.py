@@ -4,8 +4,10 @@ No scripts, no other files; light and dark by the reader's own setting; wide tab
 phone never scrolls the page sideways.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from itertools import count
 from typing import Any, Final
 
 from training.pictures import name_of
@@ -60,8 +62,18 @@ def page(title: str, parts: Iterable[str]) -> str:
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style>"
     )
-    body = "\n".join(part for part in parts if part)
+    body = _numbered("\n".join(part for part in parts if part))
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
+
+
+def _numbered(body: str) -> str:
+    """Ids of each drawing with its place on the page: two may be the same, their ids must not."""
+    number = count(1)
+
+    def own(drawing: re.Match[str]) -> str:
+        return re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>d{next(number)}-", drawing.group())
+
+    return re.sub(r"<svg.*?</svg>", own, body, flags=re.DOTALL)
 
 
 def section(name: str, title: str, *parts: str) -> str:
