@@ -8,12 +8,10 @@ import msgspec
 from models.chosen import Chosen, Decision
 from models.inputs import Inputs, Suggestion
 from models.intent import INTENTS
+from models.item_reason import reason_text, title_of
 from models.moment import locale_of
 from models.policy_terms import Action, Content
 from models.stage import STAGES
-
-BECAUSE = {"en": "Because you looked at {title}", "nl": "Omdat je {title} bekeek"}
-"""Why a product is recommended, where the action's content has no `because`; by language."""
 
 
 def answer(decision: Decision) -> bytes:
@@ -62,33 +60,26 @@ def _filled(decision: Decision, chosen: Chosen, locale: str) -> dict[str, Any]:
 def _products(action: Action, content: Content, locale: str, chosen: Chosen, inputs: Inputs) -> dict[str, Any]:
     """The products a recommend action shows, or the stores that have the page's product."""
     if action.recommend:
-        because = dict(content.more).get("because") or BECAUSE.get(locale.partition("-")[0], "")
-        return {"items": [_item(suggestion, because, inputs) for suggestion in chosen.products]}
+        because = dict(content.more).get("because", "")
+        return {"items": [_item(suggestion, because, locale, inputs) for suggestion in chosen.products]}
     if action.kind == "availability" and inputs.product is not None:
         stores = sorted(inputs.product.stores.items())
         return {"stores": [{"store": store, "stock": units} for store, units in stores if units > 0]}
     return {}
 
 
-def _item(suggestion: Suggestion, because: str, inputs: Inputs) -> dict[str, Any]:
+def _item(suggestion: Suggestion, because: str, locale: str, inputs: Inputs) -> dict[str, Any]:
     product = suggestion.product
-    title = _title(suggestion.because, inputs) if suggestion.because else ""
     return {
         "item_id": product.item_id,
         "title": product.title,
         "url": product.url,
         "image": product.image,
         "price": product.price,
-        "reason": because.replace("{title}", title) if title else "",
+        "reason": reason_text(suggestion.source, title_of(suggestion.because, inputs), locale, because),
+        "reason_code": suggestion.source,
+        "because": suggestion.because or None,
     }
-
-
-def _title(item_id: str, inputs: Inputs) -> str:
-    """The title of a product the decision knows of; "" if it does not."""
-    if inputs.product is not None and inputs.product.item_id == item_id:
-        return inputs.product.title
-    known = (*inputs.recent, *(suggestion.product for suggestion in inputs.recommended))
-    return next((product.title for product in known if product.item_id == item_id), "")
 
 
 def _iso(ts_ms: int) -> str:

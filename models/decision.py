@@ -29,6 +29,7 @@ __all__ = [
     "Context",
     "Decision",
     "Inputs",
+    "Known",
     "Suggestion",
     "UnknownPlacement",
     "answer",
@@ -66,13 +67,29 @@ class _Page:
     places: dict[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What follows from inputs and bundle alone, for a caller that needs it before the decision. tail: in order."""
+
+    tail: Records
+    vector: Vector
+    scores: Scores
+
+    @classmethod
+    def of(cls, inputs: Inputs, bundle: Scoring, tail: Records | None = None) -> "Known":
+        """The visitor's vector and scores. tail: tail_of(inputs.tail), if it is at hand."""
+        tail = _as_read(tail) if tail is not None else tail_of(inputs.tail or b"")
+        vector = fold(tail, inputs.now_ms, inputs.facts or no_facts(tail))
+        return cls(tail, vector, bundle.score(vector))
+
+
 def decide(
-    inputs: Inputs, bundle: Scoring | None, policy: Policy, draws: Draws, tail: Records | None = None
+    inputs: Inputs, bundle: Scoring | None, policy: Policy, draws: Draws, known: Known | None = None
 ) -> Decision:
     """Fills the placements, in the policy's order. Raises UnknownPlacement; everything else ends in a decision.
 
     Without a bundle, or with `inputs.degraded_because`, only fallback actions and silence are possible.
-    tail: tail_of(inputs.tail), from a caller that has it already; a receipt keeps the bytes only.
+    known: Known.of(inputs, bundle), from a caller that has it already; a replay makes it anew.
     """
     unknown = policy.unknown(inputs.placements)
     if unknown and inputs.degraded_because != "policy":
@@ -82,9 +99,8 @@ def decide(
     if because or bundle is None:
         chosen = _without_state(inputs, policy, placements)
         return Decision(inputs, policy, "", "", None, None, chosen, because)
-    tail = _as_read(tail) if tail is not None else tail_of(inputs.tail or b"")
-    vector = fold(tail, inputs.now_ms, inputs.facts or no_facts(tail))
-    scores = bundle.score(vector)
+    known = known or Known.of(inputs, bundle)
+    tail, vector, scores = known.tail, known.vector, known.scores
     if held_out(policy, inputs.visitor_id):
         chosen = tuple(Chosen.silence(placement, "holdout") for placement in placements)
     else:

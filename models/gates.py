@@ -170,7 +170,7 @@ def _bears_out(fact: str, product: Product | None) -> bool:
 def content(action: Action, moment: Moment) -> Closed | None:
     closed = _words(action, moment.locale, moment.inputs)
     if closed is None and action.recommend and not offers(action.recommend, moment.inputs, moment.tail):
-        return Closed("content", f"no product to recommend ({action.recommend.source})")
+        return Closed("content", f"no product to recommend ({', '.join(action.recommend.sources)})")
     return closed
 
 

@@ -10,6 +10,11 @@ DEGRADED_BECAUSE: Final = ("store", "deadline", "bundle", "policy")
 """Why a decision is made without the visitor's state: Redis gone, no time left, no bundle, no valid policy."""
 
 
+FOUND_BY: Final = ("together", "next", "alike", "own", "earlier", "category", "popular", "new")
+"""How a product was found: others looked at it in the same sessions, or next, or at the same things; the visitor looked
+at it in this session, or in an earlier one; it is of the same category; many look at it; it is new."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The page as the request described it; everything "" or () if not said.
@@ -32,11 +37,15 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A recommended product with its facts. because: id of the product it follows from, "" for popularity."""
+    """A recommended product with its facts. because: id of the product that led to it, "" if none did.
+
+    score: comparable within one list. source: one of FOUND_BY.
+    """
 
     product: Product
     score: float
     because: str = ""
+    source: str = "popular"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,8 @@ class Inputs:
     tail: packed records; None if the store is gone or may not be read; b"" for a new visitor. Without the purpose
     "personalization" the caller passes only this page's own event.
     facts: catalog.facts(tail_of(tail)); None if there is no catalog.
-    product: of context.item_id. recommended: best first, similar ones before popular ones.
+    product: of context.item_id. recommended: as the recommender ranked them, best first, whatever found them; beside
+    them the popular and the arrivals, each best first.
     recent: products of items in the tail, any order (recently_viewed orders them by the tail).
     dismissed: (hash of the action, Unix ms of the last no), kept for longer than the tail reaches.
     degraded_because: "" or "store", "deadline", "bundle", "policy".
@@ -66,6 +76,8 @@ class Inputs:
     facts: Facts | None = None
     product: Product | None = None
     recommended: tuple[Suggestion, ...] = ()
+    popular: tuple[Suggestion, ...] = ()
+    arrivals: tuple[Suggestion, ...] = ()
     recent: tuple[Product, ...] = ()
     degraded_because: str = ""
     dismissed: tuple[tuple[int, int], ...] = ()

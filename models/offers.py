@@ -1,47 +1,72 @@
-"""Which products a recommend action would show: its source, less what the visitor has, holds, sees or cannot get."""
+"""Which products a recommend action would show: its sources, less what must not stand there, in the shop's order."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import numpy as np
 
 from features.catalog import Product
-from features.events import CODE
+from features.events import CODE, SESSION_GAP_MS
 from features.record import Records, hash64
+from features.tail import session_starts
 from models.inputs import Inputs, Suggestion
+from models.levers import pulled
 from models.policy_terms import Recommend
-from models.recommend import BECAUSE_POPULAR
+from models.variety import Variety
 
 _VIEW, _CART, _REMOVE, _BUY = (CODE[name] for name in ("view_item", "add_to_cart", "remove_from_cart", "purchase"))
+_LOOKS: Final = np.isin(np.arange(256), [CODE[name] for name in ("view_item", "select_item", "review_view")])
+"""Whether a kind of event is a look at a product, by its code."""
+
+RETURNS: Final = frozenset({"own", "earlier"})
+"""Where a suggestion comes from if the visitor looked at it before: in this session, in an earlier one."""
+FOLLOWING: Final = frozenset({"together", "next", "alike", "category"})
+"""Where it comes from if it follows from a product that the visitor looked at."""
+
+Unwanted = Callable[[Product], bool]
 
 
 def offers(recommend: Recommend, inputs: Inputs, tail: Records) -> tuple[Suggestion, ...]:
-    """At most `recommend.count` products, best first, each once."""
-    unwanted = tuple(_EXCLUDE[name](inputs, tail) for name in recommend.exclude)
-    found: dict[str, Suggestion] = {}
-    for suggestion in _source(recommend, inputs, tail):
-        if len(found) == recommend.count:
-            break
-        product = suggestion.product
-        if product.item_id in found or product.item_id in inputs.context.exclude:
-            continue
-        if not any(is_unwanted(product) for is_unwanted in unwanted):
-            found[product.item_id] = suggestion
-    return tuple(found.values())
+    """At most `recommend.count` products, each once: source after source, best first in each."""
+    unwanted = [_EXCLUDE[name](inputs, tail) for name in recommend.exclude]
+    unwanted += [_on_the_page(inputs), _outside_price_band(recommend, inputs, tail)]
+    variety = Variety(recommend.max_per_category, recommend.near_duplicates)
+    found: list[Suggestion] = []
+    for source in recommend.in_turn:
+        for suggestion in _ordered(source, recommend, inputs, tail):
+            if len(found) == recommend.count:
+                return tuple(found)
+            product = suggestion.product
+            if not any(is_unwanted(product) for is_unwanted in unwanted) and variety.takes(product):
+                found.append(suggestion)
+    return tuple(found)
 
 
-def _source(recommend: Recommend, inputs: Inputs, tail: Records) -> Iterator[Suggestion]:
-    if recommend.source == "recently_viewed":
-        products = {hash64(product.item_id): product for product in inputs.recent}
-        viewed = tail["item"][tail["kind"] == _VIEW][::-1].tolist()
-        yield from (Suggestion(products[item], 1.0) for item in dict.fromkeys(viewed) if item in products)
-    elif recommend.source == "popular":
-        yield from (s for s in inputs.recommended if s.because == BECAUSE_POPULAR)
-    else:
-        yield from inputs.recommended
+def _ordered(source: str, recommend: Recommend, inputs: Inputs, tail: Records) -> Iterable[Suggestion]:
+    """A source's suggestions; the levers move them, but for those in the order of time."""
+    if source == "recently_viewed":
+        return _recently_viewed(inputs, tail)
+    if source == "new":
+        return inputs.arrivals
+    found = inputs.popular if source == "popular" else _ranked(source, recommend, inputs, tail)
+    return pulled(found, recommend.levers)
 
 
-Unwanted = Callable[[Product], bool]
+def _recently_viewed(inputs: Inputs, tail: Records) -> Iterable[Suggestion]:
+    products = {hash64(product.item_id): product for product in inputs.recent}
+    viewed = tail["item"][tail["kind"] == _VIEW][::-1].tolist()
+    return (Suggestion(products[item], 1.0, "", "own") for item in dict.fromkeys(viewed) if item in products)
+
+
+def _ranked(source: str, recommend: Recommend, inputs: Inputs, tail: Records) -> Iterable[Suggestion]:
+    """What the recommender found: all of it, or what follows from a product; with returns or without."""
+    found: Iterable[Suggestion] = inputs.recommended
+    if source == "similar":
+        found = (s for s in found if s.source in FOLLOWING)
+    if recommend.returns:
+        return found
+    seen = _viewed(inputs, tail)
+    return (s for s in found if s.source not in RETURNS and not seen(s.product))
 
 
 def _bought(inputs: Inputs, tail: Records) -> Unwanted:
@@ -61,12 +86,39 @@ def _current(inputs: Inputs, tail: Records) -> Unwanted:
     return lambda product: product.item_id == inputs.context.item_id
 
 
+def _viewed(inputs: Inputs, tail: Records) -> Unwanted:
+    return _is_one_of(viewed_in_session(tail, inputs.now_ms))
+
+
 _EXCLUDE: Final[dict[str, Callable[[Inputs, Records], Unwanted]]] = {
     "bought": _bought,
     "cart": _in_cart,
     "out_of_stock": _out_of_stock,
     "current": _current,
+    "viewed": _viewed,
 }
+
+
+def _on_the_page(inputs: Inputs) -> Unwanted:
+    """What the page asks to be left out."""
+    return lambda product: product.item_id in inputs.context.exclude
+
+
+def _outside_price_band(recommend: Recommend, inputs: Inputs, tail: Records) -> Unwanted:
+    """Priced beyond the band around the page's product, else the last one looked at; an unknown price is no reason."""
+    band, around = recommend.price_band, _price_in_question(inputs, tail)
+    if band is None or around is None:
+        return lambda product: False
+    low, high = band.low * around, band.high * around
+    return lambda product: product.price is not None and not low <= product.price <= high
+
+
+def _price_in_question(inputs: Inputs, tail: Records) -> float | None:
+    """The price of the page's product, else the last price looked at; None if there is none."""
+    if inputs.product is not None and inputs.product.price:
+        return inputs.product.price
+    prices = tail["price"][_LOOKS[tail["kind"]] & (tail["price"] > 0)]
+    return float(prices[-1]) if prices.size else None
 
 
 def _is_one_of(hashes: frozenset[int]) -> Unwanted:
@@ -74,6 +126,15 @@ def _is_one_of(hashes: frozenset[int]) -> Unwanted:
     if not hashes:
         return lambda product: False
     return lambda product: hash64(product.item_id) in hashes
+
+
+def viewed_in_session(tail: Records, now_ms: int) -> frozenset[int]:
+    """Hashes of the products looked at in the session that now belongs to."""
+    times = tail["ts_ms"]
+    if not times.size or now_ms - int(times[-1]) > SESSION_GAP_MS:
+        return frozenset()
+    begin = int(np.flatnonzero(session_starts(times))[-1])
+    return frozenset(tail["item"][begin:][_LOOKS[tail["kind"][begin:]]].tolist()) - {0}
 
 
 def cart_of(tail: Records) -> frozenset[int]:

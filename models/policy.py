@@ -6,6 +6,7 @@
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from types import MappingProxyType
@@ -24,8 +25,10 @@ from models.policy_terms import (
     Caps,
     Claim,
     Content,
+    Levers,
     Placement,
     Policy,
+    PriceBand,
     Prior,
     Recommend,
     Schedule,
@@ -38,6 +41,7 @@ SOON_MS = 30 * 86_400_000
 """A claim that expires within 30 days deserves a warning."""
 
 _CONTENT_FIELDS = ("title", "text", "cta", "url", "image")
+_RECOMMEND_FIELDS = ("count", "exclude", "returns", "fill", "max_per_category", "near_duplicates")
 _NO_TABLE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -177,7 +181,11 @@ def _schedule(read: Mapping[str, Any], zone: tzinfo) -> Schedule:
 
 
 def _recommend(read: Mapping[str, Any]) -> Recommend:
-    plain = Recommend()
+    given = {name: read[name] for name in _RECOMMEND_FIELDS if name in read}
+    levers, band = read.get("levers", _NO_TABLE), read.get("price_band")
     return Recommend(
-        read.get("source", plain.source), read.get("count", plain.count), read.get("exclude", plain.exclude)
+        **given,
+        sources=read.get("source", Recommend().sources),
+        levers=Levers(levers.get("margin", 0.0), levers.get("overstock", 0.0)),
+        price_band=None if band is None else PriceBand(band.get("from", 0.0), band.get("to", math.inf)),
     )

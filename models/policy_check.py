@@ -7,13 +7,17 @@ from features.events import CODE
 from models.action_kinds import FALLBACK_KINDS
 from models.policy_fields import NODE, Report, meant
 from models.policy_file import Node
-from models.policy_terms import CATALOG_FACTS
+from models.policy_terms import CATALOG_FACTS, FILLED, SOURCES
 
 Read = Mapping[str, Any]
 """A table as `policy_fields.Table` reads it: what could be read, and the node under NODE."""
 
 NO_STATE_NEEDED: Final = ("when", "claims", "consent")
 """Fields a fallback action cannot have: they need what is unknown when it is shown."""
+
+
+_NEEDS_SOURCE: Final = {"returns": FILLED, "fill": FILLED, "levers": FILLED | {"popular"}}
+"""Fields of `recommend` that only some sources heed."""
 
 
 def check(read: Read, report: Report) -> None:
@@ -112,6 +116,12 @@ def _claims(action: Read, report: Report) -> None:
 def _recommends(action: Read, report: Report) -> None:
     if "recommend" in action and action.get("kind", "recommend") != "recommend":
         report(_node(action, "recommend"), "only an action of kind 'recommend' has 'recommend'")
+    recommend = action.get("recommend", {})
+    sources = frozenset(recommend.get("source", ("similar",)))
+    for field, needed in _NEEDS_SOURCE.items():
+        if field in recommend and not needed & sources:
+            words = " or ".join(source for source in SOURCES if source in needed)
+            report(_node(action, "recommend", field), f"{field!r} does nothing without the source {words}")
 
 
 def _schedule(action: Read, report: Report) -> None:

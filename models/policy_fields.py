@@ -241,6 +241,22 @@ class ListOf:
 
 
 @dataclass(frozen=True, slots=True)
+class OneOrMore:
+    """A plain value or a list of them without repetitions; read as a tuple."""
+
+    of: Type
+
+    def read(self, node: Node, report: Report) -> Any:
+        if isinstance(node.value, list):
+            return ListOf(self.of, 1).read(node, report)
+        value = self.of.read(node, report)
+        return value if value is BAD else (value,)
+
+    def json(self) -> Json:
+        return {"anyOf": [self.of.json(), ListOf(self.of, 1).json()]}
+
+
+@dataclass(frozen=True, slots=True)
 class MapOf:
     """A table whose keys the shop chooses; read as a dict."""
 

@@ -16,11 +16,12 @@ from models.policy_fields import (
     MapOf,
     Moment,
     Number,
+    OneOrMore,
     Table,
     Text,
     Timezone,
 )
-from models.policy_terms import EXCLUSIONS, PURPOSES, SOURCES, WEEKDAYS
+from models.policy_terms import EXCLUSIONS, MAX_LIFT, PURPOSES, SOURCES, WEEKDAYS
 from models.stage import STAGES
 
 LOCALE: Final = "[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?"
@@ -66,11 +67,30 @@ CLAIM: Final = Table(
         Field("expires", Moment(), "When the proof stops holding."),
     )
 )
+_LEVER = Number(0, MAX_LIFT)
+LEVERS: Final = Table(
+    (
+        Field("margin", _LEVER, "On margin as a share of the price (0)."),
+        Field("overstock", _LEVER, "On stock above the median of the products beside it (0)."),
+    )
+)
+PRICE_BAND: Final = Table(
+    (
+        Field("from", Number(0, 1), "Times that price at least (0)."),
+        Field("to", Number(1, 100), "Times that price at most; no limit if left out."),
+    )
+)
 RECOMMEND: Final = Table(
     (
-        Field("source", Choice(SOURCES), "Where the products come from (similar)."),
+        Field("source", OneOrMore(Choice(SOURCES)), "Where the products come from, in turn (similar)."),
         Field("count", Number(1, 24, whole=True), "How many at most (4)."),
-        Field("exclude", ListOf(Choice(EXCLUSIONS)), "Products never shown (all four)."),
+        Field("exclude", ListOf(Choice(EXCLUSIONS)), "Products never shown (all but viewed)."),
+        Field("returns", Flag(), "Also what the visitor looked at before (false)."),
+        Field("fill", Flag(), "Popular products where `similar` and `next` find too few (true)."),
+        Field("max_per_category", Number(1, 24, whole=True), "Products of one category at most; no limit if left out."),
+        Field("near_duplicates", Flag(), "Sizes and variants of one product beside each other (false)."),
+        Field("levers", LEVERS, "The shop's own weights on which products come first."),
+        Field("price_band", PRICE_BAND, "Only prices near that of the page's product, else of the last one looked at."),
     )
 )
 _MEANS = Table(tuple(Field(stage, _SHARE, f"In {stage}.") for stage in STAGES))
@@ -150,6 +170,8 @@ def sections() -> tuple[tuple[str, Table], ...]:
         ("Schedule", SCHEDULE),
         ("A claim", CLAIM),
         ("Recommend", RECOMMEND),
+        ("Levers", LEVERS),
+        ("Price band", PRICE_BAND),
         ("Prior", PRIOR),
     )
 

@@ -3,6 +3,7 @@
 `models.policy.load_policy` makes them from the shop's file; nothing here reads a file, a clock or a random number.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -12,12 +13,18 @@ from models.rules import Name, Rule
 
 PURPOSES: Final = ("analytics", "personalization", "marketing")
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-EXCLUSIONS: Final = ("bought", "cart", "out_of_stock", "current")
+EXCLUSIONS: Final = ("bought", "cart", "out_of_stock", "current", "viewed")
+EXCLUDED: Final = EXCLUSIONS[:4]
+"""What a recommend action leaves out if it does not say."""
+MAX_LIFT: Final = 0.5
+"""By how much the levers together can raise a product's score at most, as a share of it."""
 CATALOG_FACTS: Final = ("stock", "stores", "price", "rating", "reviews")
 """What `evidence: catalog:<fact>` may name: the claim holds only while the catalog says so."""
 
-Source = Literal["similar", "popular", "recently_viewed"]
-SOURCES: Final[tuple[Source, ...]] = ("similar", "popular", "recently_viewed")
+Source = Literal["similar", "next", "recently_viewed", "popular", "new"]
+SOURCES: Final[tuple[Source, ...]] = ("similar", "next", "recently_viewed", "popular", "new")
+FILLED: Final = frozenset({"similar", "next"})
+"""Sources after which the popular fill up a row, unless the action says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +108,44 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Recommend:
-    """Which products a recommend action shows: where they come from, how many, and which never."""
+class Levers:
+    """The shop's own weight on a product's margin and on what there is too much of: 0 to MAX_LIFT each."""
 
-    source: Source = "similar"
+    margin: float = 0.0
+    overstock: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBand:
+    """Prices from `low` to `high` times that of the product in question."""
+
+    low: float = 0.0
+    high: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Recommend:
+    """Which products a recommend action shows: where they come from, how many, which never, and the shop's levers.
+
+    sources: in turn. returns: also what the visitor looked at before. fill: with popular products, up to count.
+    max_per_category: 0 is no limit. near_duplicates: whether variants of a product may stand beside it.
+    """
+
+    sources: tuple[Source, ...] = ("similar",)
     count: int = 4
-    exclude: tuple[str, ...] = EXCLUSIONS
+    exclude: tuple[str, ...] = EXCLUDED
+    returns: bool = False
+    fill: bool = True
+    max_per_category: int = 0
+    near_duplicates: bool = False
+    levers: Levers = Levers()
+    price_band: PriceBand | None = None
+
+    @property
+    def in_turn(self) -> tuple[Source, ...]:
+        """The sources in the order they are asked, with what fills up."""
+        fills = self.fill and bool(FILLED.intersection(self.sources)) and "popular" not in self.sources
+        return (*self.sources, "popular") if fills else self.sources
 
 
 @dataclass(frozen=True, slots=True)

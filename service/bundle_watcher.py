@@ -8,8 +8,9 @@ refused too. A shop is withdrawn by revoking its keys: without keys and without 
 
 import asyncio
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
+from heapq import nlargest
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +41,7 @@ REBUILD_SHARE: Final = 20
 """A catalog that takes a second to build is built at most every twenty: building must not eat what serving needs."""
 
 POPULAR: Final = 20
-"""Popular products at hand for every decision that recommends."""
+"""Popular products, and as many arrivals, at hand for every decision that recommends."""
 
 BUNDLES_KEPT: Final = 4
 """Bundles that are no longer live and were asked for by a replay."""
@@ -53,7 +54,7 @@ class Live:
     """Everything one shop is served with, never changed. bundle: None if none is live.
 
     policy: an empty one if the shop has none (`has_policy` False). indexes: the bundle's, then the learner's.
-    popular: best first. recommending: placements that may hold recommendations.
+    popular: best first. arrivals: the latest first. recommending: placements that may hold recommendations.
     """
 
     shop: str
@@ -64,6 +65,7 @@ class Live:
     catalog: Catalog
     indexes: tuple[ItemIndex, ...] = ()
     popular: tuple[Suggestion, ...] = ()
+    arrivals: tuple[Suggestion, ...] = ()
     recommending: frozenset[str] = frozenset()
 
     def product(self, item_id: str) -> Product:
@@ -327,9 +329,16 @@ def _assemble(shop: str, watched: _Shop) -> Live:
         popular=tuple(
             Suggestion(catalog.product(r.item_id) or Product(r.item_id), r.score, r.because) for r in popular
         ),
+        arrivals=arrivals(catalog.listed),
         recommending=frozenset(
             placement
             for placement, actions in policy.at.items()
             if any(policy.actions[i].kind == "recommend" for i in actions)
         ),
     )
+
+
+def arrivals(products: Iterable[Product]) -> tuple[Suggestion, ...]:
+    """The products that came into the catalog last, of those of which the shop told when."""
+    latest = nlargest(POPULAR, (product for product in products if product.added_ms), key=lambda p: p.added_ms)
+    return tuple(Suggestion(product, 1.0 / (at + 1), "", "new") for at, product in enumerate(latest))

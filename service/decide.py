@@ -97,7 +97,7 @@ class Decider:
             seen = await self._see(request, against, events)
             tail = tail_of(seen.tail) if seen.tail is not None else None
             inputs = inputs_of(request, live, against.now_ms, decision_id, seen, tail)
-            decision = decide(inputs, live.bundle, live.policy, live.draws, tail)
+            decision = decide(inputs, live.bundle, live.policy, live.draws)
             body = answer(decision)
             self._count(decision, live)
             if consents(request.context.consent, live.policy, ANALYTICS):
@@ -193,6 +193,8 @@ def inputs_of(
         facts=live.catalog.facts(tail) if tail is not None else None,
         product=live.catalog.product(context.item_id) if context.item_id else None,
         recommended=suggestions(live, recent, context.item_id) if recommends else (),
+        popular=live.popular if recommends else (),
+        arrivals=live.arrivals if recommends else (),
         recent=recent_products(live, recent),
         dismissed=seen.dismissed,
         degraded_because=seen.because or ("" if live.has_policy else "policy") or ("" if live.bundle else "bundle"),

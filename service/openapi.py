@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from features.events import KINDS
+from models.inputs import FOUND_BY
 from service.catalog_store import ItemLine, StockLine
 from service.errors import CATALOGUE, PROBLEM_TYPE
 from service.privacy import VisitorBody
@@ -66,6 +67,17 @@ _TAKEN: Final = {
         "rejected": {"type": "array", "items": _REJECTED},
     },
 }
+_PRODUCT: Final = {
+    "type": "object",
+    "required": ["item_id", "title", "url", "image", "price", "reason", "reason_code", "because"],
+    "properties": {
+        **{name: {"type": "string"} for name in ("item_id", "title", "url", "image")},
+        "price": {"type": ["number", "null"]},
+        "reason": {"type": "string", "description": "Why it is recommended, in the page's language."},
+        "reason_code": {"enum": list(FOUND_BY)},
+        "because": {"type": ["string", "null"], "description": "Id of the product that led to it."},
+    },
+}
 _ANSWER: Final = {
     "type": "object",
     "required": ["decision_id", "stage", "intent", "placements", "degraded", "bundle", "policy"],
@@ -78,7 +90,10 @@ _ANSWER: Final = {
             "additionalProperties": {
                 "type": "object",
                 "required": ["action"],
-                "properties": {"action": {"type": ["string", "null"], "description": "null is silence."}},
+                "properties": {
+                    "action": {"type": ["string", "null"], "description": "null is silence."},
+                    "items": {"type": "array", "items": _PRODUCT},
+                },
             },
         },
         "degraded": {"type": "boolean"},

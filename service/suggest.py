@@ -34,13 +34,10 @@ def suggestions(live: Live, recent: Sequence[int], item_id: str) -> tuple[Sugges
         return ()
     current = hash64(item_id)
     asked = [current, *(item for item in recent if item != current)] if item_id else recent
-    found = {
-        candidate.item_id: Suggestion(live.product(candidate.item_id), candidate.score, candidate.because)
-        for candidate in recommend(live.indexes, asked, SIMILAR)
-    }
-    for suggestion in live.popular:
-        found.setdefault(suggestion.product.item_id, suggestion)
-    return tuple(found.values())
+    return tuple(
+        Suggestion(live.product(found.item_id), found.score, found.because, "together" if found.because else "popular")
+        for found in recommend(live.indexes, asked, SIMILAR)
+    )
 
 
 def recent_products(live: Live, recent: Sequence[int]) -> tuple[Product, ...]:

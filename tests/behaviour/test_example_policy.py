@@ -32,14 +32,14 @@ TENT = Product(
 )
 MAT = Product("drijf-r3", "Drijf air mat", category="mats", price=109.0, stock=3)
 SUGGESTED = (
-    Suggestion(MAT, 2.0, "duin-2"),
-    Suggestion(TENT, 1.0),
-    Suggestion(Product("ster", "Ster lamp", stock=4), 0.5),
+    Suggestion(MAT, 2.0, "duin-2", "together"),
+    Suggestion(TENT, 1.0, "", "popular"),
+    Suggestion(Product("ster", "Ster lamp", stock=4), 0.5, "", "popular"),
 )
 
 
 def visitor() -> Visitor:
-    return Visitor(recommended=SUGGESTED, recent=(TENT, MAT))
+    return Visitor(recommended=SUGGESTED, popular=SUGGESTED[1:], recent=(TENT, MAT))
 
 
 def gates_of(who: Visitor, stage: str, placement: str, now_ms: int = NOW) -> dict[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from models.action_kinds import KINDS
 from models.gates import GATE_NAMES
 from models.policy_schema import sections
+from models.policy_terms import MAX_LIFT, SOURCES
 from models.rules import EVENT_NAMES, FUNCTIONS, ITEM_NAMES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
@@ -35,6 +36,14 @@ def test_every_kind_is_told_with_its_defaults():
         (name.strip("`"), meaning, prior, float(cost)) for name, meaning, prior, cost, *_ in rows("Kinds of action")
     ]
     assert told == [(k.name, k.meaning, " ".join(f"{p:g}" for p in k.prior), k.cost) for k in KINDS]
+
+
+def test_every_source_of_recommendations_is_told_in_its_order():
+    assert [name.strip("`") for name, _ in rows("Sources")] == list(SOURCES)
+
+
+def test_the_bound_of_the_levers_is_told():
+    assert f"score x (1 + min({MAX_LIFT:g}, margin x m + overstock x o))" in part("Levers")
 
 
 def test_every_function_and_name_of_rules_is_told():

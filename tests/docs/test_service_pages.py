@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from features.events import CHANNELS, DEVICES, PAGE_TYPES, REFERRERS
+from models.inputs import FOUND_BY
 from service import errors, wire
 from service.app import create_app
 from service.body import BODY_S
@@ -50,6 +51,10 @@ def test_every_metric_is_on_its_page_as_it_is_in_the_code() -> None:
         name = family.name + ("_total" if family.type == "counter" else "")
         there_are.append([f"`{name}`", family.type, labels, family.documentation])
     assert told == there_are
+
+
+def test_every_way_a_product_is_found_is_told_in_its_order() -> None:
+    assert [code.strip("`") for code, _ in table(API, "reason_code | why it is there")] == list(FOUND_BY)
 
 
 def test_every_field_of_an_event_is_on_the_page() -> None:

@@ -82,7 +82,9 @@ class Visitor:
     product: Product | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     consent: tuple[str, ...] | None = None
-    recommended: tuple[Suggestion, ...] = tuple(Suggestion(p, 1.0, "p0") for p in PRODUCTS[1:])
+    recommended: tuple[Suggestion, ...] = tuple(Suggestion(p, 1.0, "p0", "together") for p in PRODUCTS[1:])
+    popular: tuple[Suggestion, ...] = ()
+    arrivals: tuple[Suggestion, ...] = ()
     recent: tuple[Product, ...] = PRODUCTS
 
     def did(self, event: str, minutes_ago: float = 1.0, **fields: Any) -> "Visitor":
@@ -110,6 +112,8 @@ class Visitor:
             facts=CATALOG.facts(tail_of(tail)),
             product=self.product,
             recommended=self.recommended,
+            popular=self.popular,
+            arrivals=self.arrivals,
             recent=self.recent,
         )
 

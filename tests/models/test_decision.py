@@ -11,12 +11,11 @@ from features.tail import tail_of
 from models.arbitration import prior_draws
 from models.bundle import decode, encode
 from models.chosen import REASONS
-from models.decision import UnknownPlacement, answer, decide
-from models.inputs import Context, Suggestion
+from models.decision import Known, UnknownPlacement, answer, decide
 from models.policy import empty_policy
 from models.policy_terms import Policy
 from tests.models.bundles import parts
-from tests.models.deciding import NOBODY, NOW, PRODUCTS, FixedScores, Visitor, action, shop
+from tests.models.deciding import NOBODY, NOW, FixedScores, Visitor, action, shop
 
 SURE = {"prior": {"mean": 0.5, "strength": 1000}}
 """An action that beats silence in every draw."""
@@ -171,73 +170,6 @@ def test_a_visitor_whose_tail_may_not_be_read_is_decided_for_by_the_page_alone()
     assert made.chosen[0].action == "x"
 
 
-def recommending(**recommend: object) -> Policy:
-    content = {"en": {"title": "More"}, "nl": {"title": "Meer", "because": "Na {title}"}}
-    return quiet(action("r", kind="recommend", content=content, recommend=recommend, **SURE))
-
-
-def items(policy: Policy, visitor: Visitor, **inputs: object) -> list[str]:
-    filled = placements_of(policy, visitor, **inputs)["top"]
-    return [item["item_id"] for item in filled.get("items", [])]
-
-
-def test_recommended_products_leave_out_what_is_bought_held_seen_excluded_or_gone():
-    gone = Product("gone", stock=0)
-    visitor = replace(
-        Visitor()
-        .did("purchase", 600, item_id="p1")
-        .did("add_to_cart", 5, item_id="p2")
-        .did("add_to_cart", 4, item_id="p3")
-        .did("remove_from_cart", 3, item_id="p3"),
-        recommended=(Suggestion(gone, 9.0), *(Suggestion(p, 1.0, "p0") for p in PRODUCTS)),
-        context=Context(item_id="p0", exclude=("p4",)),
-    )
-    assert items(recommending(count=6), visitor) == ["p3", "p5"]
-    everything = recommending(count=6, exclude=[])
-    assert items(everything, visitor) == ["gone", "p0", "p1", "p2", "p3", "p5"]
-    assert items(recommending(count=1), visitor) == ["p3"]
-
-
-def test_a_purchase_empties_the_cart_for_recommendations():
-    visitor = Visitor().did("add_to_cart", 9, item_id="p2").did("purchase", 8, item_id="p1")
-    assert "p2" in items(recommending(count=6), visitor)
-
-
-def test_the_request_s_own_cart_counts_too():
-    visitor = replace(Visitor(), context=Context(cart_item_ids=("p1", "p2")))
-    assert items(recommending(count=6), visitor) == ["p3", "p4", "p5"]
-
-
-def test_recently_viewed_is_in_the_order_of_the_tail_newest_first():
-    visitor = (
-        Visitor().did("view_item", 9, item_id="p3").did("view_item", 8, item_id="p1").did("view_item", 7, item_id="p3")
-    )
-    assert items(recommending(source="recently_viewed", exclude=[]), visitor) == ["p3", "p1"]
-
-
-def test_popular_takes_only_what_is_there_for_its_popularity():
-    visitor = Visitor(recommended=(Suggestion(PRODUCTS[1], 2.0, "p0"), Suggestion(PRODUCTS[2], 1.0)))
-    assert items(recommending(source="popular"), visitor) == ["p2"]
-    assert items(recommending(source="similar"), visitor) == ["p1", "p2"]
-
-
-def test_each_product_says_what_led_to_it_in_the_page_s_language():
-    visitor = Visitor(recommended=(Suggestion(PRODUCTS[1], 2.0, "p0"), Suggestion(PRODUCTS[2], 1.0)))
-    shown = placements_of(recommending(), visitor)["top"]
-    assert [item["reason"] for item in shown["items"]] == ["Because you looked at Product 0", ""]
-    assert shown["items"][0] == {
-        "item_id": "p1",
-        "title": "Product 1",
-        "url": "/p/1",
-        "image": "",
-        "price": 20.0,
-        "reason": "Because you looked at Product 0",
-    }
-    dutch = placements_of(recommending(), visitor.on(locale="nl-BE"))["top"]
-    assert dutch["items"][0]["reason"] == "Na Product 0"
-    assert "because" not in dutch["content"]
-
-
 def test_availability_lists_the_stores_that_have_the_product():
     policy = quiet(action("a", kind="availability", **SURE))
     visitor = replace(Visitor(), product=Product("p", stores={"Utrecht": 0, "Gent": 2, "Breda": 1}))
@@ -276,7 +208,7 @@ def test_a_tail_at_hand_gives_the_same_decision_as_its_bytes():
         ready = tail_of(inputs.tail or b"").copy()  # writeable, as sorted records are
         read = decide(inputs, FixedScores(), policy, draws)
         compiled = len(_fold.signatures)
-        given = decide(inputs, FixedScores(), policy, draws, ready)
+        given = decide(inputs, FixedScores(), policy, draws, Known.of(inputs, FixedScores(), ready))
         assert len(_fold.signatures) == compiled, "another type of array would be compiled for within a request"
         assert answer(given) == answer(read)
         assert given.vector is not None and read.vector is not None

@@ -104,6 +104,17 @@ holdout: .inf
         ({"claims": [{"text": "best", "evidence": "catalog:stok"}]}, "did you mean 'stock'"),
         ({"claims": [{"text": "best", "evidence": "x", "expires": "soon"}]}, "is not a date"),
         ({"recommend": {"count": 4}}, "only an action of kind 'recommend'"),
+        ({"recommend": {"source": "simlar"}}, "did you mean 'similar'"),
+        ({"recommend": {"source": ["next", "next"]}}, "stands twice"),
+        ({"recommend": {"source": []}}, "at least 1"),
+        ({"recommend": {"exclude": ["seen"]}}, "unknown 'seen'"),
+        ({"recommend": {"returns": "no"}}, "expected true or false"),
+        ({"recommend": {"max_per_category": 0}}, "is not from 1"),
+        ({"recommend": {"levers": {"margin": 0.6}}}, "0.6 is not from 0 to 0.5"),
+        ({"recommend": {"levers": {"profit": 0.1}}}, "unknown field 'profit'"),
+        ({"recommend": {"price_band": {"from": 1.5}}}, "1.5 is not from 0 to 1"),
+        ({"recommend": {"source": "popular", "returns": True}}, "does nothing without the source similar or next"),
+        ({"recommend": {"source": "new", "levers": {"margin": 0.1}}}, "'levers' does nothing without the source"),
         ({"kind": "bar", "fallback": True}, "a fallback action is of kind"),
         ({"when": "session.views > 1", "fallback": True}, "cannot have 'when'"),
         ({"consent": "marketing", "fallback": True}, "cannot have 'consent'"),
@@ -119,7 +130,8 @@ holdout: .inf
     ],
 )
 def test_a_mistake_in_an_action_is_refused(fields, told):
-    message = only(action("x", **fields))
+    kind = {"kind": "recommend"} if "recommend" in fields and "only" not in told else {}
+    message = only(action("x", **kind, **fields))
     assert told in message if told != "did you mean" else "unknown 'everything'" in message
 
 
