@@ -20,7 +20,6 @@ from models.chosen import Candidate, Chosen, Decision
 from models.gates import Closed, first_closed_gate, first_closed_without_state
 from models.inputs import Context, Inputs, Suggestion
 from models.moment import Moment, granted, locale_of
-from models.offers import offers
 from models.policy_terms import Policy
 
 __all__ = [
@@ -217,5 +216,5 @@ def _chosen(
         outcome.share[SILENCE],
         outcome.propensity[SILENCE],
         outcome.draw,
-        offers(action.recommend, moment.inputs, moment.tail) if action and action.recommend else (),
+        moment.offers(action) if action else (),
     )

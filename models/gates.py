@@ -21,7 +21,6 @@ from typing import Final, NamedTuple
 from features.catalog import Product
 from models.inputs import Inputs
 from models.moment import DAY_MS, Moment
-from models.offers import offers
 from models.policy_terms import Action
 from models.rules import holds
 from models.schedule import outside
@@ -169,7 +168,7 @@ def _bears_out(fact: str, product: Product | None) -> bool:
 
 def content(action: Action, moment: Moment) -> Closed | None:
     closed = _words(action, moment.locale, moment.inputs)
-    if closed is None and action.recommend and not offers(action.recommend, moment.inputs, moment.tail):
+    if closed is None and action.recommend and not moment.offers(action):
         return Closed("content", f"no product to recommend ({', '.join(action.recommend.sources)})")
     return closed
 

@@ -56,8 +56,8 @@ class Inputs:
     tail: packed records; None if the store is gone or may not be read; b"" for a new visitor. Without the purpose
     "personalization" the caller passes only this page's own event.
     facts: catalog.facts(tail_of(tail)); None if there is no catalog.
-    product: of context.item_id. recommended: as the recommender ranked them, best first, whatever found them; beside
-    them the popular and the arrivals, each best first.
+    product: of context.item_id. recommended: as the recommender ranked them, best first, whatever found them, without
+    what the visitor looked at before; returning: the same with it; beside them the popular and the arrivals.
     recent: products of items in the tail, any order (recently_viewed orders them by the tail).
     dismissed: (hash of the action, Unix ms of the last no), kept for longer than the tail reaches.
     degraded_because: "" or "store", "deadline", "bundle", "policy".
@@ -76,6 +76,7 @@ class Inputs:
     facts: Facts | None = None
     product: Product | None = None
     recommended: tuple[Suggestion, ...] = ()
+    returning: tuple[Suggestion, ...] = ()
     popular: tuple[Suggestion, ...] = ()
     arrivals: tuple[Suggestion, ...] = ()
     recent: tuple[Product, ...] = ()

@@ -46,6 +46,6 @@ def title_of(item_id: str, inputs: Inputs) -> str:
         return ""
     if inputs.product is not None and inputs.product.item_id == item_id:
         return inputs.product.title
-    lists = (inputs.recommended, inputs.popular, inputs.arrivals)
+    lists = (inputs.recommended, inputs.returning, inputs.popular, inputs.arrivals)
     known = (*inputs.recent, *(suggestion.product for found in lists for suggestion in found))
     return next((product.title for product in known if product.item_id == item_id), "")

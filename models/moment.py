@@ -1,7 +1,7 @@
 """The moment a decision is about: what gates and rules see of a visitor, a page and what was shown before."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import cel
@@ -14,9 +14,10 @@ from features.record import Records, hash64
 from features.schema import INDEX
 from features.tail import session_starts
 from models.bundle import Scores
-from models.inputs import Inputs
+from models.inputs import Inputs, Suggestion
 from models.intent import INTENTS
-from models.policy_terms import Policy
+from models.offers import offers
+from models.policy_terms import Action, Policy
 from models.rules import ATTRIBUTES, FEATURE_NAMES, FLAGS, ITEM_NAMES, LOCAL_TIME, Name
 from models.schedule import local_time
 from models.stage import STAGES
@@ -76,7 +77,10 @@ def _session_begin(tail: Records, now_ms: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Everything gates look at. granted: purposes the visitor allows. locale: of the content; "" if none fits."""
+    """Everything gates look at. granted: purposes the visitor allows. locale: of the content; "" if none fits.
+
+    found: products of recommend actions that were looked for already, by the action's hash.
+    """
 
     inputs: Inputs
     policy: Policy
@@ -88,6 +92,15 @@ class Moment:
     stage: str
     history: History
     context: cel.Context
+    found: dict[int, tuple[Suggestion, ...]] = field(default_factory=dict)
+
+    def offers(self, action: Action) -> tuple[Suggestion, ...]:
+        """The products that a recommend action would show."""
+        if action.recommend is None:
+            return ()
+        if action.hash not in self.found:
+            self.found[action.hash] = offers(action.recommend, self.inputs, self.tail)
+        return self.found[action.hash]
 
     @classmethod
     def of(cls, inputs: Inputs, policy: Policy, tail: Records, vector: Vector, scores: Scores) -> "Moment":

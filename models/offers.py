@@ -11,7 +11,7 @@ from features.record import Records, hash64
 from features.tail import session_starts
 from models.inputs import Inputs, Suggestion
 from models.levers import pulled
-from models.policy_terms import Recommend
+from models.policy_terms import FILLED, Recommend
 from models.variety import Variety
 
 _VIEW, _CART, _REMOVE, _BUY = (CODE[name] for name in ("view_item", "add_to_cart", "remove_from_cart", "purchase"))
@@ -33,11 +33,12 @@ def offers(recommend: Recommend, inputs: Inputs, tail: Records) -> tuple[Suggest
     variety = Variety(recommend.max_per_category, recommend.near_duplicates)
     found: list[Suggestion] = []
     for source in recommend.in_turn:
-        for suggestion in _ordered(source, recommend, inputs, tail):
+        closed = [*unwanted, _viewed(inputs, tail)] if source in FILLED and not recommend.returns else unwanted
+        for suggestion in _ordered(source, recommend, inputs, tail):  # the fewest are looked at: hashing takes time
             if len(found) == recommend.count:
                 return tuple(found)
             product = suggestion.product
-            if not any(is_unwanted(product) for is_unwanted in unwanted) and variety.takes(product):
+            if not any(is_unwanted(product) for is_unwanted in closed) and variety.takes(product):
                 found.append(suggestion)
     return tuple(found)
 
@@ -48,7 +49,7 @@ def _ordered(source: str, recommend: Recommend, inputs: Inputs, tail: Records) -
         return _recently_viewed(inputs, tail)
     if source == "new":
         return inputs.arrivals
-    found = inputs.popular if source == "popular" else _ranked(source, recommend, inputs, tail)
+    found = inputs.popular if source == "popular" else _ranked(source, recommend, inputs)
     return pulled(found, recommend.levers)
 
 
@@ -58,15 +59,12 @@ def _recently_viewed(inputs: Inputs, tail: Records) -> Iterable[Suggestion]:
     return (Suggestion(products[item], 1.0, "", "own") for item in dict.fromkeys(viewed) if item in products)
 
 
-def _ranked(source: str, recommend: Recommend, inputs: Inputs, tail: Records) -> Iterable[Suggestion]:
+def _ranked(source: str, recommend: Recommend, inputs: Inputs) -> Iterable[Suggestion]:
     """What the recommender found: all of it, or what follows from a product; with returns or without."""
-    found: Iterable[Suggestion] = inputs.recommended
+    found = inputs.returning if recommend.returns else inputs.recommended
     if source == "similar":
-        found = (s for s in found if s.source in FOLLOWING)
-    if recommend.returns:
-        return found
-    seen = _viewed(inputs, tail)
-    return (s for s in found if s.source not in RETURNS and not seen(s.product))
+        return (s for s in found if s.source in FOLLOWING)
+    return found if recommend.returns else (s for s in found if s.source not in RETURNS)
 
 
 def _bought(inputs: Inputs, tail: Records) -> Unwanted:

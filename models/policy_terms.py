@@ -142,9 +142,14 @@ class Recommend:
     price_band: PriceBand | None = None
 
     @property
+    def ranked(self) -> bool:
+        """Whether it shows what the recommender ranks."""
+        return bool(FILLED.intersection(self.sources))
+
+    @property
     def in_turn(self) -> tuple[Source, ...]:
         """The sources in the order they are asked, with what fills up."""
-        fills = self.fill and bool(FILLED.intersection(self.sources)) and "popular" not in self.sources
+        fills = self.fill and self.ranked and "popular" not in self.sources
         return (*self.sources, "popular") if fills else self.sources
 
 

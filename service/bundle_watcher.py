@@ -8,23 +8,22 @@ refused too. A shop is withdrawn by revoking its keys: without keys and without 
 
 import asyncio
 import time
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from heapq import nlargest
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import structlog
 
-from features.catalog import EMPTY_CATALOG, Catalog, Product
+from features.catalog import EMPTY_CATALOG, Catalog
 from models import bundle as bundles
 from models.arbitration import Draws, prior_draws
 from models.bundle import Bundle
 from models.inputs import Suggestion
 from models.policy import empty_policy
 from models.policy_terms import Policy
-from models.recommend import ItemIndex, recommend
+from models.recommend import Recommender, with_facts
 from models.registry import Registry
 from service import policy_files
 from service.catalog_store import CatalogStore
@@ -33,52 +32,19 @@ from service.keys import Keys
 from service.live import LiveStats, load_live
 from service.memory import Keeper
 from service.metrics import Metrics
+from service.needs import needs_of
 from service.settings import Settings
+from service.shop_live import Live, arrivals, index_of, popular, recommender_of, stats_of
 from service.watched import Watched, mark
 
 PERIOD_S: Final = 1.0
 REBUILD_SHARE: Final = 20
 """A catalog that takes a second to build is built at most every twenty: building must not eat what serving needs."""
 
-POPULAR: Final = 20
-"""Popular products, and as many arrivals, at hand for every decision that recommends."""
-
 BUNDLES_KEPT: Final = 4
 """Bundles that are no longer live and were asked for by a replay."""
 
 _log = structlog.get_logger("tact.watcher")
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """Everything one shop is served with, never changed. bundle: None if none is live.
-
-    policy: an empty one if the shop has none (`has_policy` False). indexes: the bundle's, then the learner's.
-    popular: best first. arrivals: the latest first. recommending: placements that may hold recommendations.
-    """
-
-    shop: str
-    bundle: Bundle | None
-    policy: Policy
-    has_policy: bool
-    draws: Draws
-    catalog: Catalog
-    indexes: tuple[ItemIndex, ...] = ()
-    popular: tuple[Suggestion, ...] = ()
-    arrivals: tuple[Suggestion, ...] = ()
-    recommending: frozenset[str] = frozenset()
-
-    def product(self, item_id: str) -> Product:
-        """The catalog's product; of one that only events know, its id."""
-        return self.catalog.product(item_id) or Product(item_id)
-
-    def item_of(self, item_hash: int) -> str:
-        """The id of an item by its hash, "" if neither catalog nor models know it."""
-        for index in self.indexes:
-            row = index.row(item_hash)
-            if row >= 0:
-                return index.ids[row]
-        return self.catalog.item_of(item_hash)
 
 
 @dataclass(slots=True)
@@ -94,7 +60,12 @@ class _Shop:
     published_ns: int = 0
     catalog: Catalog = EMPTY_CATALOG
     catalog_of: Hashable = None
+    arrivals: tuple[Suggestion, ...] = ()
     catalog_not_before_s: float = 0.0
+    recommender: Recommender | None = None
+    recommender_of: Hashable = None
+    ranking_of: Bundle | None = None
+    recommender_not_before_s: float = 0.0
     unreachable: str = ""
 
     def problems(self) -> dict[str, str]:
@@ -262,7 +233,8 @@ class Watcher:
         watched.published_ns = pointer.mtime_ns if pointer is not None else watched.published_ns
         if watched.published_ns:
             metrics.live_age(shop, time.time() - watched.published_ns / 1e9)
-        changed |= _refresh_catalog(watched)
+        changed |= _refresh_catalog(shop, watched)
+        changed |= _refresh_recommender(shop, watched)
         return _assemble(shop, watched) if changed or shop not in self._live else None
 
     def _load_policy(self, path: Path | None) -> tuple[Policy, Draws] | None:
@@ -294,30 +266,46 @@ def _load_keys(path: Path) -> Keys:
     return keys
 
 
-def _refresh_catalog(watched: _Shop) -> bool:
+def _refresh_catalog(shop: str, watched: _Shop) -> bool:
     """Join products and item statistics anew if either changed and the last time is long enough ago."""
-    wanted = (watched.products.mark, watched.live.mark)
+    wanted = (watched.products.mark, watched.live.mark, watched.bundle.mark)
     started = time.monotonic()
     if wanted == watched.catalog_of or started < watched.catalog_not_before_s:
         return False
-    stats = watched.live.value.stats if watched.live.value is not None else None
+    stats = stats_of(shop, watched.bundle.value, watched.live.value)
     watched.catalog = watched.products.value.with_stats(stats) if stats is not None else watched.products.value
+    watched.arrivals = arrivals(watched.products.value.listed)
     watched.catalog_of = wanted
     finished = time.monotonic()
     watched.catalog_not_before_s = finished + REBUILD_SHARE * (finished - started)
     return True
 
 
-def _assemble(shop: str, watched: _Shop) -> Live:
+def _refresh_recommender(shop: str, watched: _Shop) -> bool:
+    """Put index and ranker together anew if what they are made of changed and the last time is long enough ago."""
     bundle, live = watched.bundle.value, watched.live.value
+    wanted = (watched.bundle.mark, watched.live.mark, watched.products.mark)
+    started = time.monotonic()
+    if wanted == watched.recommender_of or started < watched.recommender_not_before_s:
+        return False
+    index = index_of(shop, bundle, live)
+    index = with_facts(index, watched.products.value) if index is not None else None
+    same_bundle = bundle is watched.ranking_of
+    watched.recommender = recommender_of(index, bundle, watched.recommender if same_bundle else None)
+    watched.recommender_of, watched.ranking_of = wanted, bundle
+    finished = time.monotonic()
+    watched.recommender_not_before_s = finished + REBUILD_SHARE * (finished - started)
+    return True
+
+
+def _assemble(shop: str, watched: _Shop) -> Live:
+    bundle = watched.bundle.value
     if watched.policy.value is not None:
         policy, draws = watched.policy.value
     else:
         policy = empty_policy(shop)
         draws = prior_draws(policy)
-    indexes = ([bundle.items] if bundle is not None else []) + ([live.index] if live is not None else [])
     catalog = watched.catalog
-    popular = recommend(indexes, (), POPULAR) if indexes else ()
     return Live(
         shop=shop,
         bundle=bundle,
@@ -325,20 +313,8 @@ def _assemble(shop: str, watched: _Shop) -> Live:
         has_policy=watched.policy.value is not None,
         draws=draws,
         catalog=catalog,
-        indexes=tuple(indexes),
-        popular=tuple(
-            Suggestion(catalog.product(r.item_id) or Product(r.item_id), r.score, r.because) for r in popular
-        ),
-        arrivals=arrivals(catalog.listed),
-        recommending=frozenset(
-            placement
-            for placement, actions in policy.at.items()
-            if any(policy.actions[i].kind == "recommend" for i in actions)
-        ),
+        recommender=watched.recommender,
+        popular=popular(watched.recommender, catalog),
+        arrivals=watched.arrivals,
+        needs=needs_of(policy),
     )
-
-
-def arrivals(products: Iterable[Product]) -> tuple[Suggestion, ...]:
-    """The products that came into the catalog last, of those of which the shop told when."""
-    latest = nlargest(POPULAR, (product for product in products if product.added_ms), key=lambda p: p.added_ms)
-    return tuple(Suggestion(product, 1.0 / (at + 1), "", "new") for at, product in enumerate(latest))

@@ -18,11 +18,11 @@ from features.events import Row
 from features.record import Records, pack
 from features.tail import tail_of
 from models import receipt
-from models.decision import Decision, answer, decide
+from models.arbitration import held_out
+from models.decision import Decision, Known, answer, decide
 from models.inputs import Inputs
 from service import fallback, stream
 from service.auth import check_clock
-from service.bundle_watcher import Live
 from service.errors import Problem, StoreUnavailable
 from service.ingest import ANALYTICS, Terms, consents, inherit, rows, terms
 from service.keys import Access
@@ -30,8 +30,9 @@ from service.metrics import Metrics
 from service.page import context_of, event_of_page
 from service.receipts import ReceiptWriter
 from service.settings import Settings
+from service.shop_live import Live
 from service.store import Attributes, Dismissals, Store
-from service.suggest import recent_items, recent_products, suggestions
+from service.suggest import Suggester
 from service.wire import DecisionRequest, read_decision, read_event
 
 PERSONALIZATION: Final = "personalization"
@@ -74,6 +75,7 @@ class Decider:
     ) -> None:
         self._store, self._live, self._receipts = store, live, receipts
         self._metrics, self._settings, self._now_ms = metrics, settings, now_ms
+        self._suggester = Suggester(metrics)
 
     async def decide(self, body: bytes, access: Access) -> bytes:
         """The answer's body. Raises Problem for a request that cannot be answered, and nothing else."""
@@ -97,7 +99,7 @@ class Decider:
             seen = await self._see(request, against, events)
             tail = tail_of(seen.tail) if seen.tail is not None else None
             inputs = inputs_of(request, live, against.now_ms, decision_id, seen, tail)
-            decision = decide(inputs, live.bundle, live.policy, live.draws)
+            decision = made(inputs, live, tail, self._suggester, give_up - time.monotonic())
             body = answer(decision)
             self._count(decision, live)
             if consents(request.context.consent, live.policy, ANALYTICS):
@@ -173,12 +175,13 @@ def _events(request: DecisionRequest, against: Terms, live: Live, decision_id: s
 def inputs_of(
     request: DecisionRequest, live: Live, now_ms: int, decision_id: str, seen: Seen, tail: Records | None = None
 ) -> Inputs:
-    """Everything the decision is made from. Pure: what is live, and what was read. tail: seen.tail, if in order."""
+    """What the decision is made from, but for recommended products. Pure: what is live, and what was read.
+
+    tail: seen.tail, if in order.
+    """
     context = request.context
     if tail is None and seen.tail is not None:
         tail = tail_of(seen.tail)
-    recommends = any(placement in live.recommending for placement in request.placements)
-    recent = recent_items(tail) if recommends and tail is not None else []
     return Inputs(
         shop=live.shop,
         decision_id=decision_id,
@@ -192,13 +195,19 @@ def inputs_of(
         attributes=seen.attributes,
         facts=live.catalog.facts(tail) if tail is not None else None,
         product=live.catalog.product(context.item_id) if context.item_id else None,
-        recommended=suggestions(live, recent, context.item_id) if recommends else (),
-        popular=live.popular if recommends else (),
-        arrivals=live.arrivals if recommends else (),
-        recent=recent_products(live, recent),
         dismissed=seen.dismissed,
         degraded_because=seen.because or ("" if live.has_policy else "policy") or ("" if live.bundle else "bundle"),
     )
+
+
+def made(inputs: Inputs, live: Live, tail: Records | None, suggester: Suggester, left_s: float) -> Decision:
+    """The decision: the visitor's scores, then products for who may see any, then what stands where."""
+    if inputs.degraded_because or live.bundle is None:
+        return decide(inputs, live.bundle, live.policy, live.draws)
+    known = Known.of(inputs, live.bundle, tail)
+    if any(p in live.needs for p in inputs.placements) and not held_out(live.policy, inputs.visitor_id):
+        inputs = suggester.add(inputs, known, live, left_s)
+    return decide(inputs, live.bundle, live.policy, live.draws, known)
 
 
 def _entry(decision: Decision, body: bytes) -> stream.DecisionEntry:

@@ -22,6 +22,7 @@ import redis
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from models.registry import Registry
 from service import snapshots
 from service.consumer import Bookmark, CursorReader, Delivery, connect, pause, position
 from service.drift_watch import DriftMetrics, DriftWatch
@@ -29,6 +30,7 @@ from service.embedded import NoServer
 from service.live import Facts
 from service.memory import YOUNG
 from service.part_metrics import served
+from service.seed import Seeds
 from service.settings import Settings
 from service.shop_state import Arrays, ShopState
 from service.sole import sole_worker
@@ -40,6 +42,8 @@ CHECKPOINT_S: Final = 60.0
 READ_COUNT: Final = 1000
 BLOCK_MS: Final = 200
 GATHER_S: Final = 0.05
+SEED_S: Final = 30.0
+"""How often the registry is asked for what a shop without a history could begin with."""
 SHARE: Final = 10
 """A publication that takes t seconds is followed by at least SHARE times t seconds of learning."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 5.0
@@ -49,10 +53,11 @@ _log = structlog.get_logger("tact.learner")
 
 
 class _Progress(msgspec.Struct, frozen=True):
-    """What a checkpoint says beside the arrays. cursor: stream key to (entry, passed)."""
+    """What a checkpoint says beside the arrays. cursor: stream key to (entry, passed). seeds: bundle of each shop."""
 
     cursor: dict[str, tuple[str, int]]
     shops: list[str]
+    seeds: dict[str, str] = {}
 
 
 class LearnerMetrics:
@@ -75,6 +80,8 @@ class LearnerMetrics:
         for what in ("redis", "disk"):
             self.retries.labels(what)
         self.drift = DriftMetrics(own)
+        self.seeded = Counter("tact_learner_seeded", "Shops begun from their live bundle.", registry=own)
+        self.anew = Counter("tact_learner_anew", "Starts without the checkpoint there was.", registry=own)
 
 
 class Learner:
@@ -85,10 +92,12 @@ class Learner:
         self.shops: dict[str, ShopState] = {}
         self.drift = DriftWatch(settings.registry, metrics.drift)
         self.cursor: Mapping[str, Bookmark] = {}
+        self._seeds = Seeds(Registry(settings.registry))
         self._changed: set[str] = set()
         self._checkpointed: Mapping[str, Bookmark] = {}
         self._publish_at_s = time.monotonic() + settings.learner_publish_s
         self._checkpoint_at_s = time.monotonic() + CHECKPOINT_S
+        self._seed_at_s = time.monotonic()
         self._wait_s = FIRST_WAIT_S
 
     def run(self) -> None:
@@ -115,6 +124,8 @@ class Learner:
             self.take(found)
             self.cursor = reader.cursor
             now_s = time.monotonic()
+            if now_s >= self._seed_at_s:
+                self._seed()
             if now_s >= self._publish_at_s:
                 self._publish()
             if now_s >= self._checkpoint_at_s:
@@ -161,9 +172,26 @@ class Learner:
         self._changed.add(name)
         return True
 
+    def _seed(self) -> None:
+        """What live bundles know of shops that began after it, once for each shop."""
+        for name, shop in self.shops.items():
+            seed = None if shop.seeded_from else self._seeds.of(name)
+            shop.asked = True
+            if seed is None:
+                continue
+            if not shop.seed(seed):
+                self._seeds.decline(name, seed, "the learner's own history began before the bundle's ended")
+            else:
+                self._changed.add(name)
+                self.metrics.seeded.inc()
+                _log.info("seeded", shop=name, bundle=seed.bundle, items=len(shop.index), until_ms=seed.until_ms)
+        self._seed_at_s = time.monotonic() + SEED_S
+
     def _publish(self) -> None:
         """A snapshot of each shop that changed since its last."""
         began_s = time.monotonic()
+        if not all(shop.asked for shop in self.shops.values()):
+            self._seed()  # before a first snapshot hides the bundle's own from serving
         for name in sorted(self._changed):
             shop = self.shops[name]
             try:
@@ -181,7 +209,7 @@ class Learner:
 
     def _facts(self, name: str, shop: ShopState) -> Facts:
         cursor = {key: mark.entry.decode() for key, mark in self.cursor.items()}
-        return Facts(name, shop.as_of_ms, shop.events, shop.duplicates, len(shop.index), cursor)
+        return Facts(name, shop.as_of_ms, shop.events, shop.duplicates, len(shop.index), cursor, shop.seeded_from)
 
     def _checkpoint(self) -> None:
         """The whole state with its cursor, if it changed."""
@@ -190,7 +218,8 @@ class Learner:
             names = sorted(self.shops)
             cursor = {key: (mark.entry.decode(), mark.passed) for key, mark in self.cursor.items()}
             try:
-                facts = msgspec.to_builtins(_Progress(cursor, names))
+                seeds = {name: self.shops[name].seeded_from for name in names}
+                facts = msgspec.to_builtins(_Progress(cursor, names, seeds))
                 snapshots.publish(self.settings.live / CHECKPOINT, self._state(names), facts)
             except OSError as error:
                 self._disk_failed(error)
@@ -211,22 +240,38 @@ class Learner:
         _log.error("snapshot_not_written", folder=str(self.settings.live), error=str(error))
 
     def restore(self) -> None:
-        """Takes the newest checkpoint that is whole; without one, learning begins with the stream's first entry."""
+        """Takes the newest checkpoint that is whole; without one, learning begins with the stream's first entry.
+
+        So it does where the checkpoint is of another version's form: said in the log and counted.
+        """
         snapshot, refused = snapshots.load_any(self.settings.live / CHECKPOINT)
         for reason in refused:
             _log.error("checkpoint_refused", reason=str(reason))
         if snapshot is None:
             return
-        progress = msgspec.json.decode(snapshot.facts, type=_Progress)
+        try:
+            progress = msgspec.json.decode(snapshot.facts, type=_Progress)
+        except msgspec.MsgspecError as error:
+            self._anew(snapshot.seq, "", error)
+            return
         for at, name in enumerate(progress.shops):
             try:
-                self.shops[name] = ShopState.from_arrays(_of_shop(snapshot.arrays, at))
+                shop = ShopState.from_arrays(_of_shop(snapshot.arrays, at))
             except (KeyError, ValueError) as error:  # of another version; that shop is learned anew
-                _log.error("checkpoint_refused", shop=name, reason=f"{type(error).__name__}: {error}")
+                self._anew(snapshot.seq, name, error)
+                continue
+            shop.seeded_from = progress.seeds.get(name, "")
+            self.shops[name] = shop
+        if progress.shops and not self.shops:
+            return  # then what the stream still keeps is learned again
         self.cursor = {key: Bookmark(entry.encode(), passed) for key, (entry, passed) in progress.cursor.items()}
         self._checkpointed = self.cursor
         self._changed = set(self.shops)  # what is published may be older or newer than the checkpoint
         _log.info("restored", checkpoint=snapshot.seq, shops=len(self.shops))
+
+    def _anew(self, checkpoint: int, shop: str, error: Exception) -> None:
+        self.metrics.anew.inc()
+        _log.error("started_anew", checkpoint=checkpoint, shop=shop, reason=f"{type(error).__name__}: {error}")
 
 
 def _of_shop(arrays: Mapping[str, Any], at: int) -> Arrays:

@@ -20,6 +20,7 @@ class Facts(msgspec.Struct, frozen=True):
     """What the manifest tells of a shop. cursor: the last entry of each stream that is counted in the snapshot.
 
     as_of_ms: the latest event's time, by the shop's clock; events, duplicates: counted since the learner began.
+    seeded_from: the bundle whose training window stands before them, "" if none does.
     """
 
     shop: str
@@ -28,6 +29,7 @@ class Facts(msgspec.Struct, frozen=True):
     duplicates: int
     items: int
     cursor: dict[str, str]
+    seeded_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
 DECISION_BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25)
 """Round the objective: a few milliseconds, and the deadline of 100 ms."""
 
+RANKING_BUCKETS_S: Final = (0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05)
+"""Round the objective: 1 ms in the middle, 3 ms for the slowest percent."""
 STORE_BUCKETS_S: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1)
 BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
 
@@ -34,6 +36,7 @@ WITHDRAWN: Final = -1.0
 """Value of a gauge's label set that is no more, where it cannot be taken away. No gauge with labels goes below 0."""
 
 Because = Literal["store", "deadline", "bundle", "policy", "error"]
+Unranked = Literal["deadline", "error"]
 Reload = Literal["policy", "bundle", "live", "catalog", "keys", "sources"]
 StoreFailure = Literal["timeout", "connection", "refused"]
 
@@ -59,6 +62,15 @@ class Metrics:
         self._refused = Counter("tact_refused", "Requests and events refused.", ["code"], registry=own)
         self._gates = Counter("tact_gate_closed", "Candidates blocked, by the gate.", ["gate"], registry=own)
         self._rules = Counter("tact_rule_errors", "Rules that failed.", ["shop", "action"], registry=own)
+        self.recommend_s = Histogram(
+            "tact_recommend_seconds", "Time to rank products for a decision.", buckets=RANKING_BUCKETS_S, registry=own
+        )
+        self._unranked = Counter(
+            "tact_unranked",
+            "Decisions with popular products only: ranking failed or had no time.",
+            ["because"],
+            registry=own,
+        )
         self._store(own)
         self._receipts(own)
         self._reloads(own)
@@ -114,6 +126,10 @@ class Metrics:
     def degraded(self, because: str) -> None:
         """One decision made without what it should have been made with."""
         self._degraded.labels(because).inc()
+
+    def unranked(self, because: Unranked) -> None:
+        """A decision whose products nobody ranked."""
+        self._unranked.labels(because).inc()
 
     def event(self, kind: str, count: int = 1) -> None:
         """Events taken; kind: a name of the vocabulary or "custom"."""

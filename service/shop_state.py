@@ -3,15 +3,17 @@
 from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
+from math import nan
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from features.events import CODE, MAX_LINES
-from features.record import EVENT, Records, hash64
+from features.record import EVENT, Records, category16, hash64
 from features.stats import ItemStats
 from models.session_index import SessionIndex
+from service.seed import Seed, grown
 
 COUNTED: Final = frozenset({"view_item", "add_to_cart", "purchase"})
 """Kinds of which ItemStats keeps counts."""
@@ -25,23 +27,28 @@ MAX_STATS: Final = 500_000
 
 Arrays = dict[str, npt.NDArray[Any]]
 _item_hash = lru_cache(maxsize=1 << 18)(hash64)
+_category = lru_cache(maxsize=1 << 16)(category16)
 
 
 class ShopState:
     """Learns with `take`; everything taken counts once `settle` ran, which every reader of the state calls first.
 
-    events: counted so far; duplicates: events that came again; as_of_ms: the shop's own clock.
+    events: counted so far; duplicates: events that came again; as_of_ms: the shop's own clock. began_ms: of the first
+    event taken; seeded_from: the bundle it began with, "" if none; asked: whether a seed was looked for.
     """
 
     def __init__(self) -> None:
         self.stats, self.index = ItemStats.empty(), SessionIndex()
-        self.events = self.duplicates = self.as_of_ms = 0
+        self.events = self.duplicates = self.as_of_ms = self.began_ms = 0
+        self.seeded_from, self.asked = "", False
         self._seen: set[int] = set()
         self._oldest: deque[int] = deque()  # the same, in their order: the first of a dict is ever slower to find
         self._lines: list[tuple[int, int, int, int, int]] = []
         self._items: list[str] = []
         self._visitors: list[int] = []
         self._times: list[int] = []
+        self._prices: list[float] = []
+        self._categories: list[int] = []
 
     def take(self, lines: Sequence[Any]) -> None:
         """Takes one event, as its lines (stream.Line)."""
@@ -55,6 +62,7 @@ class ShopState:
         if len(self._seen) > REMEMBERED:
             self._seen.discard(self._oldest.popleft())
         self.events += 1
+        self.began_ms = self.began_ms or first.ts_ms
         self.as_of_ms = max(self.as_of_ms, first.ts_ms)
         if first.event not in COME_TO:
             return
@@ -70,6 +78,8 @@ class ShopState:
             self._items.append(line.item_id)
             self._visitors.append(visitor)
             self._times.append(line.ts_ms)
+            self._prices.append(nan if line.price is None else line.price)
+            self._categories.append(_category(line.category))
         if line.event in COUNTED:
             units = max(0, min(line.quantity, 255))
             self._lines.append((visitor, line.ts_ms, _item_hash(line.item_id), CODE[line.event], units))
@@ -79,8 +89,19 @@ class ShopState:
         if self._lines:
             self.stats = self.stats.updated(*_records(self._lines)).at_most(MAX_STATS)
         if self._items:
-            self.index.learn(self._items, self._visitors, self._times)
-        self._lines, self._items, self._visitors, self._times = [], [], [], []
+            self.index.learn(self._items, self._visitors, self._times, self._prices, self._categories)
+        self._lines, self._items, self._visitors = [], [], []
+        self._times, self._prices, self._categories = [], [], []
+
+    def seed(self, seed: Seed) -> bool:
+        """Puts the seed before what was learned so far, if it is all from before. Whether it did."""
+        if self.seeded_from or (self.began_ms and self.began_ms < seed.until_ms):
+            return False
+        self.settle()
+        self.index, self.stats = grown(seed, self.index, self.stats)
+        self.as_of_ms = max(self.as_of_ms, seed.until_ms - 1)
+        self.seeded_from = seed.bundle
+        return True
 
     def forget(self, visitor_id: str) -> None:
         """Drops what is kept of one visitor: their session."""
@@ -97,7 +118,7 @@ class ShopState:
         """The whole state."""
         self.settle()
         seen = np.fromiter(self._oldest, np.uint64, len(self._oldest))
-        counts = np.array([self.events, self.duplicates, self.as_of_ms], np.int64)
+        counts = np.array([self.events, self.duplicates, self.as_of_ms, self.began_ms], np.int64)
         own = {"seen": seen, "counts": counts}
         return _named("stats", self.stats.to_arrays()) | _named("index", self.index.to_arrays()) | own
 
@@ -109,7 +130,7 @@ class ShopState:
         new.stats, new.index = ItemStats.from_arrays(stats), SessionIndex.from_arrays(unnamed("index", arrays))
         new._oldest = deque(arrays["seen"].tolist())
         new._seen = set(new._oldest)
-        new.events, new.duplicates, new.as_of_ms = arrays["counts"].tolist()
+        new.events, new.duplicates, new.as_of_ms, new.began_ms = arrays["counts"].tolist()
         return new
 
 

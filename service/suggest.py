@@ -1,45 +1,179 @@
-"""Candidate products for a decision: what others looked at together with what this visitor did, then the popular."""
+"""Products for a decision: what the recommender ranks for this visitor now, and beside it what needs no ranking.
 
-from collections.abc import Sequence
+Where ranking fails, or there is no time left for it, the popular products stay: counted, and never an error. A decision
+keeps what it was given in its receipt, so a replay needs no recommender.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import exp
 from typing import Final
 
 import numpy as np
+import structlog
 
 from features.catalog import Product
-from features.events import CODE
+from features.events import CODE, SESSION_GAP_MS
 from features.record import Records, hash64
-from models.inputs import Suggestion
-from models.recommend import RECENT_ITEMS, recommend
-from service.bundle_watcher import Live
+from features.tail import session_starts
+from models.bundle import Scores
+from models.decision import Known
+from models.inputs import Inputs, Suggestion
+from models.item_index import ItemIndex
+from models.recommend import Asked, Recommended
+from service.metrics import Metrics
+from service.needs import needed
+from service.shop_live import Live
 
-SIMILAR: Final = 40
-"""More than a page shows: stock, cart, purchases and the page's own exclusions are filtered later."""
+RECENT_ITEMS: Final = 20
+"""Products of the visitor whose facts a decision has at hand, the latest."""
+RESERVE_S: Final = 0.005
+"""What the rest of a decision needs of the time that is left."""
+FADE: Final = 0.8
+CONTEXT: Final = 11
+"""How many numbers a recommender is told of stage and intents; some are spare."""
 
 _KINDS: Final = ("view_item", "select_item", "add_to_cart", "add_to_wishlist", "purchase", "review_view")
 _ABOUT_ITEMS: Final = np.isin(np.arange(256), [CODE[name] for name in _KINDS])
 """Whether a kind's item is one the visitor took an interest in, by its code."""
 
+Rankings = Mapping[bool, tuple[Suggestion, ...]]
+"""By whether what the visitor looked at before may be among them."""
 
-def recent_items(tail: Records) -> list[int]:
-    """Hashes of the latest items, newest first, each once, at most RECENT_ITEMS."""
-    items = tail["item"][_ABOUT_ITEMS[tail["kind"]]][::-1].tolist()
-    latest = dict.fromkeys(items)
-    latest.pop(0, None)
-    return list(latest)[:RECENT_ITEMS]
+_log = structlog.get_logger("tact.suggest")
 
 
-def suggestions(live: Live, recent: Sequence[int], item_id: str) -> tuple[Suggestion, ...]:
-    """Best first: neighbours of the page's item and of the visitor's latest, then popular products."""
-    if not live.indexes:
-        return ()
-    current = hash64(item_id)
-    asked = [current, *(item for item in recent if item != current)] if item_id else recent
+class Pace:
+    """How long ranking took lately: the longest, faded by every ranking and every one that was left out."""
+
+    def __init__(self) -> None:
+        self.expected_s = 0.0
+
+    def took(self, seconds: float) -> None:
+        """One ranking was made."""
+        self.expected_s = max(seconds, FADE * self.expected_s)
+
+    def allows(self, left_s: float) -> bool:
+        """Whether there is time for one. A refusal fades what is expected, so it is tried again before long."""
+        fits = self.expected_s + RESERVE_S <= left_s
+        if not fits:
+            self.expected_s *= FADE
+        return fits
+
+
+class Suggester:
+    """Adds products to what a decision is made from."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics, self._pace = metrics, Pace()
+        self._told: object = None
+
+    def add(self, inputs: Inputs, known: Known, live: Live, left_s: float) -> Inputs:
+        """The inputs with products in them. left_s: until the decision has to be made."""
+        needs = needed(live.needs, inputs.placements)
+        found = self._ranked(inputs, known, live, left_s)
+        return replace(
+            inputs,
+            recommended=found.get(False, ()),
+            returning=found.get(True, ()),
+            popular=live.popular[: needs.at_most] if needs.popular else (),
+            arrivals=live.arrivals[: needs.at_most] if needs.arrivals else (),
+            recent=recent_products(live, known.tail, found, needs.recent),
+        )
+
+    def _ranked(self, inputs: Inputs, known: Known, live: Live, left_s: float) -> Rankings:
+        if live.recommender is None or not needed(live.needs, inputs.placements).rankings:
+            return {}
+        if not self._pace.allows(left_s):
+            self._metrics.unranked("deadline")
+            return {}
+        started = time.perf_counter()
+        try:
+            return rank(inputs, known, live)
+        except Exception as error:  # noqa: BLE001  # the popular products do instead
+            failed = error
+        finally:
+            took_s = time.perf_counter() - started
+            self._pace.took(took_s)
+            self._metrics.recommend_s.observe(took_s)
+        self._tell(failed, inputs, live)
+        return {}
+
+    def _tell(self, error: Exception, inputs: Inputs, live: Live) -> None:
+        """Counted always; in the log once for each version, not for every decision."""
+        self._metrics.unranked("error")
+        if self._told is not live.recommender:
+            self._told = live.recommender
+            _log.error("ranking_failed", shop=live.shop, decision_id=inputs.decision_id, exc_info=error)
+
+
+def rank(inputs: Inputs, known: Known, live: Live) -> Rankings:
+    """What the recommender finds for the visitor on this page, best first, for each ranking that is needed."""
+    recommender, needs = live.recommender, needed(live.needs, inputs.placements)
+    if recommender is None:
+        return {}
+    asked = asked_of(known.tail, known.scores, inputs.context.item_id, inputs.now_ms)
+    if True in needs.rankings:
+        asked = replace(asked, ids=names_of(asked.items[-RECENT_ITEMS:], live))
+    return {
+        own: _suggestions(recommender.recommend(asked, needs.at_most, own), live, recommender.ranker is not None)
+        for own in sorted(needs.rankings)
+    }
+
+
+def _suggestions(found: Sequence[Recommended], live: Live, log_odds: bool) -> tuple[Suggestion, ...]:
+    """With scores above 0 that levers can multiply: a ranker's are logarithms of odds."""
+    best = max((r.score for r in found), default=0.0)
     return tuple(
-        Suggestion(live.product(found.item_id), found.score, found.because, "together" if found.because else "popular")
-        for found in recommend(live.indexes, asked, SIMILAR)
+        Suggestion(
+            live.product(r.item_id),
+            exp(r.score - best) if log_odds else r.score,
+            "" if r.because == r.item_id else r.because,
+            r.source,
+        )
+        for r in found
     )
 
 
-def recent_products(live: Live, recent: Sequence[int]) -> tuple[Product, ...]:
-    """The products of the latest items, newest first; items that nobody knows by name are left out."""
-    return tuple(live.product(item_id) for item in recent if (item_id := live.item_of(item)))
+def asked_of(tail: Records, scores: Scores, item_id: str, now_ms: int) -> Asked:
+    """What the recommender is asked: the tail's products in time order, the page's last, and what is thought of it."""
+    touched = np.flatnonzero(_ABOUT_ITEMS[tail["kind"]] & (tail["item"] != 0))
+    items, times = tail["item"][touched], tail["ts_ms"][touched]
+    session_from = int(np.searchsorted(touched, _session_begin(tail["ts_ms"], now_ms)))
+    current = hash64(item_id)
+    if current and not (items.size and int(items[-1]) == current):
+        items, times = np.append(items, np.uint64(current)), np.append(times, now_ms)
+    return Asked(items.astype(np.uint64), times.astype(np.int64), session_from, now_ms, context_of(scores))
+
+
+def _session_begin(ts_ms: "np.ndarray[tuple[int], np.dtype[np.int64]]", now_ms: int) -> int:
+    """Where in the tail the session begins that now belongs to; its end if the last event is too long ago."""
+    if not ts_ms.size or now_ms - int(ts_ms[-1]) > SESSION_GAP_MS:
+        return int(ts_ms.size)
+    return int(np.flatnonzero(session_starts(ts_ms))[-1])
+
+
+def context_of(scores: Scores) -> "np.ndarray[tuple[int], np.dtype[np.float32]]":
+    """Stages, then intents, then NaN: what the re-ranker may know of the visitor. float32 (11,)."""
+    context = np.full(CONTEXT, np.nan, np.float32)
+    numbers = np.concatenate([scores.stage, scores.intent])[:CONTEXT]
+    context[: numbers.size] = numbers
+    return context
+
+
+def recent_products(live: Live, tail: Records, found: Rankings, all_of_them: bool) -> tuple[Product, ...]:
+    """The products of the latest items, newest first: all that are known by name, or those that led to another."""
+    items = tail["item"][_ABOUT_ITEMS[tail["kind"]]][::-1].tolist()
+    latest = [item for item in dict.fromkeys(items) if item][:RECENT_ITEMS]
+    names = names_of(np.array(latest, np.uint64), live)
+    led = {s.because for suggestions in found.values() for s in suggestions}
+    return tuple(live.product(names[i]) for i in latest if i in names and (all_of_them or names[i] in led))
+
+
+def names_of(items: "np.ndarray[tuple[int], np.dtype[np.uint64]]", live: Live) -> dict[int, str]:
+    """The ids of items by their hash, of those that index or catalog know."""
+    index = live.recommender.index if live.recommender is not None else ItemIndex.empty()
+    rows = zip(items.tolist(), index.rows_of(items).tolist(), strict=True)
+    found = {item: str(index.ids[row]) if row >= 0 else live.catalog.item_of(item) for item, row in rows}
+    return {item: item_id for item, item_id in found.items() if item_id}

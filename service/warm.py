@@ -1,25 +1,33 @@
 """Before the first request: what numba keeps on disk is loaded, what it does not have is compiled."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
+import structlog
 
 from features.catalog import Catalog, Product
 from features.events import Row
 from features.record import pack
 from models.arbitration import prior_draws
 from models.bundle import Scores
-from models.decision import answer, decide
+from models.decision import Known, answer, decide
+from models.inputs import Inputs
 from models.intent import INTENTS
+from models.item_index import ItemIndex
 from models.policy import load_policy
 from models.receipt import decode, encode, replay, why
-from models.recommend import ItemIndex
+from models.recommend import Recommender
+from models.session_index import SessionIndex
 from models.stage import STAGES
-from service.bundle_watcher import Live
 from service.decide import Seen, inputs_of
+from service.needs import Needs
+from service.shop_live import Live
+from service.suggest import Rankings, rank
 from service.wire import PURPOSES, DecisionRequest, RequestContext
 
+_log = structlog.get_logger("tact.service")
 NOW_MS: Final = 1_700_000_000_000
 _ID: Final = "0" * 26 + "-00"
 _POLICY: Final = """
@@ -57,7 +65,6 @@ def warm_up(shops: Iterable[Live]) -> None:
 def _made_up() -> Live:
     policy = load_policy(_POLICY, "warm.yaml")
     catalog = Catalog.of([Product("a", price=1.0, category="c")])
-    recommending = frozenset(placement.id for placement in policy.placements)
     return Live(
         shop=policy.shop,
         bundle=None,
@@ -65,9 +72,16 @@ def _made_up() -> Live:
         has_policy=True,
         draws=prior_draws(policy),
         catalog=catalog,
-        indexes=(ItemIndex.empty(),),
-        recommending=recommending,
+        recommender=Recommender.of(_index()),
+        needs={placement.id: Needs(frozenset((False, True)), at_most=9) for placement in policy.placements},
     )
+
+
+def _index() -> ItemIndex:
+    """Of two products that were looked at together."""
+    index = SessionIndex()
+    index.learn(["a", "b"], [1, 1], [NOW_MS, NOW_MS + 1000])
+    return index.index()
 
 
 def _decide(live: Live) -> None:
@@ -82,7 +96,19 @@ def _decide(live: Live) -> None:
     )
     inputs = inputs_of(request, live, NOW_MS + len(kinds), _ID, Seen(records.tobytes(), {}))
     scores = live.bundle if live.bundle is not None else _Even()
-    decision = decide(inputs, scores, live.policy, live.draws)
+    known = Known.of(inputs, scores)
+    found = _ranked(inputs, known, live)
+    inputs = replace(inputs, recommended=found.get(False, ()), returning=found.get(True, ()), degraded_because="")
+    decision = decide(inputs, scores, live.policy, live.draws, known)
     receipt = decode(encode(decision, answer(decision)))
     why(receipt)
     replay(receipt, lambda _: scores, lambda _: live.policy, lambda _: live.draws)
+
+
+def _ranked(inputs: Inputs, known: Known, live: Live) -> Rankings:
+    """Nothing where ranking fails: decisions do without it, and so does a start."""
+    try:
+        return rank(inputs, known, live)
+    except Exception as error:  # noqa: BLE001  # whatever a bundle holds
+        _log.error("ranking_failed", shop=live.shop, exc_info=error)
+        return {}

@@ -39,7 +39,7 @@ SUGGESTED = (
 
 
 def visitor() -> Visitor:
-    return Visitor(recommended=SUGGESTED, popular=SUGGESTED[1:], recent=(TENT, MAT))
+    return Visitor(recommended=SUGGESTED, returning=SUGGESTED, popular=SUGGESTED[1:], recent=(TENT, MAT))
 
 
 def gates_of(who: Visitor, stage: str, placement: str, now_ms: int = NOW) -> dict[str, str]:
@@ -117,6 +117,17 @@ def test_browsing_a_product_recommends_others_and_comparing_stops_it():
     third_look = on_product(looked_at(visitor(), 3))
     assert gates_of(third_look, "evaluation", "pdp.recommend") == {"similar_products": "stage"}
     assert gates_of(third_look, "consideration", "pdp.recommend") == {"similar_products": "rule"}
+
+
+def test_back_on_a_list_after_a_few_products_there_is_what_comes_next_and_not_what_was_just_seen():
+    who = looked_at(looked_at(visitor(), 1, "ster"), 1, "drijf-r3").did("view_item_list", 0)
+    assert "what_next" in open_at(who, "consideration", "list.top")
+    action = POLICY.action("what_next")
+    assert action is not None
+    shown = moment(POLICY, who, "consideration").offers(action)
+    assert [suggestion.product.item_id for suggestion in shown] == ["duin-2"]
+    assert gates_of(replace(who, consent=("analytics",)), "consideration", "list.top")["what_next"] == "consent"
+    assert gates_of(looked_at(visitor(), 1), "consideration", "list.top")["what_next"] == "rule"
 
 
 def test_going_back_and_forth_offers_a_comparison_reviews_and_delivery():

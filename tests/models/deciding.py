@@ -83,6 +83,7 @@ class Visitor:
     attributes: dict[str, Any] = field(default_factory=dict)
     consent: tuple[str, ...] | None = None
     recommended: tuple[Suggestion, ...] = tuple(Suggestion(p, 1.0, "p0", "together") for p in PRODUCTS[1:])
+    returning: tuple[Suggestion, ...] = ()
     popular: tuple[Suggestion, ...] = ()
     arrivals: tuple[Suggestion, ...] = ()
     recent: tuple[Product, ...] = PRODUCTS
@@ -112,6 +113,7 @@ class Visitor:
             facts=CATALOG.facts(tail_of(tail)),
             product=self.product,
             recommended=self.recommended,
+            returning=self.returning,
             popular=self.popular,
             arrivals=self.arrivals,
             recent=self.recent,

@@ -82,10 +82,11 @@ def test_next_is_everything_the_recommender_ranked_and_similar_only_what_follows
 
 
 def test_what_the_visitor_looked_at_before_returns_only_where_the_action_lets_it():
-    looked = Visitor(recommended=found("own", "together", "earlier", "next")).did("view_item", 5, item_id="p1")
+    ranked = found("own", "together", "earlier", "next")
+    looked = Visitor(recommended=ranked, returning=ranked[::-1]).did("view_item", 5, item_id="p1")
     assert items(recommending(source="next"), looked) == ["p3"]
-    assert items(recommending(source="next", returns=True), looked) == ["p0", "p1", "p2", "p3"]
-    long_ago = Visitor(recommended=found("own", "together", "earlier", "next")).did("view_item", 500, item_id="p1")
+    assert items(recommending(source="next", returns=True), looked) == ["p3", "p2", "p1", "p0"]
+    long_ago = Visitor(recommended=ranked).did("view_item", 500, item_id="p1")
     assert items(recommending(source="next"), long_ago) == ["p1", "p3"]
 
 

@@ -85,6 +85,20 @@ def test_recommendations_follow_from_the_page_and_leave_it_out(live: Running) ->
     assert "item-1" not in items
 
 
+def test_without_personalization_products_follow_from_this_page_alone(live: Running) -> None:
+    who = visitor()
+    earlier = {"page_type": "product", "item_id": "item-4"}
+    live.decide(visitor_id=who, context=earlier)
+    led: dict[str, set[str | None]] = {}
+    for consent in ("analytics", "personalization"):
+        for _ in range(20):  # the exploration floor leaves silence a chance
+            asked = {"visitor_id": who, "placements": ["product.recs"], "events": []}
+            placed = live.decide(**asked, context={**PRODUCT, "consent": ["analytics", consent]})["placements"]
+            led.setdefault(consent, set()).update(i["because"] for i in placed["product.recs"].get("items", []))
+    assert "item-4" in led["personalization"]
+    assert led["analytics"] <= {"item-1", None} and "item-1" in led["analytics"]
+
+
 def test_a_rule_sees_what_the_visitor_did_before(live: Running) -> None:
     who = visitor()
 

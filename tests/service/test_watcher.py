@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 import redis
 
-from features.catalog import ITEM_VIEWS
+from features.catalog import ITEM_VIEWS, Product
 from features.events import Row
 from features.record import hash64, pack
+from features.stats import ItemStats
 from models import bundle
 from models import receipt as receipts
 from models.policy import load_policy
@@ -23,7 +25,9 @@ from service import keys, snapshots, stream, warm
 from service.bundle_watcher import Watcher
 from service.core import open_service
 from service.metrics import Metrics
+from service.shop_live import AT_HAND, arrivals
 from service.shop_state import ShopState
+from service.suggest import names_of
 from service.warm import warm_up
 from tests.service.shop import POLICY, SHOP, Shop, constant_parts, make_shop
 
@@ -159,11 +163,74 @@ def test_facts_come_from_the_learner_s_snapshot(home: Path, redis_url: str) -> N
         live = watcher.get(SHOP)
         known = live.catalog.facts(pack(rows[:1]))
         assert np.isfinite(known.table[known.rows[0]][ITEM_VIEWS])
-        assert live.item_of(hash64("only-seen")) == "only-seen"
-        assert live.item_of(hash64("never-seen")) == ""
-        assert len(live.indexes) == 2
+        seen = hash64("only-seen")
+        assert names_of(np.array([seen, hash64("never-seen")], np.uint64), live) == {seen: "only-seen"}
+        assert live.recommender is not None and live.recommender.index.ids[0] == "only-seen"
+        assert [s.product.item_id for s in live.popular] == ["only-seen"]
 
     watch(shop, body)
+
+
+def test_until_there_is_a_snapshot_the_bundle_s_own_index_and_statistics_serve(home: Path, redis_url: str) -> None:
+    shop = make_shop(home, redis_url, publish=False)
+    row = Row(SHOP, "v", "e", 1000, "view_item", item_id="item-1")
+    stats = ItemStats.empty().updated(pack([row]), np.array([hash64("v")], np.uint64)).settled().to_arrays()
+    shop.publish(replace(constant_parts(shop=SHOP), arrays={"stats": stats}))
+
+    async def body(watcher: Watcher) -> None:
+        await watcher.refresh()
+        live = watcher.get(SHOP)
+        known = live.catalog.facts(pack([row]))
+        assert known.table[known.rows[0]][ITEM_VIEWS] == 1
+        assert live.recommender is not None and "item-1" in live.recommender.index.ids
+
+    watch(shop, body)
+
+
+def test_products_of_the_shop_a_bundle_was_trained_on_are_not_for_sale_in_another(home: Path, redis_url: str) -> None:
+    shop = make_shop(home, redis_url, publish=False)
+    shop.publish(constant_parts(shop="elsewhere"))
+
+    async def body(watcher: Watcher) -> None:
+        await watcher.refresh()
+        live = watcher.get(SHOP)
+        assert live.bundle is not None
+        assert (live.recommender, live.popular) == (None, ())
+
+    watch(shop, body)
+
+
+def test_the_room_of_a_recommender_is_kept_over_snapshots_and_made_anew_for_a_bundle(
+    home: Path, redis_url: str
+) -> None:
+    shop = make_shop(home, redis_url)
+
+    async def body(watcher: Watcher) -> None:
+        await watcher.refresh()
+        first = watcher.get(SHOP).recommender
+        shop.policy_file.write_text(shop.policy_file.read_text() + "\n# changed\n")
+        await watcher.refresh()
+        assert watcher.get(SHOP).recommender is first  # a policy does not touch it
+        shop.publish(constant_parts(note="another"))
+        await until_other(watcher, first)
+
+    async def until_other(watcher: Watcher, first: object) -> None:
+        for _ in range(100):
+            await watcher.refresh()
+            if watcher.get(SHOP).recommender is not first:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError("the recommender stayed")
+
+    watch(shop, body)
+
+
+def test_the_latest_products_of_the_catalog_are_the_arrivals() -> None:
+    products = [Product(f"p{i}", added_ms=i * 1000) for i in range(60)]
+    found = arrivals(products)
+    assert [s.product.item_id for s in found] == [f"p{i}" for i in range(59, 59 - AT_HAND, -1)]
+    assert {s.source for s in found} == {"new"}
+    assert arrivals(products[:1]) == ()  # 0 is unknown
 
 
 def test_a_page_of_several_workers_adds_them_up(tmp_path: Path) -> None:
