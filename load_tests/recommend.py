@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.record import hash64
-from models.ranker import BETWEEN, COLUMNS
+from models.ranker import COLUMNS
 from models.recommend import Asked, Recommender
 from models.session_index import SessionIndex
 
@@ -47,8 +47,7 @@ def a_ranker(rounds: int = 100, seed: int = 1) -> str:
     x = rng.normal(size=(20_000, len(COLUMNS))).astype(np.float32)
     target = (x[:, :5].sum(axis=1) + rng.normal(size=len(x)) > 0).astype(np.float32)
     data = lgb.Dataset(x, target, feature_name=list(COLUMNS))
-    text = lgb.train({"num_leaves": 31, "num_threads": 1, "verbose": -1}, data, rounds).model_to_string()
-    return text + BETWEEN + text
+    return lgb.train({"num_leaves": 31, "num_threads": 1, "verbose": -1}, data, rounds).model_to_string()
 
 
 def milliseconds(work: Callable[[int], object], times: int) -> npt.NDArray[np.float64]:
@@ -82,7 +81,7 @@ def main() -> None:
     rows = {
         "whole recommendation": milliseconds(lambda n: recommender.recommend(asked[n], 20), given.calls),
         "ranking 100 candidates": milliseconds(
-            lambda n: recommender.ranker and recommender.ranker.score(x, True), given.calls
+            lambda n: recommender.ranker and recommender.ranker.score(x), given.calls
         ),
     }
     print(f"{len(index):,} products, {given.views:,} views")

@@ -86,6 +86,12 @@ FEATURES: Final = (
     "als",
     "als_rank",
     "alike",
+    "own_next",
+    "knn_share",
+    "flat_share",
+    "after_share",
+    "two_steps_share",
+    "fused",
 )
 """What is known of a candidate, in columns. Ranks begin at 0 and are NO_RANK where the source does not have it."""
 
@@ -148,6 +154,12 @@ FEATURES: Final = (
     ALS,
     ALS_RANK,
     ALIKE,
+    OWN_NEXT,
+    KNN_SHARE,
+    FLAT_SHARE,
+    AFTER_SHARE,
+    TWO_STEPS_SHARE,
+    FUSED,
 ) = range(len(FEATURES))
 
 SOURCES: Final = ("together", "next", "alike", "own", "earlier", "category", "popular", "new")
@@ -155,6 +167,8 @@ SOURCES: Final = ("together", "next", "alike", "own", "earlier", "category", "po
 KEEP: Final = 120
 """Candidates that are ranked, at most."""
 NO_RANK: Final = 999.0
+FUSION: Final = 10.0
+"""Reciprocal rank fusion (Cormack et al. 2009) adds 1 / (FUSION + rank) over the sources."""
 SAMPLE: Final = 250
 SAMPLE_OF_EARLIER: Final = 100
 """Newest views that are followed of the session's last product, and of each before it."""
@@ -169,6 +183,8 @@ NEAR_PRODUCTS: Final = 3
 NEAR_VIEWS: Final = 6
 ACROSS_VIEWS: Final = 2
 SESSION_VIEWS_AT_MOST: Final = 50
+SECOND_STEPS: Final = 30
+"""Of so many of the best found, what is linked with them is found, too."""
 POOL: Final = 4096
 _DAY_S: Final = 86_400.0
 _POSITION, _HALF_LIFE_D, _FRESH_HALF_LIFE_D, _DISTANCE, _LENGTH = 0.8, 14.0, 1.0, 2.0, 0.25
@@ -495,7 +511,7 @@ def _top(s: Scratch, n: int, column: int, k: int, out: Rows) -> int:
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _second_step(t: Tables, s: Scratch, n: int) -> int:
     """Adds what is strongly linked with the best of what was found."""
-    first = np.empty(12, np.int32)
+    first = np.empty(SECOND_STEPS, np.int32)
     for k in range(_top(s, n, KNN, first.size, first)):
         j = first[k]
         item, weight, by = s.rows[j], s.x[j, KNN], s.by[j]
@@ -516,10 +532,13 @@ def _second_step(t: Tables, s: Scratch, n: int) -> int:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _own(s: Scratch, named: Rows, at_s: Times, begin: int, now_s: int, n: int) -> int:
-    """Adds the products the visitor looked at: in this session, and before it."""
+def _own(s: Scratch, named: Rows, at_s: Times, begin: int, now_s: int, own: bool, n: int) -> int:
+    """Tells of the products the visitor looked at: in this session, and before it. own: whether they are added; if not,
+    only those that another source found are told of."""
     size = named.size
     for i in range(size):
+        if not own and s.item_call[named[i]] != s.call[0]:
+            continue
         j, n = _place(s, named[i], n)
         if j < 0:
             break
@@ -528,6 +547,8 @@ def _own(s: Scratch, named: Rows, at_s: Times, begin: int, now_s: int, n: int) -
             x[OWN_VIEWS] += 1
             x[OWN_BACK] = size - i
             x[OWN_AGE] = now_s - at_s[i]
+            if i > begin and named[i - 1] == named[size - 1]:
+                x[OWN_NEXT] += 1
             if i + 1 < size:
                 x[OWN_STAY] += min(at_s[i + 1] - at_s[i], 1800)
         else:
@@ -580,7 +601,7 @@ def _choose(s: Scratch, n: int, own: bool, keep: int) -> int:
     for j in range(n):
         s.taken[j] = 0
     columns = (KNN, RARE, FLAT, FRESH, AFTER, AFTER_ANY, LINKED, TWO_STEPS)
-    limits = (60, 60, 40, 40, 40, 40, 20, 30)
+    limits = (60, 60, 40, 40, 40, 40, 30, 60)
     best = np.empty((len(columns), 60), np.int32)
     sizes = np.empty(len(columns), np.int64)
     ranks = (KNN_RANK, RARE_RANK, FLAT_RANK, FRESH_RANK, AFTER_RANK, AFTER_ANY_RANK, LINKED_RANK, TWO_STEPS_RANK)
@@ -605,15 +626,24 @@ def _choose(s: Scratch, n: int, own: bool, keep: int) -> int:
         for j in range(n):
             if s.x[j, mark] == 1.0:
                 taken = _take(s, j, taken, keep)
+    shares, of = (KNN_SHARE, FLAT_SHARE, AFTER_SHARE, TWO_STEPS_SHARE), (0, 2, 4, 7)
+    for k in range(len(of)):
+        most = s.x[best[of[k], 0], columns[of[k]]] if sizes[of[k]] else np.float32(1)
+        for j in s.chosen[:taken]:
+            s.x[j, shares[k]] = s.x[j, columns[of[k]]] / most
+    for j in s.chosen[:taken]:
+        for rank in ranks:
+            if s.x[j, rank] < NO_RANK:
+                s.x[j, FUSED] += 1.0 / (FUSION + s.x[j, rank])
     return taken
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _source(x: Floats) -> int:
+def _source(x: Floats, own: bool) -> int:
     """The place in SOURCES of the source that has most to say of a candidate."""
-    if x[OWN_VIEWS] > 0:
+    if own and x[OWN_VIEWS] > 0:
         return 3
-    if x[EARLIER_VIEWS] > 0:
+    if own and x[EARLIER_VIEWS] > 0:
         return 4
     if x[NEXT] > 0:
         return 1
@@ -650,8 +680,8 @@ def _describe(
             last_price = t.price[items[i]]
     for k in range(taken):
         x, item = s.x[s.chosen[k]], s.rows[s.chosen[k]]
-        s.taken[s.chosen[k]] = _source(x)
-        x[IS_LAST] = 1.0 if own and size and item == named[size - 1] else 0.0
+        s.taken[s.chosen[k]] = _source(x, own)
+        x[IS_LAST] = 1.0 if size and item == named[size - 1] else 0.0
         x[SESSION_VIEWS], x[SESSION_PRODUCTS] = size - begin, different
         x[SINCE_LAST] = now_s - at_s[size - 1] if size else np.nan
         x[TAIL_BEFORE] = begin
@@ -721,13 +751,12 @@ def gather(
     for p in range(min(known, NEAR_PRODUCTS)):
         n = _linked(t, s, products[p], np.exp(-p / _POSITION), n)
     n = _second_step(t, s, n)
-    if own:
-        n = _own(s, named, at_s, begin, now_s, n)
     if known:
         n = _same_shelf(t, s, products[0], 10, n)
     n = _listed(s, alike, alike.size, ALIKE, n)
     n = _listed(s, t.popular, 20, POPULAR, n)
     n = _listed(s, t.fresh, 5, AGE, n)
+    n = _own(s, named, at_s, begin, now_s, own, n)
     taken = _choose(s, n, own, keep)
     _describe(t, s, taken, items, named, at_s, begin, now_s, different, met, own)
     return int(taken)

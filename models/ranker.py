@@ -1,7 +1,7 @@
 """Which candidate comes first: LightGBM lambdarank over what is known of each, or the sources' scores without one.
 
-The text of a ranker holds two models, since a row that may show the visitor's own products and one that asks "what
-next" know different things: with the own products' numbers, and without.
+One model serves a row that may show the visitor's own products and one that asks "what next": it knows of each
+candidate what this session did with it. A model for each was no better where it was measured (docs/recommend.md).
 """
 
 from dataclasses import dataclass
@@ -33,27 +33,22 @@ Floats = npt.NDArray[np.float64]
 CONTEXT: Final = (*(f"stage_{name}" for name in STAGES), *(f"intent_{name}" for name in INTENTS))
 COLUMNS: Final = (*FEATURES, *CONTEXT)
 """What a ranker may read."""
-BETWEEN: Final = "\n---- without own products ----\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Ranker:
-    """Scores candidates. own, without: models with and without own products; columns of each in COLUMNS."""
+    """Scores candidates. forest: of columns COLUMNS."""
 
-    own: Forest
-    without: Forest
+    forest: Forest
 
     @classmethod
     def of(cls, text: str) -> "Ranker":
         """Raises InvalidModel where the text is no ranker of this code's columns."""
-        texts = text.split(BETWEEN)
-        if len(texts) != 2:
-            raise InvalidModel("a ranker's text holds two models")
-        return cls(*(_checked(Forest.of(one)) for one in texts))
+        return cls(_checked(Forest.of(text)))
 
-    def score(self, x: Matrix, own: bool) -> Floats:
+    def score(self, x: Matrix) -> Floats:
         """The score of each candidate, the larger the better. x: float32 (n, len(COLUMNS)) -> float64 (n,)."""
-        return (self.own if own else self.without).predict(x)
+        return self.forest.predict(x)
 
 
 def _checked(forest: Forest) -> Forest:

@@ -115,7 +115,12 @@ class Recommender:
         return Recommender(index, self.ranker, room, self.factors)
 
     def find(self, asked: Asked, own: bool, keep: int = KEEP) -> Found:
-        """Candidates and what is known of each, in no order. own: whether the visitor's own products are a source."""
+        """Candidates and what is known of each, in no order.
+
+        own: whether the visitor's own products are a source. If not, nothing from before this session is known, and
+        a product of this session is a candidate only where another source found it, as in the published methods, which
+        know the session's products and their order, too; how often and how long ago it was looked at is told of it.
+        """
         items, at_s = asked.items[-TAIL_EVENTS:], asked.ts_ms[-TAIL_EVENTS:] // 1000
         begin = min(max(asked.session_from - (len(asked.items) - len(items)), 0), len(items))
         if not own:  # what was before this session is an own product's number, too
@@ -151,19 +156,19 @@ class Recommender:
         rank[place] = np.arange(len(score))
         found.x[:, ALS_RANK] = np.where(np.isnan(score), np.nan, rank)
 
-    def score(self, found: Found, own: bool) -> Floats:
+    def score(self, found: Found) -> Floats:
         """The score of each candidate, the larger the better. float64 (c,)."""
-        return plain_scores(found.x) if self.ranker is None else self.ranker.score(found.x, own)
+        return plain_scores(found.x) if self.ranker is None else self.ranker.score(found.x)
 
     def rank(self, asked: Asked, k: int, own: bool = True) -> Hashes:
         """Hashes of the best k candidates, best first. own: as in `find`."""
         found = self.find(asked, own)
-        return found.items[np.argsort(-self.score(found, own), kind="stable")[:k]]
+        return found.items[np.argsort(-self.score(found), kind="stable")[:k]]
 
     def recommend(self, asked: Asked, k: int, returns: bool = True) -> tuple[Recommended, ...]:
         """At most k products, best first. returns: whether products the visitor looked at may be among them."""
         found = self.find(asked, returns)
-        scores = self.score(found, returns)
+        scores = self.score(found)
         best = np.argsort(-scores, kind="stable")
         if not returns:
             best = best[~np.isin(found.items[best], asked.items[asked.session_from :])]

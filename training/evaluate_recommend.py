@@ -43,14 +43,15 @@ def evaluate_recommend(
     ours: OursOf | None = None,
     without_ours: str = "not evaluated",
     regimes: Sequence[str] = REGIMES,
+    one_view: bool = False,
 ) -> dict[str, Any]:
     """By regime and recommender MEASURES with `_ci`, the same with `_seen`; `ahead`, `n`, `sessions`, `seen_share`.
 
     log, test_log: the same log or two; their records reach past the test window's end. max_prefix: views of a test
     session that count; None for all. Figures are null, with a `reason`, where there is nothing to compute them from,
-    and without_ours says so of OURS.
+    and without_ours says so of OURS. one_view: whether everyone learns sessions of one view, too.
     """
-    task = task_of(log, train, test_log, test, max_prefix)
+    task = task_of(log, train, test_log, test, max_prefix, one_view)
     made = ours(task) if ours is not None else None
     scales = Scale.of(task.everything, seed), Scale.of(task.seen, seed)
     found = {}

@@ -5,7 +5,6 @@ before that minute, then learned. `fresh=False` stops learning where the groups 
 frozen: how much is known of a product is spread otherwise there.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ import numpy.typing as npt
 from features.catalog import EMPTY_CATALOG, Catalog
 from features.events import CODE
 from models.factors import ItemFactors
-from models.ranker import BETWEEN, COLUMNS
+from models.ranker import COLUMNS
 from models.recommend import Found, Recommender, with_facts
 from models.session_index import SessionIndex
 from training.replay_views import Touches, as_it_happened
@@ -24,12 +23,12 @@ from training.table import MAX_PREFIX, Progress
 
 Ints = npt.NDArray[np.int64]
 
-GROUPS: Final = 6000
+GROUPS: Final = 12_000
 """Views learned from, at most: the latest, spread over LATER of the window."""
 LATER: Final = 0.6
 MIN_GROUPS: Final = 200
 """With fewer views whose product was found, trees would learn names."""
-NEGATIVES: Final = 50
+NEGATIVES: Final = 30
 ROUNDS: Final = 100
 
 
@@ -52,33 +51,31 @@ def targets(touches: Touches, since_ms: int, max_prefix: int = MAX_PREFIX) -> In
 def groups(
     touches: Touches,
     wanted: Ints,
-    kinds: Sequence[bool],
+    own: bool,
     fresh: bool,
     catalog: Catalog = EMPTY_CATALOG,
     factors: ItemFactors | None = None,
     negatives: int = NEGATIVES,
     seed: int = 0,
-) -> list[Groups]:
-    """Candidates of the wanted views of which one was the view, by kind: that one and some of the others.
+) -> Groups:
+    """Candidates of the wanted views of which one was the view: that one and some of the others.
 
-    kinds: whether the visitor's own products are a source. factors: learned from what came before the wanted views.
+    own: whether the visitor's own products are a source. factors: learned from what came before the wanted views.
     """
     rng = np.random.default_rng(seed)
     recommender: Recommender | None = None
-    parts: list[list[npt.NDArray[np.float32]]] = [[] for _ in kinds]
+    parts: list[npt.NDArray[np.float32]] = []
     shown = -1
     for at, state in as_it_happened(touches, wanted, SessionIndex(), fresh=fresh):
         if recommender is None or state.as_of_ms != shown:
             now = state.live() if catalog is EMPTY_CATALOG else with_facts(state.live(), catalog)
             recommender = Recommender.of(now, factors) if recommender is None else recommender.on(now)
             shown = state.as_of_ms
-        asked = touches.asked(at)
-        for own, found_so_far in zip(kinds, parts, strict=True):
-            found = recommender.find(asked, own)
-            hit = np.flatnonzero(found.items == touches.item[at])
-            if len(hit):
-                found_so_far.append(_thinned(found, int(hit[0]), negatives, rng))
-    return [_joined(one) for one in parts]
+        found = recommender.find(touches.asked(at), own)
+        hit = np.flatnonzero(found.items == touches.item[at])
+        if len(hit):
+            parts.append(_thinned(found, int(hit[0]), negatives, rng))
+    return _joined(parts)
 
 
 def _joined(parts: list[npt.NDArray[np.float32]]) -> Groups:
@@ -120,7 +117,7 @@ def parameters(rows: int, seed: int) -> dict[str, Any]:
 
 
 def fit(found: Groups, seed: int, rounds: int = ROUNDS, **changed: Any) -> lgb.Booster:
-    """The trees of one kind of group."""
+    """The trees."""
     data = lgb.Dataset(found.x, found.hit.astype(np.float32), group=found.size, feature_name=list(COLUMNS))
     return lgb.train(parameters(len(found.x), seed) | changed, data, rounds)
 
@@ -142,16 +139,11 @@ def fit_ranker(
     """
     wanted = _spread(targets(touches, since_ms, max_prefix), at_most)
     progress("ranker", 0.0)
-    found = groups(touches, wanted, (True, False), fresh, catalog, factors, seed=seed)
-    if min(len(one.size) for one in found) < MIN_GROUPS:
-        progress("ranker", 1.0)
-        return ""
-    texts = []
-    for done, one in enumerate(found):
-        progress("ranker", 0.6 + 0.2 * done)
-        texts.append(fit(one, seed).model_to_string())
+    found = groups(touches, wanted, True, fresh, catalog, factors, seed=seed)
+    progress("ranker", 0.7)
+    text = fit(found, seed).model_to_string() if len(found.size) >= MIN_GROUPS else ""
     progress("ranker", 1.0)
-    return BETWEEN.join(texts)
+    return text
 
 
 def _spread(wanted: Ints, at_most: int) -> Ints:

@@ -88,10 +88,13 @@ class Task:
     seen_share: float | None
 
 
-def task_of(log: Log, train: Window, test_log: Log, test: Window, max_prefix: int | None = None) -> Task:
+def task_of(
+    log: Log, train: Window, test_log: Log, test: Window, max_prefix: int | None = None, one_view: bool = False
+) -> Task:
     """The evaluation of one window after training on another, of the same log or of two.
 
-    max_prefix: views of a test session that count, at most; None for all.
+    max_prefix: views of a test session that count, at most; None for all. one_view: whether sessions of one view are
+    learned, too.
     """
     same = log is test_log
     logs = (log,) if same else (log, test_log)
@@ -99,12 +102,15 @@ def task_of(log: Log, train: Window, test_log: Log, test: Window, max_prefix: in
     views = _views(log, hashes)
     tested = views if same else _views(test_log, hashes)
     begun = train.holds(views.first_ms())
-    learned = views.where(begun & (views.ts_ms < train.until_ms)).of_several()
+    learned = views.where(begun & (views.ts_ms < train.until_ms))
+    learned = learned if one_view else learned.of_several()
     asked = tested.where(test.holds(tested.first_ms()))
     asked = asked if max_prefix is None else asked.first(max_prefix)
     everything, known = _targets(asked), asked.where(np.isin(asked.items, learned.items))
     share = float(np.isin(everything.product, learned.items).mean()) if len(everything) else None
-    feed, known_ms = _feed(views, train.since_ms) if same else _feeds(learned, tested, test.since_ms)
+    feed, known_ms = (
+        _feed(views, train.since_ms, one_view) if same else _feeds(learned, tested, test.since_ms, one_view)
+    )
     trained_on = np.unique(learned.session)
     return Task(
         hashes, _sessions(learned), trained_on, feed, known_ms, everything, _targets(known, known_only=True), share
@@ -143,15 +149,16 @@ def _sessions(views: Views) -> Sessions:
     return Sessions(views.items[rows], edges, ends[order])
 
 
-def _feed(views: Views, since_ms: int) -> tuple[Sessions, Ints]:
+def _feed(views: Views, since_ms: int, one_view: bool) -> tuple[Sessions, Ints]:
     """All sessions that began from a time on, each known when its gap has passed."""
-    sessions = _sessions(views.where(views.first_ms() >= since_ms).of_several())
+    later = views.where(views.first_ms() >= since_ms)
+    sessions = _sessions(later if one_view else later.of_several())
     return sessions, sessions.end_ms + SESSION_GAP_MS
 
 
-def _feeds(learned: Views, tested: Views, since_ms: int) -> tuple[Sessions, Ints]:
+def _feeds(learned: Views, tested: Views, since_ms: int, one_view: bool) -> tuple[Sessions, Ints]:
     """What another log taught, known from the start, then the sessions of the tested log from its test on."""
-    before, (later, known_ms) = _sessions(learned), _feed(tested, since_ms)
+    before, (later, known_ms) = _sessions(learned), _feed(tested, since_ms, one_view)
     edges = np.concatenate([before.edges, before.edges[-1] + later.edges[1:]])
     items, ends = np.concatenate([before.items, later.items]), np.concatenate([before.end_ms, later.end_ms])
     always = np.full(len(before), np.iinfo(np.int64).min)

@@ -1,7 +1,9 @@
 """Tact's recommender as the evaluation asks it: trained on the train window, then frozen, or learning as it happens.
 
 It is asked what the service would be: with the products that the visitor came to before, views, carts and purchases,
-of this session and of those before it. `tact_without_own` has no own product as a source, and of this session only.
+of this session and of those before it. `tact_without_own` has the visitor's own products switched off as sources and
+knows of this session only; what this session viewed may still come from neighbours, as in the published methods
+(models.recommend.Recommender.find).
 
 Frozen, it learns from the sessions that the published methods learn from (of two views and more), with their carts and
 purchases. As it happens, it learns from every session and while it goes on, as the service does.
@@ -17,7 +19,7 @@ from models.factors import ItemFactors
 from models.recommend import Asked as Question
 from models.recommend import ItemIndex, Recommender, with_facts
 from models.session_index import SessionIndex
-from training.fit_ranker import LATER, fit_ranker
+from training.fit_recommend import FittedItems, fit_recommender
 from training.next_item import DEPTH, Asked, NextItem, Rows
 from training.next_regimes import Learn
 from training.next_views import Flags, Task
@@ -93,7 +95,7 @@ class RankedOurs:
         ranker: str | None = None,
         factors: ItemFactors | None = None,
     ) -> None:
-        self._task, self._train, self._seed, self._progress = task, train, seed, progress
+        self._task, self._seed, self._progress = task, seed, progress
         self._catalog, self._ranker, self._factors = catalog, ranker, factors
         past = train.holds(log.records["ts_ms"])
         self._past = touches_of(log, past)
@@ -109,18 +111,19 @@ class RankedOurs:
     def frozen(self) -> Mapping[str, NextItem]:
         """As they are at the end of training; the ranker learned from questions that came later than what was known."""
         past = self._past_of_several
-        recommender = self._recommender(self._fitted(past, fresh=False), self._taught(past))
+        fitted = self._fitted(past, fresh=False)
+        recommender = self._recommender(fitted.ranker, self._taught(past), fitted.factors)
         return self._methods(lambda: recommender)
 
     def learning(self) -> tuple[Mapping[str, NextItem], Learn]:
         """As they learn each event that happened before, also of sessions that go on."""
         index = self._taught(self._past)
         lesson = Lesson(index, self._later)
-        now = [
-            self._recommender(self._fitted(self._past, fresh=True), index)
-            if self._ranker is None
-            else self._recommender(self._ranker, index, self._factors)
-        ]
+        text, factors = self._ranker, self._factors
+        if text is None:
+            fitted = self._fitted(self._past, fresh=True)
+            text, factors = fitted.ranker, fitted.factors
+        now = [self._recommender(text, index, factors)]
 
         def learn(until_ms: int) -> None:
             if lesson.learn_until(until_ms):
@@ -137,11 +140,11 @@ class RankedOurs:
         past.teach(index, 0, len(past))
         return index
 
-    def _fitted(self, past: Touches, fresh: bool) -> str:
-        since_ms = self._train.until_ms - int(LATER * (self._train.until_ms - self._train.since_ms))
-        return fit_ranker(past, since_ms, self._seed, self._progress, fresh, self._catalog)
+    def _fitted(self, past: Touches, fresh: bool) -> FittedItems:
+        """As a bundle has them."""
+        return fit_recommender(past, self._seed, self._progress, fresh, self._catalog)
 
-    def _recommender(self, text: str, index: SessionIndex, factors: ItemFactors | None = None) -> Recommender:
+    def _recommender(self, text: str, index: SessionIndex, factors: ItemFactors | None) -> Recommender:
         return Recommender.of(self._shown(index), factors, text)
 
     def _shown(self, index: SessionIndex) -> ItemIndex:

@@ -9,6 +9,7 @@ import pytest
 
 from features.catalog import Catalog, Product
 from features.record import category16, hash64
+from models.candidates import SOURCES
 from models.factors import ItemFactors
 from models.item_index import ItemIndex
 from models.ranker import COLUMNS
@@ -78,14 +79,23 @@ def test_without_returns_no_product_of_the_session_and_no_own_source_is_in_the_a
     assert {"own", "earlier"} & {r.source for r in found} == set()
 
 
-def test_without_own_products_nothing_is_known_of_them() -> None:
+def test_without_own_products_they_are_no_source_and_nothing_before_the_session_is_known() -> None:
     recommender = Recommender.of(SHOP.index())
-    question = asked("x", "y", "a", "b", session_from=2)
-    without = recommender.find(question, own=False).x
-    for name in ("own_back", "own_views", "own_age_s", "own_stay_s", "earlier_views", "earlier_back", "is_last"):
-        assert not without[:, COLUMNS.index(name)].any(), name
-    assert not without[:, COLUMNS.index("tail_before")].any()
-    assert recommender.find(question, own=True).x[:, COLUMNS.index("own_views")].any()
+    question = asked("x", "y", "unknown", "a", session_from=2)
+    found = recommender.find(question, own=False)
+    for name in ("earlier_views", "earlier_back", "earlier_age_h", "tail_before"):
+        assert not found.x[:, COLUMNS.index(name)].any(), name
+    assert hash64("unknown") not in found.items.tolist()
+    assert {"own", "earlier"} & {SOURCES[s] for s in found.source} == set()
+    assert hash64("unknown") in recommender.find(question, own=True).items.tolist()
+
+
+def test_a_product_of_the_session_that_a_neighbour_found_is_known_as_one() -> None:
+    found = Recommender.of(SHOP.index()).find(asked("x", "b", "a", "b", "a", session_from=1), own=False)
+    at = int(np.flatnonzero(found.items == hash64("b"))[0])
+    told = {name: float(found.x[at, COLUMNS.index(name)]) for name in ("own_views", "own_back", "own_next", "is_last")}
+    assert told == {"own_views": 2.0, "own_back": 2.0, "own_next": 1.0, "is_last": 0.0}
+    assert SOURCES[found.source[at]] in ("next", "together")
 
 
 def test_the_visitors_own_session_is_no_neighbour_of_itself() -> None:

@@ -51,13 +51,14 @@ def test_what_comes_later_changes_no_group(touches: Touches, log: Log) -> None:
     until = int(touches.ts_ms[wanted[-1]])
     past = log.records["ts_ms"] <= until
     cut = Touches.of(log.records[past], log.visitor[past], log.session[past], log.item_ids)
-    here, there = (groups(one, wanted, (True, False), True) for one in (touches, cut))
-    for mine, other in zip(here, there, strict=True):
-        np.testing.assert_array_equal(mine.x, other.x)
+    for own in (True, False):
+        here, there = (groups(one, wanted, own, True) for one in (touches, cut))
+        np.testing.assert_array_equal(here.x, there.x)
 
 
 def test_a_group_holds_its_hit_once(touches: Touches) -> None:
-    for found in groups(touches, targets(touches, 0)[:300], (True, False), fresh=True, negatives=10):
+    for own in (True, False):
+        found = groups(touches, targets(touches, 0)[:300], own, fresh=True, negatives=10)
         assert found.hit.sum() == len(found.size) > 50
         assert found.size.max() <= 11 and found.size.sum() == len(found.x) == len(found.hit)
 
@@ -66,7 +67,7 @@ def test_the_same_log_and_seed_give_the_same_bytes_and_another_seed_others(touch
     since_ms = int(np.quantile(touches.ts_ms, 0.4))
     one, again, other = (fit_ranker(touches, since_ms, seed, untold) for seed in (1, 1, 2))
     assert one == again != other
-    assert Ranker.of(one).score(np.zeros((3, len(COLUMNS)), np.float32), True).shape == (3,)
+    assert Ranker.of(one).score(np.zeros((3, len(COLUMNS)), np.float32)).shape == (3,)
 
 
 def test_too_little_gives_no_ranker_and_no_factors(touches: Touches) -> None:
