@@ -183,7 +183,7 @@ NEAR_PRODUCTS: Final = 3
 NEAR_VIEWS: Final = 6
 ACROSS_VIEWS: Final = 2
 SESSION_VIEWS_AT_MOST: Final = 50
-SECOND_STEPS: Final = 30
+SECOND_STEPS: Final = 12
 """Of so many of the best found, what is linked with them is found, too."""
 POOL: Final = 4096
 _DAY_S: Final = 86_400.0
