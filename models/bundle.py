@@ -21,7 +21,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +35,7 @@ from models.factors import ItemFactors
 from models.folders import Folder
 from models.intent import INTENTS, IntentModel
 from models.item_index import ItemIndex
+from models.linear import Blended, Linear
 from models.ranker import Ranker
 from models.scorer import ConstantScorer, InvalidModel, Predictor, Scorer
 from models.stage import STAGES, StageModel
@@ -51,7 +52,8 @@ OPTIONAL: Final = ("stats", "reference")
 """Names of arrays that a bundle may hold: item statistics at the window's end; how features and scores were spread."""
 
 RANKER: Final = "ranker.txt"
-_OPTIONAL_FILES: Final = frozenset({RANKER, *(f"{name}.npz" for name in OPTIONAL)})
+LINEAR: Final = "linear.npz"
+_OPTIONAL_FILES: Final = frozenset({RANKER, LINEAR, *(f"{name}.npz" for name in OPTIONAL)})
 _FACTORS: Final = "factors_"
 _PICKLES = (".pkl", ".pickle", ".joblib")
 
@@ -78,7 +80,8 @@ class Parts:
 
     models: by name (MODELS), a LightGBM text, or base rates (K,). calibrations: by the same names. about: JSON values
     for the manifest (window, rows, figures, seed, notes). ranker: text of a models.ranker.Ranker, "" for none. arrays:
-    by the names in OPTIONAL. factors: of the products, None where there was too little to learn them from.
+    by the names in OPTIONAL. factors: of the products, None where there was too little to learn them from. linears: of
+    models that are trees, the part blended into them; a constant's is not written.
     """
 
     models: Mapping[str, str | Floats]
@@ -88,6 +91,7 @@ class Parts:
     ranker: str = ""
     arrays: Mapping[str, ArrayMap] = field(default_factory=dict)
     factors: ItemFactors | None = None
+    linears: Mapping[str, Linear] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +137,10 @@ def encode(parts: Parts) -> tuple[str, dict[str, bytes]]:
     if not set(parts.arrays) <= set(OPTIONAL):
         raise InvalidBundle("manifest", f"arrays must be some of {', '.join(OPTIONAL)}")
     files = {f"{name}.txt": model.encode() for name, model in parts.models.items() if isinstance(model, str)}
-    arrays: ArrayMap = {}
-    for name in MODELS:
-        arrays |= parts.calibrations[name].to_arrays(name)
-    files["calibration.npz"] = _npz(arrays)
+    files["calibration.npz"] = _npz(_joined(parts.calibrations[name].to_arrays(name) for name in MODELS))
+    linears = {name: one for name, one in parts.linears.items() if isinstance(parts.models[name], str)}
+    if linears:
+        files[LINEAR] = _npz(_joined(one.to_arrays(name) for name, one in linears.items()))
     factors = {} if parts.factors is None else parts.factors.to_arrays()
     files["items.npz"] = _npz({**parts.items.to_arrays(), **{_FACTORS + name: one for name, one in factors.items()}})
     files |= {f"{name}.npz": _npz(parts.arrays[name]) for name in OPTIONAL if name in parts.arrays}
@@ -156,6 +160,10 @@ def encode(parts: Parts) -> tuple[str, dict[str, bytes]]:
 def identity(manifest: bytes) -> str:
     """A bundle's id: the first 16 hex digits of its manifest's SHA-256."""
     return hashlib.sha256(manifest).hexdigest()[:16]
+
+
+def _joined(maps: Iterable[ArrayMap]) -> ArrayMap:
+    return {name: array for one in maps for name, array in one.items()}
 
 
 def _npz(arrays: ArrayMap) -> bytes:
@@ -249,9 +257,10 @@ def decode(identifier: str, files: Mapping[str, bytes]) -> Bundle:
         found = trained_on.get("fingerprint") if isinstance(trained_on, dict) else None
         raise InvalidBundle("fingerprint", f"trained on features {found}, this code makes {FINGERPRINT}: train again")
     arrays, indexed = _arrays("calibration.npz", files), _arrays("items.npz", files)
+    linears = _arrays(LINEAR, files) if LINEAR in files else {}
     optional = {name: _arrays(f"{name}.npz", files) for name in OPTIONAL if f"{name}.npz" in files}
     try:
-        scorers = {name: _scorer(name, manifest, files) for name in MODELS}
+        scorers = {name: _scorer(name, manifest, files, linears) for name in MODELS}
         curves = {name: Calibration.from_arrays(arrays, name) for name in MODELS}
         stage = StageModel(scorers["stage"], curves["stage"])
         intents = [f"intent_{name}" for name in INTENTS]
@@ -272,13 +281,15 @@ def _factors(arrays: ArrayMap) -> ItemFactors | None:
     return ItemFactors.from_arrays(own) if own else None
 
 
-def _scorer(name: str, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Predictor:
+def _scorer(name: str, manifest: Mapping[str, Any], files: Mapping[str, bytes], linears: ArrayMap) -> Predictor:
     if name in manifest["constants"]:
         return ConstantScorer(np.asarray(manifest["constants"][name], np.float64), N_FEATURES)
     try:
-        return Scorer(files[f"{name}.txt"].decode("ascii"), N_FEATURES)
+        trees = Scorer(files[f"{name}.txt"].decode("ascii"), N_FEATURES)
     except (InvalidModel, UnicodeDecodeError) as error:
         raise InvalidModel(f"{name}.txt: {error}") from error
+    linear = any(key.startswith(f"{name}_") for key in linears)
+    return Blended(trees, Linear.from_arrays(linears, name)) if linear else trees
 
 
 def _arrays(name: str, files: Mapping[str, bytes]) -> ArrayMap:

@@ -3,7 +3,7 @@
 Settings (training/settings.py) are few and the same for every shop, unless `tact train --search` finds better ones:
 extremely randomised splits over half the features, because rows of one session resemble each other and ordinary splits
 fit them too closely. The rounds found on the later slice are then grown anew on the whole window: the latest days
-resemble tomorrow most.
+resemble tomorrow most. A linear part, fitted beside the trees, is blended into what they say (training/fit_linear.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from features.schema import FEATURES
+from models.linear import Linear
+from training.fit_linear import fit_linear
 from training.settings import Settings
 from training.split import Split
 
@@ -41,9 +43,12 @@ REGROWN: Final = 1.1
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """text: the model of the whole window. held: what the model of the earlier part said of the held rows, (h, K)."""
+    """text: the trees of the whole window. linear: what is blended into them, if anything. held: what the model of the
+    earlier part said of the held rows, (h, K).
+    """
 
     text: str
+    linear: Linear | None
     held: Floats
     rounds: int
     importance: dict[str, float]
@@ -109,12 +114,17 @@ def grow(rows: Rows, split: Split, outputs: int, seed: int, told: Told, settings
     known = rows.target >= 0
     fit, hold = split.fit & known, split.hold & known
     early, best = grow_early(rows, fit, hold, outputs, seed, lambda share: told(share * 0.6), settings)
-    held = predicted(early, rows.matrix[hold], outputs)
+    held = predicted(early, _linear(rows, fit, outputs, settings), rows.matrix[hold], outputs)
     rounds = max(1, round(best * REGROWN))
     chosen = parameters(int(fit.sum()), outputs, seed, settings)
     train = rows.dataset(fit | hold, settings.session_power)
     final = lgb.train(chosen, train, rounds, callbacks=[_teller(lambda share: told(0.6 + share * 0.4), rounds)])
-    return Grown(final.model_to_string(), held, rounds, _importance(final))
+    linear = _linear(rows, fit | hold, outputs, settings)
+    return Grown(final.model_to_string(), linear, held, rounds, _importance(final))
+
+
+def _linear(rows: Rows, chosen: Flags, outputs: int, settings: Settings) -> Linear | None:
+    return fit_linear(rows.matrix[chosen], rows.target[chosen], outputs, settings)
 
 
 def _importance(model: lgb.Booster) -> dict[str, float]:
@@ -124,9 +134,10 @@ def _importance(model: lgb.Booster) -> dict[str, float]:
     return {f.name: round(float(gain) / total, 6) for f, gain in zip(FEATURES, gains, strict=True) if gain > 0}
 
 
-def predicted(model: lgb.Booster, matrix: Matrix, outputs: int) -> Floats:
-    """Probabilities, (n, K), of the model's best rounds."""
-    return np.asarray(model.predict(matrix, num_threads=THREADS), np.float64).reshape(len(matrix), outputs)
+def predicted(model: lgb.Booster, linear: Linear | None, matrix: Matrix, outputs: int) -> Floats:
+    """Probabilities, (n, K), of the trees' best rounds, blended with the linear part if there is one."""
+    said = np.asarray(model.predict(matrix, num_threads=THREADS), np.float64).reshape(len(matrix), outputs)
+    return said if linear is None else linear.blend(said, matrix)
 
 
 def grow_early(

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from features.schema import N_FEATURES
 from models.calibration import Calibration
+from models.linear import Blended, Linear
 from models.scorer import Scorer
 from training.boosting import Codes, Rows, Told, grow
 from training.calibrate import fit_calibration, unmapped
@@ -22,9 +23,9 @@ MIN_EACH: Final = 25
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """model: a LightGBM text or base rates (K,). held: what the model of the earlier part said of the rows held back,
-    uncalibrated, (h, K) in the table's order. note: in words, for the manifest; "" if all is as usual. settings: of the
-    trees; None for a constant.
+    """model: a LightGBM text or base rates (K,). linear: what is blended into the trees, if anything. held: what the
+    model of the earlier part said of the rows held back, uncalibrated, (h, K) in the table's order. note: in words, for
+    the manifest; "" if all is as usual. settings: of the trees; None for a constant.
     """
 
     model: str | npt.NDArray[np.float64]
@@ -35,6 +36,7 @@ class Fitted:
     held: npt.NDArray[np.float64]
     note: str
     settings: Settings | None = None
+    linear: Linear | None = None
 
     def said_of_held(self, rows: int) -> npt.NDArray[np.float64]:
         """Calibrated probabilities of the rows held back, (h, K); the base rates for a constant."""
@@ -45,7 +47,9 @@ class Fitted:
     def probabilities(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Calibrated probabilities of vectors, (n, N) -> (n, K), as a bundle would say them."""
         if isinstance(self.model, str):
-            return self.calibration.apply(Scorer(self.model, N_FEATURES).predict_batch(matrix))
+            trees = Scorer(self.model, N_FEATURES)
+            scorer = trees if self.linear is None else Blended(trees, self.linear)
+            return self.calibration.apply(scorer.predict_batch(matrix))
         return np.tile(self.calibration.apply(self.model), (len(matrix), 1))
 
 
@@ -60,7 +64,7 @@ def fit_output(
     grown = grow(Rows(table.matrix, target, table.labels.session), split, outputs, seed, told, settings)
     held = split.hold & (target >= 0)
     calibration, name = calibrated(table, target, held, grown.held)
-    return Fitted(grown.text, calibration, name, grown.rounds, grown.importance, grown.held, "", settings)
+    return Fitted(grown.text, calibration, name, grown.rounds, grown.importance, grown.held, "", settings, grown.linear)
 
 
 def counts_of(target: Codes, rows: npt.NDArray[np.bool_], outputs: int) -> npt.NDArray[np.int64]:

@@ -20,6 +20,7 @@ from models.stage import STAGES
 from training.boosting import Codes, Rows, grow_early, predicted
 from training.calibrate import losses_of, mean_and_error
 from training.figures import number
+from training.fit_linear import fit_linear
 from training.fitted import MIN_EACH, calibrated, counts_of
 from training.settings import Settings, default_settings
 from training.split import Split, TooLittleData, Window, split
@@ -37,8 +38,8 @@ LEVEL: Final = 0.05
 MAX_ROWS: Final = 300_000
 """Of a larger log every n-th session is searched on."""
 
-MOST_DRAWS: Final = 20_000
-"""There are some 2,000 different settings."""
+MOST_DRAWS: Final = 60_000
+"""There are some 6,000 different settings."""
 
 CHOICES: Final[Mapping[str, tuple[Any, ...]]] = {
     "learning_rate": (0.6, 1.0, 1.6),  # times the default's
@@ -48,6 +49,7 @@ CHOICES: Final[Mapping[str, tuple[Any, ...]]] = {
     "extra_trees": (True, True, False),
     "l2": (2.0, 20.0, 60.0),
     "session_power": (0.0, 0.0, -0.25, -0.5),
+    "linear": (0.5, 0.25, 0.75),
 }
 
 
@@ -171,9 +173,10 @@ class _Judged:
         fit, hold = fold.split.fit & (target >= 0), fold.split.hold & (target >= 0)
         rows = Rows(table.matrix, target, table.labels.session)
         model, _ = grow_early(rows, fit, hold, outputs, self._seed, lambda share: None, settings)
-        curve, _ = calibrated(table, target, hold, predicted(model, table.matrix[hold], outputs))
+        linear = fit_linear(table.matrix[fit], target[fit], outputs, settings)
+        curve, _ = calibrated(table, target, hold, predicted(model, linear, table.matrix[hold], outputs))
         tested = self._known(fold)
-        said = curve.apply(predicted(model, table.matrix[tested], outputs))
+        said = curve.apply(predicted(model, linear, table.matrix[tested], outputs))
         return losses_of(said, target[tested].astype(np.int64))
 
 

@@ -15,6 +15,7 @@ class Settings:
 
     min_rows: in a leaf; 0: a 500th of the rows, 10 to 100. session_power: a row weighs the number of its session's rows
     to this power; 0: every row the same, -0.5: long sessions count less (calibration then mends the probabilities).
+    linear: share of the linear part in the log-odds (training/fit_linear.py; less on many rows); 0: trees alone.
     rises: features with which the answer may only rise (models of one output); others are free.
     """
 
@@ -25,6 +26,7 @@ class Settings:
     extra_trees: bool = True
     l2: float = 20.0
     session_power: float = 0.0
+    linear: float = 0.5
     rises: tuple[str, ...] = ()
 
 

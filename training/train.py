@@ -71,6 +71,7 @@ def train(
         ranker=items.ranker,
         factors=items.factors,
         arrays={"stats": _stats(log, window).to_arrays()},
+        linears={name: one.linear for name, one in fitted.items() if one.linear is not None},
     )
     return Trained(with_reference(parts, table, parted), fitted, parted)
 

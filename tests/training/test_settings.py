@@ -40,7 +40,9 @@ def along(model: Fitted, name: str) -> np.ndarray:
 def fitted(settings: Settings) -> Fitted:
     rows, parted = falling()
     grown = grow(rows, parted, 1, 1, lambda share: None, settings)
-    return Fitted(grown.text, unmapped(1), "identity", grown.rounds, grown.importance, grown.held, "")
+    return Fitted(
+        grown.text, unmapped(1), "identity", grown.rounds, grown.importance, grown.held, "", settings, grown.linear
+    )
 
 
 def test_what_may_only_rise_never_falls_even_where_the_data_fall() -> None:
@@ -86,7 +88,7 @@ def test_drawn_settings_repeat_differ_from_the_default_and_only_grow_with_the_nu
     few, many = drawn_settings(default, 5, 1), drawn_settings(default, 12, 1)
     assert few == many[:5] and len(set(many)) == 12 and default not in many
     assert all(one.rises == default.rises for one in many)
-    assert len(drawn_settings(default, 5000, 1)) < 2000
+    assert len(drawn_settings(default, 10_000, 1)) < 6000
     assert set(CHOICES) | {"rises"} == set(Settings.__dataclass_fields__)
 
 
