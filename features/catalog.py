@@ -75,7 +75,8 @@ class Catalog:
     """Products by id, and the facts of every item known from the catalog or from events.
 
     products: by id. listed: the same in order; product i has the facts in row i + 1. hashes: uint64 (n,), of their ids.
-    table: float32 (m, len(FACTS)), m > n: after the products come the items that only events know.
+    table: float32 (m, len(FACTS)), m > n: after the products come the items that only events know, and in the last row
+    stands the item that nobody knows.
     """
 
     products: Mapping[str, Product]
@@ -90,8 +91,8 @@ class Catalog:
         by_id = {product.item_id: product for product in products}
         listed = tuple(by_id.values())
         hashes = np.array([hash64(product.item_id) for product in listed], np.uint64)
-        table = np.full((len(listed) + 1, len(FACTS)), np.nan, np.float32)
-        table[1:, :ITEM_VIEWS] = _product_facts(listed)
+        table = np.full((len(listed) + 2, len(FACTS)), np.nan, np.float32)
+        table[1:-1, :ITEM_VIEWS] = _product_facts(listed)
         catalog = cls(by_id, listed, hashes, table, HashIndex.of(_with_none(hashes)))
         return catalog if stats is None else catalog.with_stats(stats)
 
@@ -102,9 +103,9 @@ class Catalog:
         keys = _with_none(np.concatenate([self.hashes, seen[(at < 0) | (at > n)]]))
         index = HashIndex.of(keys)
         rates = stats.rates()
-        table = np.full((keys.size, len(FACTS)), np.nan, np.float32)
+        table = np.full((keys.size + 1, len(FACTS)), np.nan, np.float32)
         table[: n + 1, :ITEM_VIEWS] = self.table[: n + 1, :ITEM_VIEWS]
-        table[1:, ITEM_VIEWS:] = rates[0]  # a product nobody touched yet is as the shop's mean
+        table[1:, ITEM_VIEWS:] = rates[0]  # one nobody touched yet, or nobody knows: as training has it
         table[index.find(seen), ITEM_VIEWS:] = rates[1:]
         return Catalog(self.products, self.listed, self.hashes, table, index)
 
@@ -117,8 +118,10 @@ class Catalog:
         return self.listed[at - 1].item_id if 0 < at <= len(self.listed) else ""
 
     def facts(self, records: Records) -> Facts:
-        """The facts of each record's item; row 0 (unknown) where the item is in neither catalog nor statistics."""
-        return Facts(self.table, np.maximum(self.index.find(records["item"]), 0).astype(np.int32))
+        """The facts of each record's item; row 0 where there is none, the last where nobody knows it."""
+        rows = self.index.find(records["item"])
+        nobody_knows = np.where(records["item"] != 0, len(self.table) - 1, 0)
+        return Facts(self.table, np.where(rows < 0, nobody_knows, rows).astype(np.int32))
 
 
 def _with_none(hashes: Keys) -> Keys:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.catalog import CATEGORY_PRICE, EMPTY_CATALOG, FACT, ITEM_VIEWS, PRICE, Catalog, Product
+from features.catalog import CATEGORY_PRICE, EMPTY_CATALOG, FACT, ITEM_VIEWS, PRICE, Catalog, Product, facts_as_of
 from features.events import CODE
 from features.record import EVENT, hash64
 from features.stats import ItemStats
@@ -44,6 +44,20 @@ def test_a_product_nobody_saw_yet_has_the_shops_mean_rate():
     facts = catalog.facts(records("new"))
     assert facts.table[facts.rows[0], ITEM_VIEWS] == 0
     assert np.isnan(facts.table[facts.rows[0], FACT.buy_rate])
+
+
+def test_an_item_nobody_knows_is_served_as_it_is_trained_on():
+    log = records("a", "b", "a", "new", "")
+    log["kind"] = [CODE[kind] for kind in ("view_item", "view_item", "purchase", "view_item", "page_view")]
+    log["item"][4] = 0
+    visitors = np.ones(log.size, np.uint64)
+    catalog = Catalog.of([Product("a", price=10, category="x")])
+    before = ItemStats.empty().updated(log[:3], visitors[:3])
+    _, rates = before.known_before_each(log[3:], visitors[3:])
+    trained = facts_as_of(log[3:], rates, catalog)
+    served = catalog.with_stats(before).facts(log[3:])
+    assert np.isfinite(served.table[served.rows[0], FACT.shop_buy_rate])
+    assert served.table[served.rows].tobytes() == trained.table[trained.rows].tobytes()
 
 
 def test_the_empty_catalog_knows_nothing_and_says_so():
