@@ -32,6 +32,7 @@ VISITORS: Final = 50_000
 WAITING: Final = 2_000
 """Rows gathered before they are counted."""
 _BOUGHT: Final = INDEX["session_purchases"]
+_CARTED: Final = INDEX["session_carts"]
 
 _log = structlog.get_logger("tact.drift")
 
@@ -174,11 +175,11 @@ class DriftWatch:
             window.count()
         window.rows.append(row)
         window.seen(found.visitor_id, found.ts_ms)
-        said = Said(found.ts_ms, found.scores.intent, bool(row[_BOUGHT] > 0))
+        said = Said(found.ts_ms, found.scores.intent, bool(row[_BOUGHT] > 0), bool(row[_CARTED] > 0))
         window.truth.scored(found.visitor_id, said)
 
     def happened(self, shop: str, line: Any) -> None:
-        """An event, as the first of its lines (stream.Line)."""
+        """An event that did not come before, as the first of its lines (stream.Line)."""
         window = self._shops.get(shop)
         if window is not None:
             window.clock_ms = max(window.clock_ms, line.ts_ms)

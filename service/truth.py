@@ -31,11 +31,12 @@ _NO_STEP: Final = frozenset({*PROMOTION_KINDS, "leave"})
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A scored moment. intents: in the order of INTENTS. bought: whether the session had a purchase already."""
+    """A scored moment. intents: in the order of INTENTS. bought, carted: whether the session had that already."""
 
     ts_ms: int
     intents: tuple[float, ...]
     bought: bool
+    carted: bool
 
 
 @dataclass(slots=True)
@@ -51,8 +52,8 @@ def outcome(intent: str, said: Said, steps: list[tuple[int, str]]) -> bool | Non
     if intent == "leave":
         last_ms = max((ts_ms for ts_ms, _ in rest), default=said.ts_ms)
         return len(rest) <= LEAVE_STEPS and last_ms - said.ts_ms <= LEAVE_MS
-    if intent == "buy" and said.bought:
-        return None
+    if said.bought if intent == "buy" else said.carted:
+        return None  # what follows knows the answer
     wanted = "purchase" if intent == "buy" else "add_to_cart"
     return any(kind == wanted for _, kind in rest)
 
