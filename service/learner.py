@@ -167,8 +167,8 @@ class Learner:
         lines = decode_lines(value)
         if shop is None:
             shop = self.shops[name] = ShopState()
-        shop.take(lines)
-        self.drift.happened(name, lines[0])
+        if shop.take(lines):
+            self.drift.happened(name, lines[0])
         self._changed.add(name)
         return True
 

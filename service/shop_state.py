@@ -50,13 +50,13 @@ class ShopState:
         self._prices: list[float] = []
         self._categories: list[int] = []
 
-    def take(self, lines: Sequence[Any]) -> None:
-        """Takes one event, as its lines (stream.Line)."""
+    def take(self, lines: Sequence[Any]) -> bool:
+        """Takes one event, as its lines (stream.Line), at least one. Whether it is new: False if it came before."""
         first = lines[0]
         identity = hash64(first.event_id)
         if identity in self._seen:
             self.duplicates += 1
-            return
+            return False
         self._seen.add(identity)
         self._oldest.append(identity)
         if len(self._seen) > REMEMBERED:
@@ -65,13 +65,14 @@ class ShopState:
         self.began_ms = self.began_ms or first.ts_ms
         self.as_of_ms = max(self.as_of_ms, first.ts_ms)
         if first.event not in COME_TO:
-            return
+            return True
         visitor = hash64(first.visitor_id)
         for line in lines:
             if line.line < MAX_LINES:
                 self._take_line(line, visitor)
         if max(len(self._items), len(self._lines)) >= SETTLE_AT:
             self.settle()
+        return True
 
     def _take_line(self, line: Any, visitor: int) -> None:
         if line.item_id:

@@ -20,12 +20,14 @@ from features.events import Row
 from features.record import hash64, pack
 from features.stats import ItemStats
 from features.stats_count import C
+from models.intent import INTENTS
 from models.recommend import recommend
-from service import learner, snapshots, stream
+from service import drift_watch, learner, snapshots, stream
 from service.consumer import Bookmark, CursorReader
 from service.live import InvalidSnapshot, LiveStats, load_live
 from service.settings import Settings
 from service.shop_state import ShopState
+from service.truth import Said
 
 START_MS = 1_433_000_000_000  # a replay's clock: the year 2015
 KINDS = ("view_item", "view_item", "view_item", "add_to_cart", "purchase", "page_view", "search")
@@ -204,12 +206,23 @@ def test_shops_are_kept_apart(valkey: Any, settings: Settings) -> None:
 def test_unreadable_entries_and_decisions_teach_nothing_and_block_nothing(valkey: Any, settings: Settings) -> None:
     with learning(settings) as metrics:
         valkey.xadd(stream.log_key(0), {b"k": b"e", b"s": b"demo", b"v": b"\xff"})
+        valkey.xadd(stream.log_key(0), {b"k": b"e", b"s": b"demo", b"v": b"\x90"})  # an event without a line
         valkey.xadd(stream.log_key(0), {b"unknown": b"field"})
         entry = stream.DecisionEntry("demo", "d-00", "v", 1, False, "", "", "", True, (), b"{}")
         valkey.xadd(stream.log_key(0), stream.encode_decision(entry))
         send(valkey, events(10))
         until(lambda: counted(settings) == 10)
-    assert metrics.registry.get_sample_value("tact_learner_unreadable_total") == 2
+    assert metrics.registry.get_sample_value("tact_learner_unreadable_total") == 3
+
+
+def test_an_event_that_comes_again_is_no_second_step_of_a_scored_session(settings: Settings) -> None:
+    working = learner.Learner(settings, threading.Event(), learner.LearnerMetrics())
+    window = working.drift._shops["demo"] = drift_watch._Window()
+    window.truth.scored("x", Said(START_MS, (0.5,) * len(INTENTS), False, False))
+    row = Row("demo", "x", "e1", START_MS + 1, "view_item", item_id="a")
+    working.take([(b"log:{p00}", b"%d-0" % n, stream.encode_event([row])) for n in (1, 2)])
+    assert working.shops["demo"].duplicates == 1
+    assert window.truth._open["x"].steps == [(START_MS + 1, "view_item")]
 
 
 def test_an_erased_visitor_leaves_no_session(valkey: Any, settings: Settings) -> None:
