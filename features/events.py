@@ -95,6 +95,9 @@ SEARCH_KINDS = ("search", "zero_results")
 PER_ITEM_KINDS = frozenset({"add_to_cart", "remove_from_cart", "purchase", "refund", "view_item", "add_to_wishlist"})
 """Events whose every item becomes a record; the others become one record."""
 
+TOUCHES = ("view_item", "add_to_wishlist", "add_to_cart", "purchase")
+"""Kinds by which a visitor comes to a product: what recommendations are learned from, trained on and asked with."""
+
 MANY_ITEM_KINDS = frozenset({"view_item_list", "view_cart", "begin_checkout", "add_shipping_info", "add_payment_info"})
 """Events about several products at once: their record is about none of them."""
 

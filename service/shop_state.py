@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from features.events import CODE, MAX_LINES
+from features.events import CODE, MAX_LINES, TOUCHES
 from features.record import EVENT, Records, category16, hash64
 from features.stats import ItemStats
 from models.session_index import SessionIndex
@@ -17,8 +17,6 @@ from service.seed import Seed, grown
 
 COUNTED: Final = frozenset({"view_item", "add_to_cart", "purchase"})
 """Kinds of which ItemStats keeps counts."""
-COME_TO: Final = frozenset({"view_item", "add_to_wishlist", "add_to_cart", "purchase"})
-"""Kinds by which a visitor comes to an item: they make sessions and popularity."""
 REMEMBERED: Final = 200_000
 """So many last events are recognised when they come again."""
 SETTLE_AT: Final = 20_000
@@ -64,7 +62,7 @@ class ShopState:
         self.events += 1
         self.began_ms = self.began_ms or first.ts_ms
         self.as_of_ms = max(self.as_of_ms, first.ts_ms)
-        if first.event not in COME_TO:
+        if first.event not in TOUCHES:
             return True
         visitor = hash64(first.visitor_id)
         for line in lines:

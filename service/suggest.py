@@ -14,7 +14,7 @@ import numpy as np
 import structlog
 
 from features.catalog import Product
-from features.events import CODE, SESSION_GAP_MS
+from features.events import CODE, SESSION_GAP_MS, TOUCHES
 from features.record import Records, hash64
 from features.tail import session_starts
 from models.bundle import Scores
@@ -34,9 +34,8 @@ FADE: Final = 0.8
 CONTEXT: Final = 11
 """How many numbers a recommender is told of stage and intents; some are spare."""
 
-_KINDS: Final = ("view_item", "select_item", "add_to_cart", "add_to_wishlist", "purchase", "review_view")
-_ABOUT_ITEMS: Final = np.isin(np.arange(256), [CODE[name] for name in _KINDS])
-"""Whether a kind's item is one the visitor took an interest in, by its code."""
+_TOUCHES: Final = np.isin(np.arange(256), [CODE[name] for name in TOUCHES])
+"""Whether a kind is one of TOUCHES, by its code."""
 
 Rankings = Mapping[bool, tuple[Suggestion, ...]]
 """By whether what the visitor looked at before may be among them."""
@@ -137,14 +136,19 @@ def _suggestions(found: Sequence[Recommended], live: Live, log_odds: bool) -> tu
 
 
 def asked_of(tail: Records, scores: Scores, item_id: str, now_ms: int) -> Asked:
-    """What the recommender is asked: the tail's products in time order, the page's last, and what is thought of it."""
-    touched = np.flatnonzero(_ABOUT_ITEMS[tail["kind"]] & (tail["item"] != 0))
+    """What the recommender is asked: the tail's products in time order, the page's last, and what is thought of it.
+
+    It is asked as of the last of them, as in training (training/replay_views.py).
+    """
+    touched = np.flatnonzero(_TOUCHES[tail["kind"]] & (tail["item"] != 0))
     items, times = tail["item"][touched], tail["ts_ms"][touched]
     session_from = int(np.searchsorted(touched, _session_begin(tail["ts_ms"], now_ms)))
     current = hash64(item_id)
-    if current and not (items.size and int(items[-1]) == current):
+    is_last = session_from < items.size and int(items[-1]) == current
+    if current and not is_last:
         items, times = np.append(items, np.uint64(current)), np.append(times, now_ms)
-    return Asked(items.astype(np.uint64), times.astype(np.int64), session_from, now_ms, context_of(scores))
+    as_of_ms = int(times[-1]) if times.size else now_ms
+    return Asked(items.astype(np.uint64), times.astype(np.int64), session_from, as_of_ms, context_of(scores))
 
 
 def _session_begin(ts_ms: "np.ndarray[tuple[int], np.dtype[np.int64]]", now_ms: int) -> int:
@@ -164,7 +168,7 @@ def context_of(scores: Scores) -> "np.ndarray[tuple[int], np.dtype[np.float32]]"
 
 def recent_products(live: Live, tail: Records, found: Rankings, all_of_them: bool) -> tuple[Product, ...]:
     """The products of the latest items, newest first: all that are known by name, or those that led to another."""
-    items = tail["item"][_ABOUT_ITEMS[tail["kind"]]][::-1].tolist()
+    items = tail["item"][_TOUCHES[tail["kind"]]][::-1].tolist()
     latest = [item for item in dict.fromkeys(items) if item][:RECENT_ITEMS]
     names = names_of(np.array(latest, np.uint64), live)
     led = {s.because for suggestions in found.values() for s in suggestions}

@@ -23,7 +23,7 @@ from training.fit_recommend import FittedItems, fit_recommender
 from training.next_item import DEPTH, Asked, NextItem, Rows
 from training.next_regimes import Learn
 from training.next_views import Flags, Task
-from training.replay_views import TOUCHES, Touches
+from training.replay_views import TOUCH_CODES, Touches
 from training.split import Window
 from training.table import Log, Progress
 
@@ -35,7 +35,7 @@ class Tails:
 
     def __init__(self, log: Log, kept: Flags) -> None:
         self._touches = touches_of(log, kept)
-        mine = kept & np.isin(log.records["kind"], TOUCHES) & (log.records["item"] != 0)
+        mine = kept & np.isin(log.records["kind"], TOUCH_CODES) & (log.records["item"] != 0)
         self._place = np.cumsum(mine) - 1
 
     def before(self, record: int) -> Question:

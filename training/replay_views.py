@@ -7,15 +7,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from features.events import CODE, TAIL_EVENTS
+from features.events import CODE, TAIL_EVENTS, TOUCHES
 from features.record import Records
 from models.recommend import Asked
 from models.session_index import SessionIndex
 
 Ints = npt.NDArray[np.int64]
 
-TOUCHES: Final = tuple(CODE[kind] for kind in ("view_item", "add_to_wishlist", "add_to_cart", "purchase"))
-"""Kinds by which a visitor comes to a product, as the learner takes them."""
+TOUCH_CODES: Final = tuple(CODE[kind] for kind in TOUCHES)
 STEP_MS: Final = 60_000
 """What happened in a step is predicted from what was learned before it: the learner publishes that often."""
 
@@ -42,7 +41,7 @@ class Touches:
     @classmethod
     def of(cls, records: Records, visitor: Ints, session: Ints, ids: Mapping[int, str]) -> "Touches":
         """The touches of a log. records: EVENT (n,), visitor by visitor in time order."""
-        mine = np.isin(records["kind"], TOUCHES) & (records["item"] != 0)
+        mine = np.isin(records["kind"], TOUCH_CODES) & (records["item"] != 0)
         taken, visitor, session = records[mine], visitor[mine], session[mine]
         place = np.argsort(taken["ts_ms"], kind="stable")
         by_visitor = np.empty(len(place), np.int64)

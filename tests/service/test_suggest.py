@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from features.record import hash64, pack
+from features.tail import session_starts
 from models import receipt as receipts
 from models.arbitration import prior_draws
 from models.decision import Known, answer, decide
@@ -20,6 +21,7 @@ from service.needs import Needs, needed, needs_of
 from service.shop_live import Live
 from service.suggest import FADE, RESERVE_S, Pace, Suggester, asked_of
 from tests.models.deciding import CATALOG, MINUTE, NOW, PRODUCTS, FixedScores, Visitor, action, shop
+from training.replay_views import Touches
 
 SURE = {"prior": {"mean": 0.5, "strength": 1000}}
 POPULAR = tuple(Suggestion(p, 1.0 / (i + 1), "", "popular") for i, p in enumerate(PRODUCTS[3:]))
@@ -146,7 +148,32 @@ def test_the_tail_is_asked_in_time_order_with_where_the_session_begins() -> None
     again = asked_of(tail, FixedScores().score(np.zeros(1)), "c", NOW)
     assert again.items.tolist() == [hash64(i) for i in ("a", "b", "c")]  # the page's product is the last already
     later = asked_of(tail, FixedScores().score(np.zeros(1)), "", NOW + 60 * MINUTE)
-    assert later.session_from == 3
+    assert (later.session_from, later.now_ms) == (3, NOW - 6 * MINUTE)  # as of the last touch
+    back = asked_of(tail, FixedScores().score(np.zeros(1)), "c", NOW + 60 * MINUTE)
+    assert back.items.tolist() == [hash64(i) for i in ("a", "b", "c", "c")]  # a session of its own
+    assert (back.session_from, back.now_ms) == (3, NOW + 60 * MINUTE)
+
+
+def test_what_is_asked_on_a_page_without_a_product_is_what_training_asks() -> None:
+    visitor = Visitor()
+    for minutes, kind in (
+        (200, "view_item"),
+        (9, "select_item"),
+        (8, "view_item"),
+        (7, "review_view"),
+        (6, "purchase"),
+    ):
+        visitor = visitor.did(kind, minutes, item_id=kind)
+    log = pack([*visitor.rows, visitor.did("view_item", 0, item_id="next").rows[-1]])
+    names = np.zeros(len(log), np.int64)
+    session = np.cumsum(session_starts(log["ts_ms"], names)) - 1
+    trained = Touches.of(log, names, session, {}).asked(3)
+    served = asked_of(log[:-1], FixedScores().score(np.zeros(1)), "", NOW)
+    assert (
+        served.items.tolist() == trained.items.tolist() == [hash64(i) for i in ("view_item", "view_item", "purchase")]
+    )
+    assert served.ts_ms.tolist() == trained.ts_ms.tolist()
+    assert (served.session_from, served.now_ms) == (trained.session_from, trained.now_ms) == (1, NOW - 6 * MINUTE)
 
 
 def test_stage_and_intents_are_told_and_the_rest_is_unknown() -> None:
