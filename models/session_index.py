@@ -12,7 +12,7 @@ an item (Space-Saving, Metwally et al. 2005: the weakest gives its place and its
 visitors (the longest silent goes). At the bounds about 150 MB.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import numba
@@ -254,14 +254,27 @@ class SessionIndex:
             return
         self._free.append(slot)
         s = self._s
+        for entry in self._entries_of(slot):
+            s.root[entry] = s.before[entry] = s.after[entry] = -1
+        s.newest[slot] = -1
+
+    def owners(self) -> npt.NDArray[np.uint64]:
+        """The visitor (hash64) of each entry, 0 where nobody knows any more. uint64 (m,)."""
+        owners = np.zeros(min(int(self._s.clock[0]), self.max_entries), np.uint64)
+        for visitor, slot in self._slots.items():
+            owners[list(self._entries_of(slot))] = visitor
+        return owners
+
+    def _entries_of(self, slot: int) -> Iterator[int]:
+        """Entries of the visitor in a slot, newest first; each may be unlinked once it was given."""
+        s = self._s
         entry = int(s.newest[slot]) if s.clock[0] - s.born[slot] < self.max_entries else -1
         left = self.max_entries
         while entry >= 0 and left:
             before = int(s.before[entry])
             stale = before >= 0 and not _older(before, entry, int(s.clock[0]), self.max_entries)
-            s.root[entry] = s.before[entry] = s.after[entry] = -1
+            yield entry
             entry, left = -1 if stale else before, left - 1
-        s.newest[slot] = -1
 
     def _grow(self, names: dict[str, Any], rows: int, at_most: int = 1 << 31) -> None:
         """Room for so many rows in the named arrays, at least doubled when they grow."""

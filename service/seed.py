@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import structlog
 
 from features.stats import HALF_LIFE_MS, ItemStats
@@ -83,19 +84,28 @@ def seed_of(bundle: Bundle, shop: str) -> Seed:
 def grown(seed: Seed, index: SessionIndex, stats: ItemStats) -> tuple[SessionIndex, ItemStats]:
     """A state that learned the seed first and then what the learner has seen itself.
 
-    Sessions that are under way count as two: as far as they went, and from here on.
+    Visitors of the seed have no name there: what they do later is another's. The learner's own keep theirs.
     """
     new = SessionIndex()
-    for found in (seed.index, index.index()):
-        learn_again(new, found)
+    learn_again(new, seed.index)
+    learn_again(new, index.index(), index.owners(), len(seed.index.tables.item))
     return new, joined(seed.stats, stats)
 
 
-def learn_again(index: SessionIndex, found: ItemIndex) -> None:
-    """Learns the views that an index keeps, in their order; its sessions stand for visitors."""
+def learn_again(
+    index: SessionIndex, found: ItemIndex, owners: npt.NDArray[np.uint64] | None = None, above: int = 0
+) -> None:
+    """Learns the views that an index keeps, in their order.
+
+    owners: uint64 (m,), the visitor of each entry (SessionIndex.owners). Where it is 0 or not given, views that one
+    visitor made are those of a number above `above`.
+    """
     table = found.tables
     place = int(table.clock[0])
     order = np.roll(np.arange(len(table.item)), -place)  # the ring's oldest entry first
+    visitors = (_visitors(table.before, order) + (above + 1)).astype(np.uint64)
+    if owners is not None:
+        visitors = np.where(owners > 0, owners, visitors)
     order = order[(table.item[order] >= 0) & (table.root[order] >= 0)]
     for start in range(0, order.size, AT_ONCE):
         at = order[start : start + AT_ONCE]
@@ -103,11 +113,22 @@ def learn_again(index: SessionIndex, found: ItemIndex) -> None:
         rows = table.item[at]
         index.learn(
             items,
-            (table.root[at].astype(np.int64) + 1).tolist(),
+            visitors[at].tolist(),
             (table.at[at].astype(np.int64) * 1000).tolist(),
             table.price[rows].tolist(),
             table.category[rows].tolist(),
         )
+
+
+def _visitors(before: npt.NDArray[np.int32], order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """A number of each entry's visitor, below m: the place of the first of the entries that `before` links. (m,)."""
+    age = np.empty(order.size, np.int64)
+    age[order] = np.arange(order.size)
+    linked = (before >= 0) & (age[before] < age)  # else the ring came round since
+    first, links = list(range(order.size)), before.tolist()
+    for place in order[linked[order]].tolist():
+        first[place] = first[links[place]]
+    return np.array(first, np.int64)
 
 
 def joined(one: ItemStats, other: ItemStats) -> ItemStats:

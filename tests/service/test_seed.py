@@ -18,7 +18,7 @@ from models.session_index import SessionIndex
 from service import learner, snapshots, stream
 from service.consumer import Delivery
 from service.live import load_live
-from service.seed import joined, learn_again
+from service.seed import Seed, grown, joined, learn_again
 from service.settings import Settings
 from tests.service.shop import constant_parts
 
@@ -173,6 +173,54 @@ def test_an_index_learned_again_from_its_views_has_the_same_views_and_neighbours
     order = np.argsort(a.tables.at, kind="stable"), np.argsort(b.tables.at, kind="stable")
     assert [a.ids[r] for r in a.tables.item[order[0]]] == [b.ids[r] for r in b.tables.item[order[1]]]
     assert len(b.tables.item) == 64
+
+
+def index_of(rows: Sequence[Row]) -> SessionIndex:
+    index = SessionIndex()
+    index.learn([r.item_id for r in rows], [hash64(r.visitor_id) for r in rows], [r.ts_ms for r in rows])
+    return index
+
+
+def links(index: SessionIndex) -> list[tuple[str, bool, str]]:
+    """Each view's product, whether it begins a session, and the product its visitor looked at before."""
+    found = index.index()
+    t = found.tables
+    names = [found.ids[row] for row in t.item.tolist()]
+    return [
+        (name, root == at, names[before] if before >= 0 else "")
+        for at, (name, root, before) in enumerate(zip(names, t.root.tolist(), t.before.tolist(), strict=True))
+    ]
+
+
+def test_in_a_seeded_index_strangers_stay_strangers_and_a_visitor_s_visits_stay_linked() -> None:
+    seed_rows = looks(("a", "tent", 0), ("a", "mat", 7200), ("b", "lamp", 86_300))
+    own_rows = looks(("c", "stove", 0), ("d", "rope", 10), ("c", "pan", 7200), since_ms=UNTIL_MS)
+    seed = Seed("b", UNTIL_MS, index_of(seed_rows).index(), ItemStats.empty())
+    new, _ = grown(seed, index_of(own_rows), ItemStats.empty())
+    assert links(new) == links(index_of([*seed_rows, *own_rows]))
+    assert ("mat", True, "tent") in links(new) and ("pan", True, "stove") in links(new)
+
+
+def test_a_session_goes_on_and_is_forgotten_whole_after_the_seed_came() -> None:
+    seed = Seed("b", UNTIL_MS, index_of(TRAINED_ON).index(), ItemStats.empty())
+    new, _ = grown(seed, index_of(OWN), ItemStats.empty())
+    new.learn(["lamp"], [hash64("v9")], [UNTIL_MS + 60_000])
+    assert links(new)[-1] == ("lamp", False, "stove")
+    new.forget(hash64("v9"))
+    assert (new.index().tables.root < 0).sum() == len(OWN) + 1
+
+
+def test_after_the_ring_came_round_views_still_have_their_visitors() -> None:
+    chance = np.random.default_rng(6)
+    index, n = SessionIndex(max_entries=64), 500
+    visitors = chance.integers(1, 9, n)
+    index.learn([f"i{k}" for k in range(n)], visitors.tolist(), (BEFORE_MS + np.arange(n) * 300_000).tolist())
+    expected = [int(visitors[int(index.index().ids[row][1:])]) for row in index.index().tables.item.tolist()]
+    assert index.owners().tolist() == expected
+    again = SessionIndex(max_entries=64)
+    learn_again(again, index.index())
+    same = {(int(a), int(b)) for a, b in zip(np.roll(expected, -int(n % 64)), again.owners(), strict=True)}
+    assert len(same) == len(set(expected))
 
 
 def test_joined_statistics_are_those_of_the_whole_time() -> None:
