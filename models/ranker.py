@@ -35,6 +35,9 @@ COLUMNS: Final = (*FEATURES, *CONTEXT)
 """What a ranker may read."""
 
 
+_OWN, _EARLIER = 1.0, 0.25
+
+
 @dataclass(frozen=True, slots=True)
 class Ranker:
     """Scores candidates. forest: of columns COLUMNS."""
@@ -58,11 +61,10 @@ def _checked(forest: Forest) -> Forest:
 
 
 def plain_scores(x: Matrix) -> Floats:
-    """Scores without a ranker: own products first, the newest first, then nearest neighbours, the current
-    product last."""
+    """Scores without a ranker: nearest neighbours; what this session looked at before stands out, the newest most, what
+    earlier sessions did a little; the current product last."""
     found = x[:, KNN] + 0.01 * x[:, LINKED] + 1e-4 * x[:, TWO_STEPS] + 1e-7 * x[:, TREND]
     found = found / (1.0 + found.max(initial=0.0))
-    back = np.where(x[:, OWN_VIEWS] > 0, x[:, OWN_BACK], x[:, EARLIER_BACK])
-    mine = (x[:, OWN_VIEWS] > 0) | (x[:, EARLIER_VIEWS] > 0)
-    scores = found + np.where(mine, 1.0 + 1.0 / np.maximum(back, 1), 0.0)
-    return np.asarray(np.where(x[:, IS_LAST] > 0, 0.0, scores), np.float64)
+    here = np.where(x[:, OWN_VIEWS] > 0, _OWN / np.maximum(x[:, OWN_BACK], 1), 0.0)
+    before = np.where(x[:, EARLIER_VIEWS] > 0, _EARLIER / np.maximum(x[:, EARLIER_BACK], 1), 0.0)
+    return np.asarray(np.where(x[:, IS_LAST] > 0, 0.0, found + np.maximum(here, before)), np.float64)

@@ -20,7 +20,7 @@ from tact.outputs import file_to_write, write_text
 from training.gate import Check, Verdict, judge
 from training.gate_views import Views, later_views
 from training.moments import parse_moment
-from training.open_log import catalog_of, open_log
+from training.open_log import catalog_of, open_log, the_shop
 from training.table import Table, build
 
 
@@ -61,7 +61,10 @@ def publish(
         candidate = bundle.load(folder)
         shop = shop or str(candidate.manifest.get("shop", DEFAULT_SHOP))
         live = _live(target, shop)
-        later, views = _later(candidate, live, the_lake(lake), lake_shop or shop)
+        root = the_lake(lake)
+        if lake is not None or lake_shop:
+            the_shop(root, lake_shop or shop)  # a slip of the pen must not switch the comparison off
+        later, views = _later(candidate, live, root, lake_shop or shop)
         verdict = judge(candidate, live, later, shop, views)
         _show(verdict)
         if json_file is not None:
@@ -93,7 +96,10 @@ def _live(registry: Registry, shop: str) -> Bundle | None:
 
 def _later(candidate: Bundle, live: Bundle | None, lake: Path, shop: str) -> tuple[Table | None, Views | None]:
     """Rows and next views of the sessions that began after both bundles' train windows."""
-    if live is None or live.id == candidate.id or shop not in shops(lake):
+    if live is None or live.id == candidate.id:
+        return None, None
+    if shop not in shops(lake):
+        errors.print(f"{lake} holds no events of shop {shop}: there is nothing to compare the bundles on", markup=False)
         return None, None
     since = max(parse_moment(str(one.manifest["window"]["until"])) for one in (candidate, live))
     log = open_log(lake, shop)

@@ -71,6 +71,8 @@ def limits(about: Mapping[str, Any]) -> list[str]:
         found.append(f"It learned from {days:.1f} days: it has not seen every day of a week.")
     if about["lacks"]:
         found.append(f"The log has no {', no '.join(about['lacks'])}: the models cannot use them.")
+    if about.get("portable"):
+        found.append("Portable: it reads only what means the same in every shop. Publish it for `--shop default`.")
     for name, one in about["figures"]["intent"].items():
         found += _limits_of(name, one)
     return [*found, *_doubts(about.get("data_checks", ()))]

@@ -10,10 +10,10 @@
 * `hesitation`: the stage's probability, at steps with an open cart or checkout and before a purchase. Sessions to warn
   of are those that end so, unbought. A step after which the visitor does buy in the session is a false alarm where the
   signal is on.
-* The threshold is the lowest by which at most 10 % of such steps were false alarms in the slice held back from
-  training; `false_alarms` says how many were in the test.
-* Beside it a rule: a pause of so many seconds that the held-back slice had as many false alarms (`pause`), and one of
-  a minute (`pause_60s`); `ahead.pause_60s` is the signal at the false alarms of that rule. For `hesitation` the pause
+* The threshold is the lowest by which at most 10 % of such steps of the test were false alarms: a point of the curve,
+  the same for everyone, as one reads a hit rate at a fixed false-alarm rate.
+* Beside it a rule: a pause of so many seconds that there are as many false alarms (`pause`), and one of a minute
+  (`pause_60s`); `ahead.pause_60s` is the signal at the false alarms of that rule. For `hesitation` the pause
   follows the step (idle with a cart: the warning comes when the seconds are over, ours at once), for `leave` it is the
   dwell before it.
 
@@ -158,39 +158,27 @@ def evaluate_early_warning(shared: Compared) -> dict[str, Any]:
 
     Nulls and a reason where the log has nothing to warn of.
     """
-    held = shared.table.where(shared.trained.split.hold)
-    fitted = shared.trained.fitted
     intent, stage = shared.bundle.intent, shared.bundle.stage
-    leave = fitted["intent_leave"].said_of_held(len(held))[:, 0]
-    hesitate = fitted["stage"].said_of_held(len(held))[:, HESITATION]
-    leave_now = intent.probabilities_batch(shared.test.matrix)[:, INTENTS.index("leave")]
-    hesitate_now = stage.probabilities_batch(shared.test.matrix)[:, HESITATION]
+    leave = intent.probabilities_batch(shared.test.matrix)[:, INTENTS.index("leave")]
+    hesitation = stage.probabilities_batch(shared.test.matrix)[:, HESITATION]
     cut = shared.max_prefix
     return {
-        "leave": _signal(
-            leave_steps(held, leave, cut),
-            leave_steps(shared.test, leave_now, cut),
-            shared,
-        ),
-        "hesitation": _signal(
-            hesitation_steps(shared.log, held, hesitate, cut),
-            hesitation_steps(shared.test_log, shared.test, hesitate_now, cut),
-            shared,
-        ),
+        "leave": _signal(leave_steps(shared.test, leave, cut), shared),
+        "hesitation": _signal(hesitation_steps(shared.test_log, shared.test, hesitation, cut), shared),
     }
 
 
-def _signal(held: Steps, test: Steps, shared: Compared) -> dict[str, Any]:
+def _signal(test: Steps, shared: Compared) -> dict[str, Any]:
     """One signal's figures beside the rules'."""
     figures: dict[str, Any] = {"rate": RATE, "n": int(fired(test, test.quiet).due.sum()), "baselines": {}}
     figures["quiet_steps"] = int(test.quiet.sum())
     always = measured(fired(test, np.ones(len(test.session), bool)), np.ones((1, len(np.unique(test.session)))))
     figures["lead_possible"] = number(always[0, 0]) if figures["n"] else None
-    reason = _reason(held, figures)
+    reason = _reason(figures)
     if reason:
         figures["reason"] = reason
     else:
-        _add_figures(figures, held, test, shared)
+        _add_figures(figures, test, shared)
     with_nothing_missing(figures, BASELINES, MEASURES)
     none = {key: None for name in MEASURES for key in (name, f"{name}_ci")}
     figures.setdefault("at_pause_60s", {**none, "threshold": None})
@@ -199,21 +187,21 @@ def _signal(held: Steps, test: Steps, shared: Compared) -> dict[str, Any]:
     return figures
 
 
-def _reason(held: Steps, figures: Mapping[str, Any]) -> str:
+def _reason(figures: Mapping[str, Any]) -> str:
     if not figures["n"]:
         return "no session of the test ends so"
-    if int(held.quiet.sum()) < MIN_STEPS:
-        return f"only {int(held.quiet.sum())} steps that could be false alarms were held back to choose a threshold on"
+    if figures["quiet_steps"] < MIN_STEPS:
+        return f"only {figures['quiet_steps']} steps could be false alarms: too few to choose a threshold by"
     return ""
 
 
-def _add_figures(figures: dict[str, Any], held: Steps, test: Steps, shared: Compared) -> None:
+def _add_figures(figures: dict[str, Any], test: Steps, shared: Compared) -> None:
     weights = _weights_of(test, shared)
-    quiet = held.quiet
-    minute_rate = float((held.pause_s[quiet] >= MINUTE_S).mean())
-    at_rate = threshold_at(held.signal[quiet], RATE)
-    at_minute = threshold_at(held.signal[quiet], minute_rate)
-    pause_s = threshold_at(held.pause_s[quiet], RATE)
+    quiet = test.quiet
+    minute_rate = float((test.pause_s[quiet] >= MINUTE_S).mean())
+    at_rate = threshold_at(test.signal[quiet], RATE)
+    at_minute = threshold_at(test.signal[quiet], minute_rate)
+    pause_s = threshold_at(test.pause_s[quiet], RATE)
     runs = {
         "tact": _runs(test, test.signal >= at_rate, weights),
         "tact_60s": _runs(test, test.signal >= at_minute, weights),

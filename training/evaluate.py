@@ -21,6 +21,7 @@ from training.metrics_binary import draws
 from training.milestone import evaluate_milestone
 from training.moments import iso
 from training.ranked_items import RankedOurs
+from training.reference import window_drift
 from training.split import TooLittleData, Window
 from training.table import MAX_PREFIX, Log, Progress, Table, reach, session_starts_ms
 from training.train import Trained, lacks, train
@@ -77,7 +78,7 @@ def evaluate(
     scored: dict[str, Scored] = {}
     if what != "recommend":
         moments, scored = _moments(shared, seed, progress)
-        figures |= moments
+        figures |= moments | {"drift": window_drift(bundle, tested)}
     if what != "models":
         ours = partial(RankedOurs, log, window, test_log, test, seed, progress, catalog=catalog)
         figures["recommend"] = evaluate_recommend(log, window, test_log, test, seed, progress, ours=ours)

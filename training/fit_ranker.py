@@ -15,7 +15,7 @@ import numpy.typing as npt
 from features.catalog import EMPTY_CATALOG, Catalog
 from features.events import CODE
 from models.factors import ItemFactors
-from models.ranker import COLUMNS
+from models.ranker import COLUMNS, plain_scores
 from models.recommend import Found, Recommender, with_facts
 from models.session_index import SessionIndex
 from training.replay_views import Touches, as_it_happened
@@ -141,9 +141,28 @@ def fit_ranker(
     progress("ranker", 0.0)
     found = groups(touches, wanted, True, fresh, catalog, factors, seed=seed)
     progress("ranker", 0.7)
-    text = fit(found, seed).model_to_string() if len(found.size) >= MIN_GROUPS else ""
+    text = fit(found, seed).model_to_string() if pays(found, seed) else ""
     progress("ranker", 1.0)
     return text
+
+
+def pays(found: Groups, seed: int) -> bool:
+    """Whether trees grown on the earlier groups rank the later ones better than the sources' own scores do."""
+    cut = len(found.size) - len(found.size) // 5
+    if cut < MIN_GROUPS:
+        return False
+    rows = int(found.size[:cut].sum())
+    earlier = Groups(found.x[:rows], found.hit[:rows], found.size[:cut])
+    later = Groups(found.x[rows:], found.hit[rows:], found.size[cut:])
+    trees = np.asarray(fit(earlier, seed, ROUNDS // 2).predict(later.x, num_threads=1))
+    return reciprocal_rank(later, trees) > reciprocal_rank(later, plain_scores(later.x))
+
+
+def reciprocal_rank(found: Groups, scores: npt.NDArray[np.float64]) -> float:
+    """Mean of 1 / place of the hits, which stand first in their groups; a tie counts as lost."""
+    starts = np.cumsum(found.size) - found.size
+    above = scores >= np.repeat(scores[starts], found.size)
+    return float(np.mean(1.0 / np.add.reduceat(above.astype(np.int64), starts)))
 
 
 def _spread(wanted: Ints, at_most: int) -> Ints:

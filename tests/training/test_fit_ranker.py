@@ -11,7 +11,7 @@ from models.ranker import COLUMNS, Ranker
 from models.session_index import SessionIndex
 from tests.training.conftest import untold
 from training.fit_factors import fit_factors
-from training.fit_ranker import fit_ranker, groups, targets
+from training.fit_ranker import Groups, fit_ranker, groups, pays, reciprocal_rank, targets
 from training.lake import Log
 from training.replay_views import STEP_MS, Touches, as_it_happened
 
@@ -103,3 +103,28 @@ def test_factors_survive_their_arrays_and_damaged_ones_are_refused(touches: Touc
     for name, wrong in (("similar", arrays["similar"] + 10**6), ("hashes", arrays["hashes"][1:])):
         with pytest.raises(ValueError, match="item factors"):
             ItemFactors.from_arrays(arrays | {name: wrong})
+
+
+def _made(told: bool, groups: int = 600, size: int = 10) -> Groups:
+    """Groups whose hit has one high number, or nothing that tells it."""
+    rng = np.random.default_rng(5)
+    x = np.zeros((groups * size, len(COLUMNS)), np.float32)
+    x[:, [COLUMNS.index("knn"), COLUMNS.index("after"), COLUMNS.index("views")]] = rng.random((groups * size, 3))
+    hit = np.zeros(groups * size, np.int8)
+    hit[::size] = 1
+    if told:
+        x[::size, COLUMNS.index("after")] += 2.0
+    return Groups(x, hit, np.full(groups, size, np.int64))
+
+
+def test_trees_are_kept_only_where_they_rank_later_groups_better_than_the_sources_do() -> None:
+    assert pays(_made(told=True), seed=1)
+    blind = _made(told=False)
+    blind.x[::10, COLUMNS.index("knn")] += 2.0  # the sources know it already; noise is all that trees could add
+    assert not pays(blind, seed=1)
+    assert not pays(_made(told=True, groups=200), seed=1)
+
+
+def test_the_reciprocal_rank_counts_a_tie_as_lost() -> None:
+    found = _made(told=False, groups=2, size=3)
+    assert reciprocal_rank(found, np.array([1.0, 0.0, 2.0, 0.5, 0.5, 0.1])) == pytest.approx((1 / 2 + 1 / 2) / 2)
