@@ -67,7 +67,7 @@ def _intent_baselines(shared: Compared, name: str, rows: npt.NDArray[np.bool_]) 
     everyone = getattr(shared.table.labels, name)
     trees = plain_trees(shared.table, everyone, shared.trained.split, shared.test.matrix[rows], 1)
     if trees is not None:
-        found["plain_trees"] = trees[:, 0]
+        found["plain_trees"] = trees.test[:, 0]
     return found
 
 

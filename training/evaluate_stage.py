@@ -34,7 +34,7 @@ def evaluate_stage(shared: Compared, progress: Progress) -> tuple[dict[str, Any]
         by["logistic"] = logistic(shared.train, learned, shared.test.matrix, len(STAGES))
     trees = plain_trees(shared.table, shared.table.labels.stage, shared.trained.split, shared.test.matrix, len(STAGES))
     if trees is not None:
-        by["plain_trees"] = trees
+        by["plain_trees"] = trees.test
     named = {name: static if name == "static_map" else p.argmax(axis=1) for name, p in by.items()}
     figures = _with_stage_intervals(shared, truth, by, named)
     figures["by_prefix"] = by_prefix(

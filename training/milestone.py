@@ -104,12 +104,10 @@ def _fitted(shared: Compared, target: Codes, seed: int, progress: Progress) -> d
     ours = fit_output(shared.table, target, split, classes, seed, partial(progress, "milestone"), settings)
     weights = class_weights(ours.said_of_held(len(held)), held)
     names = {"tact": (ours.probabilities(shared.test.matrix) * weights).argmax(axis=1)}
-    both = np.concatenate([shared.table.matrix[split.hold], shared.test.matrix])
-    plain = plain_trees(shared.table, target, split, both, classes)
+    plain = plain_trees(shared.table, target, split, shared.test.matrix, classes)
     if plain is not None:
-        early, late = plain[: len(held)], plain[len(held) :]
-        names["plain_trees"] = late.argmax(axis=1)
-        names["plain_trees_weighted"] = (late * class_weights(early, held)).argmax(axis=1)
+        names["plain_trees"] = plain.test.argmax(axis=1)
+        names["plain_trees_weighted"] = (plain.test * class_weights(plain.held, held)).argmax(axis=1)
     return names
 
 

@@ -1,9 +1,11 @@
 """The baseline that a data person makes in an afternoon: LightGBM as it comes, on 25 simple features.
 
 Counts, times and the statistics of the last product, on the same rows as ours and with statistics as fresh as ours
-(frozen ones do worse); LightGBM's own defaults and early stopping on the same later slice, no calibration.
+(frozen ones do worse); LightGBM's own defaults, early stopping on the same later slice, then grown anew on the whole
+window as ours are; no calibration.
 """
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 import lightgbm as lgb
@@ -11,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from features.schema import INDEX
-from training.boosting import THREADS
+from training.boosting import REGROWN, THREADS
 from training.split import Split
 from training.table import Table
 
 Matrix = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int8]
+Flags = npt.NDArray[np.bool_]
 
 PLAIN: Final = (
     "event_kind",
@@ -49,21 +52,45 @@ PLAIN: Final = (
 _COLUMNS: Final = [INDEX[name] for name in PLAIN]
 MAX_ROUNDS: Final = 1000
 PATIENCE: Final = 30
+ROUNDS_WITHOUT_HOLD: Final = 100
 
 
-def plain_trees(table: Table, target: Codes, split: Split, test: Matrix, outputs: int) -> Floats | None:
-    """Probabilities of the test vectors, (m, outputs); None where the split's earlier rows have one label only.
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Probabilities, (m, outputs). held: of the later slice's labelled rows, by the trees that never saw them."""
+
+    held: Floats
+    test: Floats
+
+
+def plain_trees(table: Table, target: Codes, split: Split, test: Matrix, outputs: int) -> Said | None:
+    """What they say of the held and the test vectors; None where the split's earlier rows have one label only.
 
     target: int8 (n,), negative where there is no label. outputs: 1 for yes or no.
     """
     fit, hold = split.fit & (target >= 0), split.hold & (target >= 0)
     if len(np.unique(target[fit])) < 2:
         return None
+    early, rounds = _early(table, target, fit, hold, outputs)
+    final = lgb.train(_parameters(outputs), _dataset(table, target, fit | hold), round(rounds * REGROWN))
+    return Said(_predicted(early, table.matrix[hold], outputs), _predicted(final, test, outputs))
+
+
+def _early(table: Table, target: Codes, fit: Flags, hold: Flags, outputs: int) -> tuple[lgb.Booster, int]:
+    """Trees of the fit rows, and the rounds that were best for the held ones."""
     train = _dataset(table, target, fit)
-    later = [_dataset(table, target, hold, train)] if hold.any() else []
-    stop: list[Any] = [lgb.early_stopping(PATIENCE, verbose=False)] if later else []
-    model = lgb.train(_parameters(outputs), train, MAX_ROUNDS if later else 100, later, callbacks=stop)
-    return np.asarray(model.predict(test[:, _COLUMNS], num_threads=THREADS), np.float64).reshape(len(test), outputs)
+    if not hold.any():
+        return lgb.train(_parameters(outputs), train, ROUNDS_WITHOUT_HOLD), ROUNDS_WITHOUT_HOLD
+    later = _dataset(table, target, hold, train)
+    stop = lgb.early_stopping(PATIENCE, verbose=False)
+    model = lgb.train(_parameters(outputs), train, MAX_ROUNDS, [later], callbacks=[stop])
+    return model, model.best_iteration or MAX_ROUNDS
+
+
+def _predicted(model: lgb.Booster, matrix: Matrix, outputs: int) -> Floats:
+    if not len(matrix):
+        return np.empty((0, outputs))
+    return np.asarray(model.predict(matrix[:, _COLUMNS], num_threads=THREADS), np.float64).reshape(-1, outputs)
 
 
 def _parameters(outputs: int) -> dict[str, Any]:
@@ -73,5 +100,5 @@ def _parameters(outputs: int) -> dict[str, Any]:
     return {**objective, **repeats, "verbose": -1}
 
 
-def _dataset(table: Table, target: Codes, rows: npt.NDArray[np.bool_], reference: Any = None) -> lgb.Dataset:
+def _dataset(table: Table, target: Codes, rows: Flags, reference: Any = None) -> lgb.Dataset:
     return lgb.Dataset(table.matrix[rows][:, _COLUMNS], target[rows].astype(np.float32), reference=reference)
