@@ -18,7 +18,7 @@ from models.bundle import Bundle
 from models.intent import INTENTS
 from models.registry import DEFAULT_SHOP
 from training.figures import binary_figures, stage_figures
-from training.gate_views import Views, gains, places_of
+from training.gate_views import Views, gains, places_of, shared_index
 from training.levels import MATURE_POSITIVES, MECHANICAL, immature, level_of_auc
 from training.metrics_binary import BINS, MIN_BIN, Ranked, draws, interval, resampled, resampled_error
 from training.metrics_stage import resampled_stage
@@ -261,7 +261,10 @@ def _compare_stage(
 
 def compare_items(candidate: Bundle, live: Bundle, views: Views) -> list[Check]:
     """What both would have recommended before each next view of the later sessions, resampled together."""
-    places = [places_of(bundle, views) for bundle in (candidate, live)]
+    if len(live.items) and not len(candidate.items):
+        return [Check("recommend against live", False, f"it knows no product, the live bundle {len(live.items):,}")]
+    index = shared_index(candidate, live)
+    places = [places_of(bundle, index, views) for bundle in (candidate, live)]
     if not len(views):
         return [Check("recommend against live", None, "no later session views two products")]
     _, group = np.unique(views.session, return_inverse=True)

@@ -8,7 +8,9 @@ import numpy.typing as npt
 
 from features.events import CODE
 from models.bundle import Bundle
+from models.item_index import ItemIndex
 from models.recommend import Asked, Recommender
+from training.moments import parse_moment
 from training.table import Log, session_starts_ms
 
 Ints = npt.NDArray[np.int64]
@@ -55,16 +57,28 @@ def later_views(log: Log, since_ms: int) -> Views:
     return Views(item, ts_ms.astype(np.int64), first[target], target, session[target])
 
 
-def places_of(bundle: Bundle, views: Views) -> Places:
+def shared_index(candidate: Bundle, live: Bundle) -> ItemIndex:
+    """What both rank over: the index of the later window, the candidate's if they end together; not an empty one."""
+    later = _until_ms(live) > _until_ms(candidate)
+    first, second = (live, candidate) if later else (candidate, live)
+    return first.items if len(first.items) else second.items
+
+
+def _until_ms(bundle: Bundle) -> int:
+    return parse_moment(str(bundle.manifest["window"]["until"]))
+
+
+def places_of(bundle: Bundle, index: ItemIndex, views: Views) -> Places:
     """The place of each next view among the bundle's recommendations, 1 the best, 0 for a miss. Shape (m,).
 
-    The bundle's index and ranker as they were published, the session's own products among the candidates; what the
-    learner would have added since counts for neither bundle, nor do stage and intent.
+    The bundle's ranker and factors over a given index, for in service both would rank over what the learner knows: an
+    index that is fresher by a day says nothing of a bundle. Asked at the moment of the view before; the session's own
+    products are among the candidates. What the learner would have added since, stage and intent count for neither.
     """
-    recommender = Recommender.of(bundle.items, bundle.factors, bundle.ranker)
+    recommender = Recommender.of(index, bundle.factors, bundle.ranker)
     out = np.zeros(len(views), np.int32)
     for at, (begin, target) in enumerate(zip(views.begin.tolist(), views.target.tolist(), strict=True)):
-        asked = Asked(views.item[begin:target], views.ts_ms[begin:target], 0, int(views.ts_ms[target]))
+        asked = Asked(views.item[begin:target], views.ts_ms[begin:target], 0, int(views.ts_ms[target - 1]))
         found = np.flatnonzero(recommender.rank(asked, DEPTH) == views.item[target])
         out[at] = found[0] + 1 if len(found) else 0
     return out
