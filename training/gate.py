@@ -1,14 +1,15 @@
 """The gate before a bundle goes live: what must hold, checked in words a person can act on.
 
 A candidate is compared with the live bundle on the same later sessions, which neither was trained on, resampled
-together. It is refused where it is worse by more than the margin and the 95 % interval of the difference lies wholly
-on the worse side. Without such sessions nothing is compared, and it says so: figures of different windows have
-different base rates, and do not tell which bundle is better.
+together. It is refused where it is worse by more than the margin and by more than chance, whose 5 % all comparisons
+share. Without such sessions nothing is compared, and it says so: figures of different windows have different base
+rates, and do not tell which bundle is better.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from statistics import NormalDist
 from typing import Any, Final
 
 import numpy as np
@@ -41,13 +42,19 @@ AGAINST_LIVE: Final = "against live"
 NOT_COMPARED: Final = (
     "not compared: no later sessions that neither was trained on; train with an earlier --until to leave some"
 )
+CHANCE: Final = 0.05
+"""How often equal bundles may be refused, over all comparisons of one gate."""
+
 MIN_SESSIONS: Final = 200
 """Fewer later sessions than this decide nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A figure of both bundles on the same sessions. difference: positive where the candidate is better; ci: of it."""
+    """A figure of both bundles on the same sessions. difference: positive where the candidate is better.
+
+    ci: its 95 % interval; error: the difference's standard deviation over resamples, None with too few of them.
+    """
 
     measure: str
     candidate: float
@@ -55,6 +62,7 @@ class Pair:
     difference: float
     ci: list[float] | None
     margin: float
+    error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +140,8 @@ def judge(
     elif live.id == candidate.id:
         checks.append(Check(AGAINST_LIVE, None, f"{live.id} is the live bundle"))
     elif later is not None and len(np.unique(later.labels.session)) >= MIN_SESSIONS:
-        checks += compare(candidate, live, later)
-        checks += [] if views is None else compare_items(candidate, live, views)
+        found = compare(candidate, live, later)
+        checks += decided(found if views is None else [*found, *compare_items(candidate, live, views)])
     else:
         checks.append(Check(AGAINST_LIVE, None, NOT_COMPARED))
     return Verdict(tuple(checks))
@@ -279,12 +287,29 @@ def compare_items(candidate: Bundle, live: Bundle, views: Views) -> list[Check]:
 
 
 def _judged(name: str, measure: str, new: float, old: float, differences: Floats) -> Check:
-    """A check of one figure, larger the better (an error comes negated). differences: new - old, resampled."""
+    """One figure of both, larger the better (an error comes negated), undecided. differences: new - old, resampled."""
     limits = interval(differences)
     difference, margin = new - old, MARGINS[measure]
-    surely = limits is None or limits[1] < 0
     shown = "interval not computed" if limits is None else f"95 % interval {limits[0]:+.4f} .. {limits[1]:+.4f}"
     detail = f"{abs(new):.4f}, live {abs(old):.4f}, better by {difference:+.4f} ({shown}), margin {margin}"
+    if limits is not None and (limits[1] - limits[0]) / 2 > margin:
+        detail += "; so few sessions cannot tell a difference of the margin"
     rounded = None if limits is None else [round(limit, 6) for limit in limits]
-    pair = Pair(measure, round(abs(new), 6), round(abs(old), 6), round(difference, 6), rounded, margin)
-    return Check(name, not (difference < -margin and surely), detail, pair=pair)
+    error = None if limits is None else float(np.nanstd(differences))
+    pair = Pair(measure, round(abs(new), 6), round(abs(old), 6), round(difference, 6), rounded, margin, error)
+    return Check(name, None, detail, pair=pair)
+
+
+def decided(checks: list[Check]) -> list[Check]:
+    """The checks with a verdict on each comparison that has an interval; the chance of CHANCE is shared by these."""
+    told = sum(check.pair is not None and check.pair.error is not None for check in checks)
+    return [_decided(check, NormalDist().inv_cdf(1 - CHANCE / told)) if told else check for check in checks]
+
+
+def _decided(check: Check, z: float) -> Check:
+    """Failed where the candidate is worse beyond the margin and beyond chance."""
+    pair = check.pair
+    if pair is None or pair.error is None:
+        return check
+    worse = pair.difference < -pair.margin and pair.difference + z * pair.error < 0
+    return replace(check, passed=not worse)

@@ -15,7 +15,7 @@ from tests.training.conftest import TEST, TRAIN, untold
 from training.card import completed
 from training.check_data import Report
 from training.fit_ranker import Groups, fit
-from training.gate import NOT_COMPARED, Check, compare_items, judge
+from training.gate import NOT_COMPARED, Check, _judged, compare_items, decided, judge
 from training.gate_views import later_views, shared_index
 from training.lake import Log
 from training.leaks import look
@@ -93,6 +93,39 @@ def test_an_equal_bundle_passes(log: Log, table: Table, trained: Trained, later:
     other = bundle_of(train(log, table, TRAIN, 5, untold).parts)
     verdict = judge(other, bundle_of(trained.parts), later)
     assert verdict.passed, verdict.refusals
+
+
+def judged_of(difference: float, errors: list[float]) -> list[Check]:
+    """Verdicts on figures that are all so much better, each with a standard deviation; NaN: not resampled."""
+    rng = np.random.default_rng(1)
+    runs = [difference + rng.standard_normal(200) * error for error in errors]
+    return decided([_judged("x", "auc", 0.7 + difference, 0.7, one) for one in runs])
+
+
+def test_equal_bundles_are_seldom_refused_however_many_figures_are_compared() -> None:
+    rng, refusals = np.random.default_rng(2), 0
+    for _ in range(400):
+        luck = rng.standard_normal(15) * 0.02
+        found = [_judged("x", "auc", 0.7 + d, 0.7, d + rng.standard_normal(200) * 0.02) for d in luck]
+        refusals += any(check.passed is False for check in decided(found))
+    assert refusals / 400 < 0.09
+
+
+def test_a_difference_is_refused_beyond_the_margin_and_beyond_chance_only() -> None:
+    assert [one.verdict for one in judged_of(-0.03, [0.005] * 15)] == ["refused"] * 15
+    assert [one.verdict for one in judged_of(-0.009, [0.001])] == ["passed"]
+    assert [one.verdict for one in judged_of(-0.03, [0.0135])] == ["refused"]
+    assert {one.verdict for one in judged_of(-0.03, [0.0135] * 15)} == {"passed"}
+
+
+def test_what_could_not_be_resampled_is_not_told() -> None:
+    assert [one.verdict for one in judged_of(-0.3, [np.nan, 0.01])] == ["not told", "refused"]
+    assert [one.verdict for one in judged_of(-0.3, [np.nan])] == ["not told"]
+
+
+def test_a_wide_interval_says_that_it_cannot_tell_the_margin() -> None:
+    wide, narrow = judged_of(0.0, [0.03, 0.001])
+    assert "so few sessions cannot tell" in wide.detail and "so few" not in narrow.detail
 
 
 def test_figures_too_good_to_be_true_are_refused(log: Log, table: Table) -> None:
