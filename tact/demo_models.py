@@ -14,6 +14,9 @@ from training.split import Window
 from training.table import Progress, build
 from training.train import train
 
+RANKED_VIEWS = 2_000
+"""A ranker of 74 products needs no more, and somebody waits."""
+
 NOTE = "trained by `tact demo` on simulated visitors"
 
 
@@ -22,7 +25,7 @@ def train_and_publish(settings: Settings, products: Iterable[Product], at_ms: in
     log = load_log(settings.lake, SHOP, until_ms=at_ms)
     first_ms = int(log.records["ts_ms"].min()) if len(log) else 0
     table = build(log, progress, catalog=Catalog.of(products))
-    trained = train(log, table, Window(first_ms, at_ms), SEED, progress)
+    trained = train(log, table, Window(first_ms, at_ms), SEED, progress, views=RANKED_VIEWS)
     settings.home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.home, prefix=".bundle-") as folder:
         bundle.write(Path(folder), trained.parts)

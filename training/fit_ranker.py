@@ -5,6 +5,7 @@ before that minute, then learned. `fresh=False` stops learning where the groups 
 frozen: how much is known of a product is spread otherwise there.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -57,6 +58,7 @@ def groups(
     factors: ItemFactors | None = None,
     negatives: int = NEGATIVES,
     seed: int = 0,
+    told: Callable[[float], None] = lambda share: None,
 ) -> Groups:
     """Candidates of the wanted views of which one was the view: that one and some of the others.
 
@@ -66,7 +68,9 @@ def groups(
     recommender: Recommender | None = None
     parts: list[npt.NDArray[np.float32]] = []
     shown = -1
-    for at, state in as_it_happened(touches, wanted, SessionIndex(), fresh=fresh):
+    for done, (at, state) in enumerate(as_it_happened(touches, wanted, SessionIndex(), fresh=fresh)):
+        if done % 500 == 0:
+            told(done / len(wanted))
         if recommender is None or state.as_of_ms != shown:
             now = state.live() if catalog is EMPTY_CATALOG else with_facts(state.live(), catalog)
             recommender = Recommender.of(now, factors) if recommender is None else recommender.on(now)
@@ -139,8 +143,9 @@ def fit_ranker(
     """
     wanted = _spread(targets(touches, since_ms, max_prefix), at_most)
     progress("ranker", 0.0)
-    found = groups(touches, wanted, True, fresh, catalog, factors, seed=seed)
-    progress("ranker", 0.7)
+    found = groups(
+        touches, wanted, True, fresh, catalog, factors, seed=seed, told=lambda share: progress("ranker", 0.7 * share)
+    )
     text = fit(found, seed).model_to_string() if pays(found, seed) else ""
     progress("ranker", 1.0)
     return text

@@ -15,6 +15,7 @@ from models.bundle import Parts
 from models.intent import INTENTS
 from training.figures import binary_figures, stage_figures
 from training.fit_intent import fit_intents
+from training.fit_ranker import GROUPS
 from training.fit_recommend import fit_recommender
 from training.fit_stage import fit_stage
 from training.fitted import Fitted
@@ -50,19 +51,21 @@ def train(
     max_prefix: int = MAX_PREFIX,
     settings: Mapping[str, Settings] = MappingProxyType({}),
     only_portable: bool = False,
+    views: int = GROUPS,
 ) -> Trained:
     """Models and index of the sessions that started in the window. Raises TooLittleData.
 
     table: of the same log, with at most max_prefix steps a session. settings: how trees grow, by the names of
     models.bundle.MODELS, where they differ from the defaults. only_portable: without the features that mean something
-    in this shop only (training/portable.py). The same arguments give the same parts, byte by byte.
+    in this shop only (training/portable.py). views: that the ranker learns from, at most. The same arguments give the
+    same parts, byte by byte.
     """
     table = portable(table) if only_portable else table
     parted = split(table.start_ms, table.end_ms, table.labels.session, window)
     fitted = fit_models(table, parted, seed, progress, settings)
     inside = _inside(log, window)
     touches = Touches.of(log.records[inside], log.visitor[inside], log.session[inside], log.item_ids)
-    items = fit_recommender(touches, seed, progress, max_prefix=max_prefix)
+    items = fit_recommender(touches, seed, progress, max_prefix=max_prefix, views=views)
     parts = Parts(
         models={name: one.model for name, one in fitted.items()},
         calibrations={name: one.calibration for name, one in fitted.items()},
