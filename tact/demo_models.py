@@ -24,8 +24,10 @@ def train_and_publish(settings: Settings, products: Iterable[Product], at_ms: in
     """A bundle from everything the lake has of the demo shop, made live. Returns its id. Raises TooLittleData."""
     log = load_log(settings.lake, SHOP, until_ms=at_ms)
     first_ms = int(log.records["ts_ms"].min()) if len(log) else 0
-    table = build(log, progress, catalog=Catalog.of(products))
-    trained = train(log, table, Window(first_ms, at_ms), SEED, progress, views=RANKED_VIEWS)
+    catalog = Catalog.of(products)
+    table = build(log, progress, catalog=catalog)
+    window = Window(first_ms, at_ms)
+    trained = train(log, table, window, SEED, progress, views=RANKED_VIEWS, catalog=catalog)
     settings.home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.home, prefix=".bundle-") as folder:
         bundle.write(Path(folder), trained.parts)

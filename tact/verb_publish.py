@@ -102,10 +102,10 @@ def _later(candidate: Bundle, live: Bundle | None, lake: Path, shop: str) -> tup
         errors.print(f"{lake} holds no events of shop {shop}: there is nothing to compare the bundles on", markup=False)
         return None, None
     since = max(parse_moment(str(one.manifest["window"]["until"])) for one in (candidate, live))
-    log = open_log(lake, shop)
+    log, catalog = open_log(lake, shop), catalog_of(lake, shop)
     with steps() as progress:
-        table = build(log, progress, catalog=catalog_of(lake, shop))
-    return table.where(table.start_ms >= since), later_views(log, since)
+        table = build(log, progress, catalog=catalog)
+    return table.where(table.start_ms >= since), later_views(log, since, catalog)
 
 
 _SHOWN = {

@@ -60,7 +60,7 @@ def evaluate(
     out. catalog: what the shop told of its products. Raises TooLittleData where a window holds too few sessions.
     """
     tested = tested_rows(test_log, test_table, test)
-    trained = train(log, table, window, seed, progress, max_prefix)
+    trained = train(log, table, window, seed, progress, max_prefix, catalog=catalog)
     bundle = decode(*encode(trained.parts))
     _, group = np.unique(tested.labels.session, return_inverse=True)
     weights = draws(int(group.max()) + 1, seed)

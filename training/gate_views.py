@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from features.catalog import EMPTY_CATALOG, Catalog
 from features.events import CODE
 from models.bundle import Bundle
 from models.item_index import ItemIndex
@@ -28,7 +29,8 @@ MOST_VIEWS: Final = 50
 class Views:
     """Views of later sessions, session by session. targets: rows that have an earlier view in their session.
 
-    item: uint64 (n,); ts_ms: (n,); begin: (m,), of each target's session; target: (m,) rows; session: (m,).
+    item: uint64 (n,); ts_ms: (n,); begin: (m,), of each target's session; target: (m,) rows; session: (m,). facts: what
+    the shop told of its products, as the service would rank with.
     """
 
     item: npt.NDArray[np.uint64]
@@ -36,12 +38,13 @@ class Views:
     begin: Ints
     target: Ints
     session: Ints
+    facts: Catalog = EMPTY_CATALOG
 
     def __len__(self) -> int:
         return len(self.target)
 
 
-def later_views(log: Log, since_ms: int) -> Views:
+def later_views(log: Log, since_ms: int, facts: Catalog = EMPTY_CATALOG) -> Views:
     """The first MOST_VIEWS views of the sessions that began from since_ms on; about MOST_TARGETS targets at most."""
     records = log.records
     rows = (records["kind"] == CODE["view_item"]) & (records["item"] != 0) & (session_starts_ms(log) >= since_ms)
@@ -54,7 +57,7 @@ def later_views(log: Log, since_ms: int) -> Views:
     _, number = np.unique(session[target], return_inverse=True)
     kept = number % max(1, -(-len(target) // MOST_TARGETS)) == 0
     target = target[kept]
-    return Views(item, ts_ms.astype(np.int64), first[target], target, session[target])
+    return Views(item, ts_ms.astype(np.int64), first[target], target, session[target], facts)
 
 
 def shared_index(candidate: Bundle, live: Bundle) -> ItemIndex:
@@ -75,7 +78,8 @@ def places_of(bundle: Bundle, index: ItemIndex, views: Views) -> Places:
     index that is fresher by a day says nothing of a bundle. Asked at the moment of the view before; the session's own
     products are among the candidates. What the learner would have added since, stage and intent count for neither.
     """
-    recommender = Recommender.of(index, bundle.factors, bundle.ranker)
+    facts = None if views.facts is EMPTY_CATALOG else views.facts
+    recommender = Recommender.of(index, bundle.factors, bundle.ranker, facts)
     out = np.zeros(len(views), np.int32)
     for at, (begin, target) in enumerate(zip(views.begin.tolist(), views.target.tolist(), strict=True)):
         asked = Asked(views.item[begin:target], views.ts_ms[begin:target], 0, int(views.ts_ms[target - 1]))

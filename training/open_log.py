@@ -6,7 +6,7 @@
 from pathlib import Path
 from typing import Final
 
-from features.catalog import Catalog
+from features.catalog import EMPTY_CATALOG, Catalog
 from features.lake_catalog import read_catalog
 from features.lakefile import read_events, shops
 from training.lake import Log, load_log
@@ -50,4 +50,5 @@ def open_log(lake: Path, shop: str, until_ms: int | None = None) -> Log:
 
 def catalog_of(lake: Path, shop: str) -> Catalog:
     """What the shop told of its products, as the recorder copied it to the lake; empty if it told nothing."""
-    return Catalog.of(read_catalog(lake, shop))
+    products = list(read_catalog(lake, shop))
+    return Catalog.of(products) if products else EMPTY_CATALOG

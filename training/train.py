@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from features.catalog import EMPTY_CATALOG, Catalog
 from features.events import CODE, KINDS
 from features.record import KNOWN, Records
 from features.stats import ItemStats
@@ -52,20 +53,21 @@ def train(
     settings: Mapping[str, Settings] = MappingProxyType({}),
     only_portable: bool = False,
     views: int = GROUPS,
+    catalog: Catalog = EMPTY_CATALOG,
 ) -> Trained:
     """Models and index of the sessions that started in the window. Raises TooLittleData.
 
     table: of the same log, with at most max_prefix steps a session. settings: how trees grow, by the names of
     models.bundle.MODELS, where they differ from the defaults. only_portable: without the features that mean something
-    in this shop only (training/portable.py). views: that the ranker learns from, at most. The same arguments give the
-    same parts, byte by byte.
+    in this shop only (training/portable.py). views: that the ranker learns from, at most. catalog: what the shop told of
+    its products, for the ranker. The same arguments give the same parts, byte by byte.
     """
     table = portable(table) if only_portable else table
     parted = split(table.start_ms, table.end_ms, table.labels.session, window)
     fitted = fit_models(table, parted, seed, progress, settings)
     inside = _inside(log, window)
     touches = Touches.of(log.records[inside], log.visitor[inside], log.session[inside], log.item_ids)
-    items = fit_recommender(touches, seed, progress, max_prefix=max_prefix, views=views)
+    items = fit_recommender(touches, seed, progress, catalog=catalog, max_prefix=max_prefix, views=views)
     parts = Parts(
         models={name: one.model for name, one in fitted.items()},
         calibrations={name: one.calibration for name, one in fitted.items()},

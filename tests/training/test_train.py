@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from features.catalog import Catalog, Product
 from features.record import hash64
 from features.stats import ItemStats
 from models import bundle
@@ -170,3 +171,13 @@ def test_a_bundle_keeps_the_item_statistics_at_the_windows_end(log: Log, trained
     stats = ItemStats.from_arrays(dict(bundle.load(tmp_path).arrays["stats"]))
     assert stats.as_of_ms < TRAIN.until_ms
     assert set(stats.items[1:].tolist()) <= set(log.records["item"].tolist())
+
+
+def test_the_ranker_learns_with_the_prices_that_the_service_will_rank_with(
+    log: Log, table: Table, trained: Trained
+) -> None:
+    told = [Product(item_id=f"i{n}", price=5.0 + 7 * n % 40, category=f"c{n % 3}") for n in range(40)]
+    assert {one.item_id for one in told} & set(trained.parts.items.ids)
+    found = train(log, table, TRAIN, 1, untold, catalog=Catalog.of(told))
+    assert found.parts.ranker not in ("", trained.parts.ranker)
+    assert found.parts.models["stage"] == trained.parts.models["stage"]  # the table holds its catalog already
