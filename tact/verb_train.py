@@ -83,8 +83,7 @@ def train_bundle(
         table = build(log, progress, max_prefix, catalog, cap)
         window = Window(since_ms, until_ms)
         found = _searched(portable(table) if only_portable else table, window, tries, minutes, seed, progress)
-        chosen = found.settings
-        trained = train(log, table, window, seed, progress, max_prefix, chosen, only_portable, catalog=catalog)
+        trained = train(log, table, window, seed, progress, max_prefix, found.settings, only_portable, catalog=catalog)
         trained = replace(trained, parts=replace(trained.parts, about={**trained.parts.about, "search": found.about}))
         checks = check(load(root, name, since_ms, until_ms, until_ms), progress)
         leaks = look(log, table, trained, progress, catalog)

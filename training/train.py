@@ -59,8 +59,8 @@ def train(
 
     table: of the same log, with at most max_prefix steps a session. settings: how trees grow, by the names of
     models.bundle.MODELS, where they differ from the defaults. only_portable: without the features that mean something
-    in this shop only (training/portable.py). views: that the ranker learns from, at most. catalog: what the shop told of
-    its products, for the ranker. The same arguments give the same parts, byte by byte.
+    in this shop only (training/portable.py). views: that the ranker learns from, at most. catalog: what the shop told
+    of its products, for the ranker. The same arguments give the same parts, byte by byte.
     """
     table = portable(table) if only_portable else table
     parted = split(table.start_ms, table.end_ms, table.labels.session, window)
