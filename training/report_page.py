@@ -109,9 +109,16 @@ def row(figures: Iterable[str]) -> str:
 
 
 def grid(models: Mapping[str, Figures], measures: Mapping[str, str], head: str = "", kind: str = "") -> str:
-    """A row per model, each figure with its interval; ours stands out. measures: headings by key."""
-    rows = [(name_of(name), *(cell(one, measure) for measure in measures)) for name, one in models.items()]
-    return table((head, *measures.values()), rows, kind, name_of("tact"))
+    """A row per model, each figure with its interval; ours stands out. measures: headings by key.
+
+    Models without any of the figures are named below with the reason: in cells it would push the figures aside.
+    """
+    empty = [name for name, one in models.items() if all(one.get(measure) is None for measure in measures)]
+    kept = {name: one for name, one in models.items() if name not in empty} if len(empty) < len(models) else models
+    rows = [(name_of(name), *(cell(one, measure) for measure in measures)) for name, one in kept.items()]
+    reasons = [f"{name_of(name)}: {models[name].get('reason', 'no figures')}" for name in empty if kept is not models]
+    below = f'<p class="quiet">Without figures: {escape("; ".join(reasons))}.</p>' if reasons else ""
+    return table((head, *measures.values()), rows, kind, name_of("tact")) + below
 
 
 def cell(one: Figures, measure: str) -> str:
