@@ -23,6 +23,13 @@ class ActionKind:
     show_after_s: float = 0.0
     ttl_s: int = 1800
 
+    @property
+    def interrupts(self) -> bool:
+        """Whether it steps between a visitor and the page: shown only where a no to it is remembered."""
+        return self.name in INTERRUPTING
+
+
+INTERRUPTING: Final = ("bar", "chat", "loyalty", "survey", "welcome")
 
 PRIOR_STRENGTH: Final = 200.0
 """A default prior weighs as much as so many visitors."""

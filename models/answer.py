@@ -51,7 +51,7 @@ def _filled(decision: Decision, chosen: Chosen, locale: str) -> dict[str, Any]:
         "content": {name: text for name, text in content.fields().items() if name != "because"},
     }
     filled.update(_products(action, content, locale, chosen, decision.inputs))
-    filled["show_after_s"] = action.show_after_s
+    filled["show_after_s"] = action.show_after_s if chosen.show_after_s is None else chosen.show_after_s
     filled["expires_at"] = _iso(decision.inputs.now_ms + action.ttl_s * 1000)
     filled["reason"] = action.reason.get(locale, "")
     return filled

@@ -5,9 +5,11 @@ draw wins if it is above 0, the worth of silence. Over all ids each candidate wi
 
     propensity = (1 - m e) share + e      m eligible candidates with silence, e the exploration floor, m e <= 0.2
 
-net value = value x lever x P(works | stage) - cost x (1 + messages already shown in this session), the probability
-mixed over the visitor's stage distribution. Compiled, in plain float32 steps without fused or reordered operations:
-the same bits on every machine, so that a receipt replays.
+net value = value x lever x P(works | stage) - cost x weariness, the probability mixed over the visitor's stage
+distribution; weariness = 1 + messages already shown in this session + w x actions dismissed in 30 days. A draw may also
+say that a message does harm: then its number is negative. The arms of models/arms.py leave out parts of this.
+Compiled, in plain float32 steps without fused or reordered operations: the same bits on every machine, so that a
+receipt replays.
 """
 
 import hashlib
@@ -35,7 +37,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """Draws of each action's incremental probability in each stage.
+    """Draws of each action's incremental effect in each stage, in units of the action's value.
 
     id: first 16 hex digits of the table's SHA-256. table: float32 (n_actions, 6, D), in the policy's order of actions.
     mean: float64 (n_actions, 6).
@@ -47,11 +49,11 @@ class Draws:
 
     @classmethod
     def of(cls, table: Table) -> "Draws":
-        """Draws from a table (n, 6, D) of probabilities. Raises ValueError where it is none."""
+        """Draws from a table (n, 6, D) of effects. Raises ValueError where it is none."""
         if table.ndim != 3 or table.shape[1] != len(STAGES) or table.shape[2] < 1:
             raise ValueError(f"draws: shape {table.shape} instead of (actions, {len(STAGES)}, draws)")
-        if not bool(np.all((table >= -1) & (table <= 1))):
-            raise ValueError("draws: an incremental probability is not from -1 to 1")
+        if not bool(np.all(np.isfinite(table))):
+            raise ValueError("draws: an effect is not a finite number")
         table = np.ascontiguousarray(table, np.float32)
         table.setflags(write=False)
         identity = hashlib.sha256(str(table.shape).encode() + table.tobytes()).hexdigest()[:16]
@@ -114,31 +116,46 @@ def _winners(net, rows, best, winner, wins):  # type: ignore[no-untyped-def]
 class Contest:
     """Net values of a page's eligible actions in every draw.
 
-    actions: positions in the policy. probability: float64 (m,), mean P(works). cost: float64 (m,), with what was
-    already shown. net: float32 (m, D).
+    actions: positions in the policy. probability: float64 (m,), mean effect. worth: float64 (m,), value x lever.
+    cost: float64 (m,), with what was already shown. net: float32 (m, D). arm: how it is decided.
     """
 
     actions: tuple[int, ...]
     probability: Floats
+    worth: Floats
     cost: Floats
     net: Table
+    arm: str = "full"
 
     @classmethod
     def of(
-        cls, policy: Policy, draws: Draws, actions: tuple[int, ...], stage: Floats, shown_in_session: int
+        cls,
+        policy: Policy,
+        draws: Draws,
+        actions: tuple[int, ...],
+        stage: Floats,
+        weariness: float = 1.0,
+        arm: str = "full",
     ) -> "Contest":
-        """The contest of the actions under a stage distribution (6,)."""
+        """The contest of the actions under a stage distribution (6,). weariness: by which costs are multiplied."""
         chosen = [policy.actions[place] for place in actions]
         rows = np.array(actions, np.int64)
-        worth = np.array([action.value * action.lever for action in chosen], np.float32)
-        cost = np.array([action.cost * (1 + shown_in_session) for action in chosen], np.float64)
+        worth, cost = _terms(chosen, weariness, arm)
         net = np.empty((len(actions), draws.count), np.float32)
-        _net_values(draws.table, rows, stage.astype(np.float32), worth, cost.astype(np.float32), net)
-        return cls(actions, _probability(draws, rows, stage), cost, net)
+        _net_values(draws.table, rows, stage.astype(np.float32), worth.astype(np.float32), cost.astype(np.float32), net)
+        return cls(actions, _probability(draws, rows, stage), worth, cost, net, arm)
 
-    def net_mean(self, place: int, action: Action) -> float:
+    def net_mean(self, place: int) -> float:
         """Mean net value of the action at a place of `actions`."""
-        return float(action.value * action.lever * self.probability[place] - self.cost[place])
+        return float(self.worth[place] * self.probability[place] - self.cost[place])
+
+
+def _terms(actions: list[Action], weariness: float, arm: str) -> tuple[Floats, Floats]:
+    """What each action is worth when it works, and what it costs, as its arm has it. Each (m,)."""
+    if arm == "propensity_only":
+        return np.ones(len(actions)), np.zeros(len(actions))
+    worth = [action.value * (1.0 if arm == "no_levers" else action.lever) for action in actions]
+    return np.array(worth, np.float64), np.array([action.cost * weariness for action in actions], np.float64)
 
 
 def _probability(draws: Draws, rows: npt.NDArray[np.int64], stage: Floats) -> Floats:
@@ -165,12 +182,14 @@ class Outcome:
 
 def arbitrate(contest: Contest, places: tuple[int, ...], decision_id: str, placement: str, floor: float) -> Outcome:
     """Decides a placement among the contest's places (positions in `contest.actions`) and silence."""
+    if contest.arm == "rules_only":
+        return _first(len(places))
     count = contest.net.shape[1]
     wins = np.zeros(len(places) + 1, np.int64)
     winner = np.empty(count, np.int64)
     _winners(contest.net, np.array(places, np.int64), np.empty(count, np.float32), winner, wins)
     share = tuple(won / count for won in wins.tolist())
-    each = floor_of(len(share), floor)
+    each = 1.0 / len(share) if contest.arm == "random" else floor_of(len(share), floor)
     propensity = tuple((1.0 - len(share) * each) * won + each for won in share)
     key = f"{decision_id}|{placement}"
     draw = hash64(key) % count
@@ -180,14 +199,16 @@ def arbitrate(contest: Contest, places: tuple[int, ...], decision_id: str, place
     return Outcome(int(winner[draw]), share, propensity, draw, False)
 
 
+def _first(eligible: int) -> Outcome:
+    """The first of the eligible for certain; silence if there is none."""
+    winner = min(eligible, 1)
+    sure = tuple(1.0 if place == winner else 0.0 for place in range(eligible + 1))
+    return Outcome(winner, sure, sure, 0, False)
+
+
 def floor_of(eligible: int, floor: float) -> float:
     """The least chance of each of the eligible, silence included: 0 for silence alone, together at most 0.2."""
     return min(floor, MOST_EXPLORATION / eligible) if eligible > 1 else 0.0
-
-
-def held_out(policy: Policy, visitor_id: str) -> bool:
-    """Whether a visitor belongs to the holdout, who never see anything: the same answer every time."""
-    return hash64(f"{visitor_id}|{policy.shop}|holdout") / _WHOLE < policy.holdout
 
 
 def warm_up() -> None:

@@ -22,6 +22,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
     The numbers are None where a gate was closed or nothing was arbitrated. probability and net are means over the
     draws; cost grows with what was already shown; share: of the draws it won; propensity: chance of being chosen.
+    apprentice: not shown, so never chosen; share: of the draws it would have won among all.
     """
 
     action: str
@@ -34,12 +35,15 @@ class Candidate(msgspec.Struct, frozen=True):
     net: float | None = None
     share: float | None = None
     propensity: float | None = None
+    apprentice: bool = False
 
 
 class Chosen(msgspec.Struct, frozen=True):
     """What a placement got. action: None is silence. propensity: of what was chosen. draw: the one it was decided by.
 
     silence_share, silence_propensity: silence's own, beside the candidates'. products: of a recommend action.
+    withheld: the apprentice that would have won, were it live. show_after_s: for a timed action, the moment chosen for
+    this visitor; None: the action's own.
     """
 
     placement: str
@@ -51,6 +55,8 @@ class Chosen(msgspec.Struct, frozen=True):
     silence_propensity: float = 1.0
     draw: int | None = None
     products: tuple[Suggestion, ...] = ()
+    withheld: str = ""
+    show_after_s: float | None = None
 
     @classmethod
     def silence(cls, placement: str, reason: str) -> "Chosen":
@@ -60,7 +66,10 @@ class Chosen(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided. vector and scores are None where degraded. chosen: in the policy's order of placements."""
+    """What was decided. vector and scores are None where degraded. chosen: in the policy's order of placements.
+
+    arm: which of models/arms.py serves the visitor.
+    """
 
     inputs: Inputs
     policy: Policy
@@ -70,6 +79,7 @@ class Decision:
     scores: Scores | None
     chosen: tuple[Chosen, ...]
     degraded_because: str
+    arm: str = "full"
 
     @property
     def degraded(self) -> bool:

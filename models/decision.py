@@ -6,6 +6,7 @@
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -14,13 +15,15 @@ from features.fold import fold
 from features.record import Records
 from features.tail import tail_of
 from models.answer import answer
-from models.arbitration import SILENCE, Contest, Draws, Outcome, arbitrate, held_out
+from models.arbitration import SILENCE, Contest, Draws, Outcome, arbitrate
+from models.arms import arm_of
 from models.bundle import Scores
 from models.chosen import Candidate, Chosen, Decision
 from models.gates import Closed, first_closed_gate, first_closed_without_state
 from models.inputs import Context, Inputs, Suggestion
 from models.moment import Moment, granted, locale_of
-from models.policy_terms import Policy
+from models.policy_terms import Action, Policy
+from models.switches import Switches
 
 __all__ = [
     "Candidate",
@@ -57,10 +60,15 @@ class Scoring(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """A page being filled. gates: of every action considered, by position; contest: of those with all gates open."""
+    """A page being filled. gates: of every action considered, by position; contest: of those with all gates open.
+
+    learning: positions of the apprentices among them.
+    """
 
     moment: Moment
     draws: Draws
+    switches: Switches
+    learning: frozenset[int]
     gates: dict[int, Closed | None]
     contest: Contest
     places: dict[int, int]
@@ -95,16 +103,17 @@ def decide(
         raise UnknownPlacement(unknown, tuple(policy.at))
     because = inputs.degraded_because or ("" if bundle is not None else "bundle")
     placements = tuple(p.id for p in policy.placements if p.id in inputs.placements) + unknown
+    arm = arm_of(policy, inputs.visitor_id)
     if because or bundle is None:
-        chosen = _without_state(inputs, policy, placements)
-        return Decision(inputs, policy, "", "", None, None, chosen, because)
+        chosen = _without_state(inputs, policy, placements, arm)
+        return Decision(inputs, policy, "", "", None, None, chosen, because, arm)
     known = known or Known.of(inputs, bundle)
     tail, vector, scores = known.tail, known.vector, known.scores
-    if held_out(policy, inputs.visitor_id):
+    if arm == "holdout":
         chosen = tuple(Chosen.silence(placement, "holdout") for placement in placements)
     else:
-        chosen = _fill(Moment.of(inputs, policy, tail, vector, scores), draws, placements)
-    return Decision(inputs, policy, bundle.id, draws.id, vector, scores, chosen, "")
+        chosen = _fill(Moment.of(inputs, policy, tail, vector, scores), draws, placements, arm)
+    return Decision(inputs, policy, bundle.id, draws.id, vector, scores, chosen, "", arm)
 
 
 def _as_read(tail: Records) -> Records:
@@ -114,11 +123,12 @@ def _as_read(tail: Records) -> Records:
     return view
 
 
-def _without_state(inputs: Inputs, policy: Policy, placements: tuple[str, ...]) -> tuple[Chosen, ...]:
+def _without_state(inputs: Inputs, policy: Policy, placements: tuple[str, ...], arm: str) -> tuple[Chosen, ...]:
     """For each placement the first fallback action that its gates let through, by the policy's order; else silence."""
-    if held_out(policy, inputs.visitor_id):
+    if arm == "holdout":
         return tuple(Chosen.silence(placement, "holdout") for placement in placements)
     allowed, locale = granted(inputs, policy), locale_of(policy, inputs.context.locale)
+    switches = Switches.of(inputs.switches)
     taken: dict[int, str] = {}
     filled = []
     for placement in placements:
@@ -126,7 +136,12 @@ def _without_state(inputs: Inputs, policy: Policy, placements: tuple[str, ...]) 
         winner: str | None = None
         for place in policy.at.get(placement, ()):
             action = policy.actions[place]
-            closed = _once(place, taken) or first_closed_without_state(action, inputs, allowed, locale)
+            closed = (
+                _stopped(action, placement, switches)
+                or (_STILL_LEARNING if switches.apprentice(action, policy) else None)
+                or _once(place, taken)
+                or first_closed_without_state(action, inputs, allowed, locale)
+            )
             if closed is None and winner is None:
                 winner, taken[place] = action.id, placement
                 candidates.append(Candidate(action.id, propensity=1.0))
@@ -140,14 +155,27 @@ def _without_state(inputs: Inputs, policy: Policy, placements: tuple[str, ...]) 
     return tuple(filled)
 
 
-def _fill(moment: Moment, draws: Draws, placements: tuple[str, ...]) -> tuple[Chosen, ...]:
+_STILL_LEARNING: Final = Closed("fallback", "the decision is degraded; the action is an apprentice")
+
+
+def _stopped(action: Action, placement: str, switches: Switches) -> Closed | None:
+    """What somebody stopped by hand."""
+    if switches.closed(placement):
+        return Closed("stopped", f"placement {placement} is stopped")
+    what = switches.stopped(action)
+    return Closed("stopped", f"{what.replace(':', ' ')} is stopped") if what else None
+
+
+def _fill(moment: Moment, draws: Draws, placements: tuple[str, ...], arm: str) -> tuple[Chosen, ...]:
     """Arbitrates placement after placement; an action stands at most once on a page."""
     policy = moment.policy
     considered = dict.fromkeys(place for placement in placements for place in policy.at[placement])
     gates = {place: first_closed_gate(policy.actions[place], moment) for place in considered}
     eligible = tuple(place for place, closed in gates.items() if closed is None)
-    contest = Contest.of(policy, draws, eligible, moment.scores.stage, moment.history.shown_in_session)
-    page = _Page(moment, draws, gates, contest, {place: row for row, place in enumerate(eligible)})
+    switches = Switches.of(moment.inputs.switches)
+    contest = Contest.of(policy, draws, eligible, moment.scores.stage, moment.weariness, arm)
+    learning = frozenset(place for place in eligible if switches.apprentice(policy.actions[place], policy))
+    page = _Page(moment, draws, switches, learning, gates, contest, {place: row for row, place in enumerate(eligible)})
     taken: dict[int, str] = {}
     filled = []
     for placement in placements:
@@ -162,19 +190,36 @@ def _place(page: _Page, placement: str, taken: dict[int, str]) -> tuple[Chosen, 
     """One placement, given what the earlier ones took, and the position of the action it gets."""
     policy = page.moment.policy
     here = policy.at[placement]
-    closed = {place: _once(place, taken) or page.gates[place] for place in here}
-    eligible = [place for place in here if closed[place] is None]
-    rows = tuple(page.places[place] for place in eligible)
-    outcome = arbitrate(page.contest, rows, page.moment.inputs.decision_id, placement, policy.exploration_floor)
+    closed = {
+        place: _stopped(policy.actions[place], placement, page.switches) or _once(place, taken) or page.gates[place]
+        for place in here
+    }
+    open_here = [place for place in here if closed[place] is None]
+    eligible = [place for place in open_here if place not in page.learning]
+    outcome = _arbitrated(page, placement, eligible)
+    shadow = _arbitrated(page, placement, open_here) if page.learning.intersection(open_here) else outcome
     standing = {place: at for at, place in enumerate(eligible, 1)}
+    waiting = {place: at for at, place in enumerate(open_here, 1)}
     candidates = tuple(
         _blocked(policy.actions[place].id, shut)
         if (shut := closed[place]) is not None
         else _factors(page, place, outcome.share[standing[place]], outcome.propensity[standing[place]])
+        if place in standing
+        else _factors(page, place, shadow.share[waiting[place]], 0.0, apprentice=True)
         for place in here
     )
     winner = None if outcome.winner == SILENCE else eligible[outcome.winner - 1]
-    return _chosen(page.moment, placement, winner, outcome, candidates), winner
+    would_be = None if shadow.winner == SILENCE else open_here[shadow.winner - 1]
+    chosen = _chosen(page.moment, placement, winner, outcome, candidates)
+    if would_be in page.learning:
+        chosen = msgspec.structs.replace(chosen, withheld=policy.actions[would_be].id)
+    return chosen, winner
+
+
+def _arbitrated(page: _Page, placement: str, eligible: list[int]) -> Outcome:
+    rows = tuple(page.places[place] for place in eligible)
+    inputs, floor = page.moment.inputs, page.moment.policy.exploration_floor
+    return arbitrate(page.contest, rows, inputs.decision_id, placement, floor)
 
 
 def _once(place: int, taken: dict[int, str]) -> Closed | None:
@@ -185,7 +230,7 @@ def _blocked(action_id: str, closed: Closed) -> Candidate:
     return Candidate(action_id, closed.gate, closed.detail)
 
 
-def _factors(page: _Page, place: int, share: float, propensity: float) -> Candidate:
+def _factors(page: _Page, place: int, share: float, propensity: float, apprentice: bool = False) -> Candidate:
     action, row, contest = page.moment.policy.actions[place], page.places[place], page.contest
     return Candidate(
         action.id,
@@ -193,9 +238,10 @@ def _factors(page: _Page, place: int, share: float, propensity: float) -> Candid
         probability=float(contest.probability[row]),
         lever=action.lever,
         cost=float(contest.cost[row]),
-        net=contest.net_mean(row, action),
+        net=contest.net_mean(row),
         share=share,
         propensity=propensity,
+        apprentice=apprentice,
     )
 
 

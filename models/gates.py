@@ -2,6 +2,7 @@
 
 | gate       | closed when                                                                        |
 |------------|------------------------------------------------------------------------------------|
+| stopped    | somebody stopped the action, its placement or the whole shop                       |
 | consent    | the visitor has not allowed what the action needs; or it interrupts, and a no to it could not be kept |
 | schedule   | now is outside the action's dates, weekdays or hours                                |
 | stage      | the likeliest stage is not one of the action's                                      |
@@ -9,6 +10,7 @@
 | rule_error | the rule failed                                                                     |
 | cap        | the visitor has seen the action as often as its caps allow                          |
 | cooldown   | the visitor dismissed it (for chat: any chat prompt) not long enough ago            |
+| rest       | the visitor ignored it in as many sessions as its rest allows, not long enough ago  |
 | budget     | the visitor has seen as many messages as the session's or the day's budget allows   |
 | truth      | a claim's evidence has expired, or the catalog does not bear it out                 |
 | content    | there are no words in the page's language, or no product to recommend               |
@@ -19,14 +21,12 @@
 from typing import Final, NamedTuple
 
 from features.catalog import Product
+from models.action_kinds import INTERRUPTING
 from models.inputs import Inputs
 from models.moment import DAY_MS, Moment
 from models.policy_terms import Action
 from models.rules import holds
 from models.schedule import outside
-
-INTERRUPTING: Final = ("bar", "chat", "loyalty", "survey", "welcome")
-"""Kinds that step between a visitor and the page: shown only where a no to them is remembered."""
 
 
 class Closed(NamedTuple):
@@ -45,7 +45,7 @@ def first_closed_gate(action: Action, moment: Moment) -> Closed | None:
         or (schedule(action, moment) if action.schedule else None)
         or (stage(action, moment) if action.stages else None)
         or (rule(action, moment) if action.when else None)
-        or (cap(action, moment) or cooldown(action, moment) or budget(action, moment) if seen else None)
+        or (_courtesy(action, moment) if seen else None)
         or (truth(action, moment) if action.claims or action.kind == "availability" else None)
         or content(action, moment)
     )
@@ -121,6 +121,24 @@ def cap(action: Action, moment: Moment) -> Closed | None:
     return None
 
 
+def _courtesy(action: Action, moment: Moment) -> Closed | None:
+    """What was shown before and how it was received."""
+    return cap(action, moment) or cooldown(action, moment) or rest(action, moment) or budget(action, moment)
+
+
+def rest(action: Action, moment: Moment) -> Closed | None:
+    if action.rest is None:
+        return None
+    ignored_ms = moment.history.ignored.get(action.hash, ())
+    last_ms = ignored_ms[-1] if ignored_ms else 0
+    since_ms = last_ms - action.rest.within_days * DAY_MS
+    count = sum(ts_ms >= since_ms for ts_ms in ignored_ms)
+    left_s = action.rest.days * DAY_MS / 1000 - (moment.inputs.now_ms - last_ms) / 1000
+    if count < action.rest.ignored or left_s <= 0:
+        return None
+    return Closed("rest", f"ignored in {count} sessions; stays away for another {_span(left_s)}")
+
+
 def cooldown(action: Action, moment: Moment) -> Closed | None:
     dismissed = moment.history.dismissed
     if not dismissed or not action.cooldown_after_dismissal_s:
@@ -186,6 +204,6 @@ def _span(seconds: float) -> str:
 
 
 GATE_NAMES: Final = (
-    *("consent", "schedule", "stage", "rule", "rule_error", "cap", "cooldown", "budget", "truth", "content"),
-    *("once", "fallback"),
+    *("stopped", "consent", "schedule", "stage", "rule", "rule_error", "cap", "cooldown", "rest", "budget"),
+    *("truth", "content", "once", "fallback"),
 )

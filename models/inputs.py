@@ -60,6 +60,7 @@ class Inputs:
     what the visitor looked at before; returning: the same with it; beside them the popular and the arrivals.
     recent: products of items in the tail, any order (recently_viewed orders them by the tail).
     dismissed: (hash of the action, Unix ms of the last no), kept for longer than the tail reaches.
+    switches: (target, state) of what was switched by hand, as models/switches.py has it.
     degraded_because: "" or "store", "deadline", "bundle", "policy".
     """
 
@@ -82,3 +83,4 @@ class Inputs:
     recent: tuple[Product, ...] = ()
     degraded_because: str = ""
     dismissed: tuple[tuple[int, int], ...] = ()
+    switches: tuple[tuple[str, str], ...] = ()

@@ -23,7 +23,7 @@ from models.schedule import local_time
 from models.stage import STAGES
 
 DAY_MS: Final = 86_400_000
-_SHOWN, _DISMISSED = CODE["view_promotion"], CODE["dismiss_promotion"]
+_SHOWN, _CLICKED, _DISMISSED = (CODE[f"{what}_promotion"] for what in ("view", "select", "dismiss"))
 _EVENT_KIND: Final = INDEX["event_kind"]
 
 Vector = npt.NDArray[np.float32]
@@ -34,7 +34,8 @@ class History:
     """What this visitor was shown, as far as the tail reaches. Keys are hashes of action ids, times Unix ms.
 
     shown: times of each action, oldest first. dismissed: the last time of each, also from before the tail.
-    session_ms: when this session began.
+    session_ms: when this session began. ignored: of each action, when it was last shown in each earlier session that
+    neither clicked nor dismissed it, oldest first. dismissed_30d: how many actions were dismissed in 30 days.
     """
 
     shown: Mapping[int, tuple[int, ...]]
@@ -42,29 +43,56 @@ class History:
     session_ms: int
     shown_in_session: int
     shown_in_day: int
+    ignored: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    dismissed_30d: int = 0
 
     @classmethod
     def of(cls, tail: Records, now_ms: int, refused: Iterable[tuple[int, int]] = ()) -> "History":
         """The history in a tail as of now. refused: dismissals known from elsewhere (action's hash, time)."""
-        kinds = tail["kind"]
-        places = np.flatnonzero((kinds == _SHOWN) | (kinds == _DISMISSED))
         session_ms = _session_begin(tail, now_ms)
         dismissed: dict[int, int] = {}
         for action, ts_ms in refused:
             dismissed[action] = max(ts_ms, dismissed.get(action, ts_ms))
+        kinds = tail["kind"]
+        places = np.flatnonzero((kinds == _SHOWN) | (kinds == _CLICKED) | (kinds == _DISMISSED))
         if not places.size:
-            return cls({}, dismissed, session_ms, 0, 0)
+            return cls({}, dismissed, session_ms, 0, 0, {}, _lately(dismissed, now_ms))
         shown: dict[int, tuple[int, ...]] = {}
         times = []
         found = tail[places]
         for kind, action, ts_ms in zip(*(found[name].tolist() for name in ("kind", "item", "ts_ms")), strict=True):
             if kind == _DISMISSED:
                 dismissed[action] = max(ts_ms, dismissed.get(action, ts_ms))
-            else:
+            elif kind == _SHOWN:
                 shown[action] = (*shown.get(action, ()), ts_ms)
                 times.append(ts_ms)
         in_session = sum(ts_ms >= session_ms for ts_ms in times)
-        return cls(shown, dismissed, session_ms, in_session, sum(ts_ms > now_ms - DAY_MS for ts_ms in times))
+        in_day = sum(ts_ms > now_ms - DAY_MS for ts_ms in times)
+        ignored = _ignored(tail, places, session_ms)
+        return cls(shown, dismissed, session_ms, in_session, in_day, ignored, _lately(dismissed, now_ms))
+
+
+def _lately(dismissed: Mapping[int, int], now_ms: int) -> int:
+    return sum(ts_ms > now_ms - 30 * DAY_MS for ts_ms in dismissed.values())
+
+
+def _ignored(tail: Records, places: npt.NDArray[np.int64], session_ms: int) -> dict[int, tuple[int, ...]]:
+    """When each action was last shown in each session before `session_ms` that neither clicked nor dismissed it."""
+    session_of = np.cumsum(session_starts(tail["ts_ms"]))[places].tolist()
+    found = tail[places]
+    last: dict[tuple[int, int], int] = {}
+    heeded = set()
+    rows = zip(session_of, *(found[name].tolist() for name in ("kind", "item", "ts_ms")), strict=True)
+    for session, kind, action, ts_ms in rows:
+        if kind != _SHOWN:
+            heeded.add((session, action))
+        elif ts_ms < session_ms:
+            last[session, action] = ts_ms
+    ignored: dict[int, tuple[int, ...]] = {}
+    for (session, action), ts_ms in last.items():
+        if (session, action) not in heeded:
+            ignored[action] = (*ignored.get(action, ()), ts_ms)
+    return ignored
 
 
 def _session_begin(tail: Records, now_ms: int) -> int:
@@ -101,6 +129,12 @@ class Moment:
         if action.hash not in self.found:
             self.found[action.hash] = offers(action.recommend, self.inputs, self.tail)
         return self.found[action.hash]
+
+    @property
+    def weariness(self) -> float:
+        """By what an interruption costs more: for what was shown in this session and dismissed in 30 days."""
+        history = self.history
+        return 1.0 + history.shown_in_session + self.policy.dismissal_weight * history.dismissed_30d
 
     @classmethod
     def of(cls, inputs: Inputs, policy: Policy, tail: Records, vector: Vector, scores: Scores) -> "Moment":

@@ -20,7 +20,10 @@ from models.policy_file import Node, PolicyError, Problem, parse
 from models.policy_schema import POLICY
 from models.policy_terms import (
     WEEKDAYS,
+    WINDOWS,
     Action,
+    Arms,
+    Attribution,
     Budget,
     Caps,
     Claim,
@@ -31,6 +34,8 @@ from models.policy_terms import (
     PriceBand,
     Prior,
     Recommend,
+    Rest,
+    Reward,
     Schedule,
 )
 from models.stage import STAGES
@@ -101,7 +106,8 @@ def _policy(read: Mapping[str, Any], version: str, filename: str) -> Policy:
     """The frozen policy of a file that passed every check."""
     zone: tzinfo = read.get("timezone", UTC)
     placements = tuple(_placement(p) for p in read["placements"])
-    actions = tuple(_action(a, zone, read["locales"]) for a in read["actions"])
+    rest = _rest(read)
+    actions = tuple(_action(a, zone, read["locales"], rest) for a in read["actions"])
     at = {p.id: tuple(i for i, action in enumerate(actions) if p.id in action.placements) for p in placements}
     budget = read.get("session_budget", _NO_TABLE)
     return Policy(
@@ -114,11 +120,16 @@ def _policy(read: Mapping[str, Any], version: str, filename: str) -> Policy:
         timezone=zone,
         currency=read.get("currency", "EUR"),
         session_budget=Budget(budget.get("per_session"), budget.get("per_day")),
-        holdout=read.get("holdout", 0.0),
+        holdout=read.get("holdout", 0.05),
+        arms=Arms(**_given(read.get("arms", _NO_TABLE))),
         exploration_floor=read.get("exploration_floor", 0.01),
         assumed_consent=read.get("consent", _NO_TABLE).get("assumed", ()),
         custom_events=read.get("custom_events", ()),
-        attribution_window_s=read.get("attribution_window_s", 86_400),
+        reward=Reward(**_given(read["reward"])) if "reward" in read else None,
+        attribution=_attribution(read.get("attribution", _NO_TABLE)),
+        apprentice=read.get("apprentice", False),
+        dismissal_weight=read.get("dismissal_weight", 2.0),
+        half_life_days=read.get("half_life_days", 30.0),
         rule_names=tuple(sorted({name for action in actions if action.when for name in action.when.names})),
         chats=tuple(action.hash for action in actions if action.kind == "chat"),
         filename=filename,
@@ -131,10 +142,22 @@ def _placement(read: Mapping[str, Any]) -> Placement:
     )
 
 
-def _action(read: Mapping[str, Any], zone: tzinfo, locales: tuple[str, ...]) -> Action:
+def _given(read: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in read.items() if name != NODE}
+
+
+def _attribution(read: Mapping[str, Any]) -> Attribution:
+    return Attribution(WINDOWS[read.get("window", "session")], read.get("credit", "all"))
+
+
+def _rest(read: Mapping[str, Any]) -> Rest | None:
+    return Rest(**_given(read["rest"])) if "rest" in read else None
+
+
+def _action(read: Mapping[str, Any], zone: tzinfo, locales: tuple[str, ...], rest: Rest | None) -> Action:
     kind = BY_NAME[read["kind"]]
     caps = read.get("caps", _NO_TABLE)
-    reason = read.get("reason", {})
+    reason, waits = read.get("reason", {}), read.get("show_after_s")
     return Action(
         id=read["id"],
         hash=hash64(read["id"]),
@@ -153,11 +176,14 @@ def _action(read: Mapping[str, Any], zone: tzinfo, locales: tuple[str, ...]) -> 
         consent=read.get("consent", "none"),
         claims=tuple(Claim(c["text"], c["evidence"], c.get("expires")) for c in read.get("claims", ())),
         recommend=_recommend(read.get("recommend", _NO_TABLE)) if kind.name == "recommend" else None,
-        show_after_s=read.get("show_after_s", kind.show_after_s),
+        show_after_s=kind.show_after_s if waits in (None, "auto") else waits,
         ttl_s=read.get("ttl_s", kind.ttl_s),
         reason=MappingProxyType(dict(reason) if isinstance(reason, dict) else dict.fromkeys(locales, reason)),
         fallback=read.get("fallback", False),
         line=read[NODE].line,
+        rest=_rest(read) or (rest if kind.interrupts else None),
+        apprentice=read.get("apprentice", False),
+        timed=waits == "auto",
     )
 
 

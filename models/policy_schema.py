@@ -21,7 +21,7 @@ from models.policy_fields import (
     Text,
     Timezone,
 )
-from models.policy_terms import EXCLUSIONS, MAX_LIFT, PURPOSES, SOURCES, WEEKDAYS
+from models.policy_terms import CREDITS, EXCLUSIONS, MAX_LIFT, PURPOSES, SOURCES, WEEKDAYS, WINDOWS
 from models.stage import STAGES
 
 LOCALE: Final = "[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?"
@@ -93,6 +93,39 @@ RECOMMEND: Final = Table(
         Field("price_band", PRICE_BAND, "Only prices near that of the page's product, else of the last one looked at."),
     )
 )
+_WEIGHT = Number(0, 1e6)
+REWARD: Final = Table(
+    (
+        Field("order", _WEIGHT, "Of each order (0)."),
+        Field("revenue", _WEIGHT, "Of each unit of money ordered (0)."),
+        Field("margin", _WEIGHT, "Of each unit of margin ordered, as far as the catalog knows it (0)."),
+        Field("cart", _WEIGHT, "Of each product put into the cart (0)."),
+        Field("click", _WEIGHT, "Of a click on the message (0)."),
+        Field("dismissal", _WEIGHT, "Taken off for a dismissal of the message (0)."),
+    )
+)
+ATTRIBUTION: Final = Table(
+    (
+        Field("window", Choice(tuple(WINDOWS)), "How long after a decision an outcome counts (session)."),
+        Field("credit", Choice(CREDITS), "Which of several messages it counts for (all)."),
+    )
+)
+_ARM = Number(0, 0.1)
+ARMS: Final = Table(
+    (
+        Field("random", _ARM, "Any eligible action or silence, each as likely (0.01)."),
+        Field("propensity_only", _ARM, "The likeliest to work, whatever its worth and cost (0.01)."),
+        Field("no_levers", _ARM, "As the others, without the levers (0.01)."),
+        Field("rules_only", _ARM, "The first eligible in the order of the file (0.01)."),
+    )
+)
+REST: Final = Table(
+    (
+        Field("ignored", _COUNT, "In so many sessions shown, and neither clicked nor dismissed.", required=True),
+        Field("within_days", Number(1, 366), "Within so many days.", required=True),
+        Field("days", Number(1, 366), "Then it stays away for so many days.", required=True),
+    )
+)
 _MEANS = Table(tuple(Field(stage, _SHARE, f"In {stage}.") for stage in STAGES))
 PRIOR: Final = Table(
     (
@@ -117,9 +150,15 @@ ACTION: Final = Table(
         Field("consent", Choice(("none", *PURPOSES)), "The purpose the visitor must have allowed (none)."),
         Field("claims", ListOf(CLAIM), "What the text asserts, each with its evidence."),
         Field("prior", PRIOR, "What is believed of its effect before there is data; by kind if left out."),
-        Field("show_after_s", Number(0, 600), "Seconds the page waits before it shows; by kind if left out."),
+        Field(
+            "show_after_s",
+            Either(Number(0, 600), Choice(("auto",))),
+            "Seconds the page waits before it shows, or `auto`.",
+        ),
         Field("ttl_s", Number(1, 86_400, whole=True), "Seconds the answer stands (1800)."),
         Field("reason", Either(Text(300), MapOf(Text(300), LOCALE)), "Why the visitor sees it, in plain words."),
+        Field("rest", REST, "How long it stays away after being ignored."),
+        Field("apprentice", Flag(), "Decided and logged, but not shown (false)."),
         Field("fallback", Flag(), "Safe when nothing is known of the visitor (false)."),
         Field("recommend", RECOMMEND, "Which products a recommend action shows."),
     )
@@ -142,7 +181,8 @@ POLICY: Final = Table(
         Field("placements", ListOf(PLACEMENT, 1), "In the order they are filled.", required=True),
         Field("actions", ListOf(ACTION, 1), "In the order that settles ties.", required=True),
         Field("session_budget", Table((CAPS.fields[0], CAPS.fields[1])), "Messages in all, of every action."),
-        Field("holdout", Number(0, 0.5), "Share of visitors who never see anything (0)."),
+        Field("holdout", Number(0, 0.5), "Share of visitors who never see anything (0.05)."),
+        Field("arms", ARMS, "Shares of visitors served otherwise, to compare with."),
         Field("exploration_floor", Number(0, 0.1), "Least chance of every eligible action (0.01)."),
         Field(
             "consent",
@@ -154,7 +194,12 @@ POLICY: Final = Table(
             ListOf(Text(40, "[a-z][a-z0-9_]*", "an event name")),
             f"Names of the shop's own events, beside the {len(EVENT_KINDS) - 1} known ones.",
         ),
-        Field("attribution_window_s", Number(60, 90 * 86_400, whole=True), "How long an outcome counts (86400)."),
+        Field("reward", REWARD, "What is worth how much, in money; an order the action's value if left out."),
+        Field("attribution", ATTRIBUTION, "What of a visitor's later doings counts for a decision."),
+        Field("rest", REST, "The same for every action that interrupts and does not say itself."),
+        Field("apprentice", Flag(), "Every action is decided and logged, but not shown (false)."),
+        Field("dismissal_weight", Number(0, 100), "How many shown messages a dismissal weighs in the cost (2)."),
+        Field("half_life_days", Number(0.1, 3650), "After which what was learned counts half (30)."),
     )
 )
 
@@ -169,6 +214,10 @@ def sections() -> tuple[tuple[str, Table], ...]:
         ("Caps", CAPS),
         ("Schedule", SCHEDULE),
         ("A claim", CLAIM),
+        ("Rest", REST),
+        ("Reward", REWARD),
+        ("Attribution", ATTRIBUTION),
+        ("Arms", ARMS),
         ("Recommend", RECOMMEND),
         ("Levers", LEVERS),
         ("Price band", PRICE_BAND),

@@ -154,6 +154,55 @@ class Recommend:
 
 
 @dataclass(frozen=True, slots=True)
+class Reward:
+    """What is worth how much, as a weighted sum over what a visitor does after a decision.
+
+    order: each order. revenue: each unit of money ordered. margin: each unit of margin ordered. cart: each product put
+    into the cart. click, dismissal: of the message itself; a dismissal is taken off. Refunds take off what orders gave.
+    """
+
+    order: float = 0.0
+    revenue: float = 0.0
+    margin: float = 0.0
+    cart: float = 0.0
+    click: float = 0.0
+    dismissal: float = 0.0
+
+
+Credit = Literal["all", "last", "position"]
+CREDITS: Final[tuple[Credit, ...]] = ("all", "last", "position")
+"""Which of several messages an outcome counts for: each, the one shown last, or each by how near it stood to it."""
+WINDOWS: Final[Mapping[str, int]] = {"session": 0, "1d": 86_400, "7d": 7 * 86_400}
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """How long after a decision an outcome counts, in seconds (0: to the end of its session), and for which message."""
+
+    window_s: int = 0
+    credit: Credit = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """Shares of visitors who are served otherwise, to compare with: see models/arms.py."""
+
+    random: float = 0.01
+    propensity_only: float = 0.01
+    no_levers: float = 0.01
+    rules_only: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A message ignored in so many sessions within a time stays away for another."""
+
+    ignored: int
+    within_days: float
+    days: float
+
+
+@dataclass(frozen=True, slots=True)
 class Prior:
     """Belief before data: incremental probability of the outcome by stage (6 numbers), and its weight in visitors."""
 
@@ -167,6 +216,8 @@ class Action:
 
     hash: hash64 of the id, as in the records of its outcomes. stages: () is every one. reason: why a visitor sees it,
     by locale. consent: the purpose it needs, or "none". ttl_s: how long the answer stands. line: where the file has it.
+    rest: after being ignored. apprentice: decided and logged, not shown. timed: the moment is chosen for each visitor;
+    show_after_s is then the least.
     """
 
     id: str
@@ -191,6 +242,9 @@ class Action:
     reason: Mapping[str, str] = field(default_factory=dict)
     fallback: bool = False
     line: int = 0
+    rest: Rest | None = None
+    apprentice: bool = False
+    timed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +253,9 @@ class Policy:
 
     at: for each placement id, the positions in `actions` of those that may stand there, in the file's order.
     assumed_consent: the purposes granted where a request says nothing. rule_names: what the rules mention, sorted.
-    chats: hashes of the chat actions: a no to one is a no to all.
+    chats: hashes of the chat actions: a no to one is a no to all. reward: None is an order worth the action's value.
+    apprentice: of every action. dismissal_weight: how many shown messages a dismissal weighs in the cost.
+    half_life_days: after which what was learned counts half.
     """
 
     shop: str
@@ -211,11 +267,16 @@ class Policy:
     timezone: tzinfo
     currency: str = "EUR"
     session_budget: Budget = Budget()
-    holdout: float = 0.0
+    holdout: float = 0.05
+    arms: Arms = Arms()
     exploration_floor: float = 0.01
     assumed_consent: tuple[str, ...] = ()
     custom_events: tuple[str, ...] = ()
-    attribution_window_s: int = 86_400
+    reward: Reward | None = None
+    attribution: Attribution = Attribution()
+    apprentice: bool = False
+    dismissal_weight: float = 2.0
+    half_life_days: float = 30.0
     rule_names: tuple[Name, ...] = ()
     chats: tuple[int, ...] = ()
     filename: str = ""

@@ -90,7 +90,8 @@ class KeptScores(msgspec.Struct, frozen=True):
 class Receipt(msgspec.Struct, frozen=True):
     """A decision with what it was made from. bundle and draws are "" and vector and scores None where degraded.
 
-    features: fingerprint of the feature table. vector: float32, little-endian. answer: the JSON body as it was sent.
+    arm: the visitor's. features: fingerprint of the feature table. vector: float32, little-endian. answer: the JSON
+    body as it was sent.
     """
 
     version: int
@@ -110,6 +111,7 @@ class Receipt(msgspec.Struct, frozen=True):
     scores: KeptScores | None
     chosen: tuple[Chosen, ...]
     answer: msgspec.Raw
+    arm: str = "full"
 
     @property
     def numbers(self) -> Vector | None:
@@ -138,6 +140,7 @@ def encode(decision: Decision, body: bytes | None = None) -> bytes:
         scores=None if scores is None else KeptScores(tuple(scores.stage.tolist()), tuple(scores.intent.tolist())),
         chosen=decision.chosen,
         answer=msgspec.Raw(body if body is not None else answer(decision)),
+        arm=decision.arm,
     )
     return msgspec.json.encode(receipt)
 
@@ -242,6 +245,7 @@ def _why_placement(receipt: Receipt, chosen: Chosen) -> dict[str, Any]:
         "reason": chosen.reason,
         "propensity": chosen.propensity,
         "draw": chosen.draw,
+        **({"withheld": chosen.withheld} if chosen.withheld else {}),
         "candidates": [_why_candidate(receipt, candidate) for candidate in chosen.candidates],
         "silence": {"net": 0.0, "share": chosen.silence_share, "propensity": chosen.silence_propensity},
     }
@@ -253,7 +257,8 @@ def _why_candidate(receipt: Receipt, candidate: Candidate) -> dict[str, Any]:
         known = _known(receipt, candidate.detail) if candidate.gate in ("rule", "rule_error") else {}
         return shown | ({"values": known} if known else {})
     factors = msgspec.structs.asdict(candidate)
-    return {name: value for name, value in factors.items() if name not in ("gate", "detail") and value is not None}
+    dull = {"gate", "detail", *(() if candidate.apprentice else ("apprentice",))}
+    return {name: value for name, value in factors.items() if name not in dull and value is not None}
 
 
 def _known(receipt: Receipt, rule: str) -> dict[str, float | None]:
@@ -288,6 +293,9 @@ def _verdict(receipt: Receipt, chosen: Chosen, candidate: Candidate) -> dict[str
     shown = _why_candidate(receipt, candidate)
     if candidate.gate:
         return {"because": f"gate {candidate.gate}: {candidate.detail}", **shown}
+    if candidate.apprentice:
+        won = "it would have won" if chosen.withheld == candidate.action else "it would have lost"
+        return {"because": f"it is an apprentice, decided but not shown; {won}", **shown}
     if chosen.action == candidate.action:
         return {"because": f"it was chosen ({chosen.reason})", **shown}
     winner = next((c for c in chosen.candidates if c.action == chosen.action), None)

@@ -18,7 +18,7 @@ from features.events import Row
 from features.record import Records, pack
 from features.tail import tail_of
 from models import receipt
-from models.arbitration import held_out
+from models.arms import arm_of
 from models.decision import Decision, Known, answer, decide
 from models.inputs import Inputs
 from service import fallback, stream
@@ -205,7 +205,7 @@ def made(inputs: Inputs, live: Live, tail: Records | None, suggester: Suggester,
     if inputs.degraded_because or live.bundle is None:
         return decide(inputs, live.bundle, live.policy, live.draws)
     known = Known.of(inputs, live.bundle, tail)
-    if any(p in live.needs for p in inputs.placements) and not held_out(live.policy, inputs.visitor_id):
+    if any(p in live.needs for p in inputs.placements) and arm_of(live.policy, inputs.visitor_id) != "holdout":
         inputs = suggester.add(inputs, known, live, left_s)
     return decide(inputs, live.bundle, live.policy, live.draws, known)
 

@@ -42,6 +42,7 @@ placements:
   - {id: side, kinds: [badge, hint, chat]}
 consent: {assumed: [analytics, personalization]}
 """
+NO_ARMS = dict.fromkeys(("random", "propensity_only", "no_levers", "rules_only"), 0)
 
 
 def action(identifier: str, **fields: Any) -> dict[str, Any]:
@@ -56,7 +57,8 @@ def shop(*actions: Mapping[str, Any], **fields: Any) -> Policy:
 
 
 def text_of(*actions: Mapping[str, Any], **fields: Any) -> str:
-    return SHOP + yaml.safe_dump({"actions": [dict(a) for a in actions], **fields}, sort_keys=False)
+    alone = {"holdout": 0, "arms": NO_ARMS}  # every visitor is served alike
+    return SHOP + yaml.safe_dump({"actions": [dict(a) for a in actions], **alone, **fields}, sort_keys=False)
 
 
 @dataclass(frozen=True)

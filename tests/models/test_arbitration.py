@@ -11,16 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.arbitration import DRAWS, SILENCE, Contest, Draws, arbitrate, floor_of, held_out, prior_draws
+from models.arbitration import DRAWS, SILENCE, Contest, Draws, arbitrate, floor_of, prior_draws
+from models.arms import ARMS, arm_of, shares_of
+from models.policy_terms import Arms
 from models.stage import STAGES
 from tests.models.deciding import action, shop
 
 EVEN = np.full(len(STAGES), 1 / len(STAGES))
 
 
-def contest(policy, draws=None, stage=EVEN, shown=0, actions=None) -> Contest:
+def contest(policy, draws=None, stage=EVEN, shown=0, actions=None, arm="full") -> Contest:
     chosen = tuple(range(len(policy.actions))) if actions is None else actions
-    return Contest.of(policy, draws or prior_draws(policy), chosen, stage, shown)
+    return Contest.of(policy, draws or prior_draws(policy), chosen, stage, 1.0 + shown, arm)
 
 
 def several(count: int, **fields):
@@ -58,9 +60,9 @@ def test_an_action_s_draws_do_not_depend_on_its_neighbours():
 
 
 @pytest.mark.parametrize(
-    "table", [np.zeros((1, 5, 4)), np.zeros((6, 4)), np.full((1, 6, 4), np.nan), np.full((1, 6, 4), 2.0)]
+    "table", [np.zeros((1, 5, 4)), np.zeros((6, 4)), np.full((1, 6, 4), np.nan), np.full((1, 6, 4), np.inf)]
 )
-def test_a_table_that_is_no_probabilities_is_refused(table):
+def test_a_table_that_is_no_table_of_effects_is_refused(table):
     with pytest.raises(ValueError):
         Draws.of(table)
 
@@ -70,7 +72,7 @@ def test_net_value_is_value_times_probability_times_lever_less_growing_cost():
     table = np.full((1, 6, 4), 0.25, np.float32)
     at = contest(policy, Draws.of(table), shown=2)
     assert at.net[0].tolist() == pytest.approx([10 * 0.25 * 2 - 0.5 * 3] * 4)
-    assert at.net_mean(0, policy.actions[0]) == pytest.approx(3.5)
+    assert at.net_mean(0) == pytest.approx(3.5)
 
 
 def test_the_probability_is_mixed_over_the_stages():
@@ -140,17 +142,49 @@ def test_a_tie_goes_to_the_first_in_the_policy():
     identifier=st.text(min_size=1, max_size=8),
 )
 def test_propensities_always_sum_to_one_and_respect_the_floor(nets, floor, count, identifier):
-    at = Contest(tuple(range(6)), np.zeros(6), np.zeros(6), np.array([[n, -n] for n in nets], np.float32))
+    at = Contest(tuple(range(6)), np.zeros(6), np.ones(6), np.zeros(6), np.array([[n, -n] for n in nets], np.float32))
     outcome = arbitrate(at, tuple(range(count)), identifier, "top", floor)
     assert sum(outcome.propensity) == pytest.approx(1)
     assert min(outcome.propensity) >= floor_of(count + 1, floor) - 1e-12
     assert outcome.propensity[outcome.winner] > 0
 
 
-def test_the_holdout_is_the_share_asked_for_and_stays_the_same():
-    policy = replace(several(1), holdout=0.1)
-    held = [held_out(policy, f"visitor-{i}") for i in range(5000)]
-    assert sum(held) / 5000 == pytest.approx(0.1, abs=0.015)
-    assert held == [held_out(policy, f"visitor-{i}") for i in range(5000)]
-    assert not any(held_out(replace(policy, holdout=0.0), f"visitor-{i}") for i in range(100))
-    assert held != [held_out(replace(policy, shop="other"), f"visitor-{i}") for i in range(5000)]
+def test_each_arm_gets_its_share_of_visitors_and_keeps_them():
+    policy = replace(several(1), holdout=0.1, arms=Arms(0.05, 0.02, 0.02, 0.02))
+    arms = [arm_of(policy, f"visitor-{i}") for i in range(20_000)]
+    assert arms == [arm_of(policy, f"visitor-{i}") for i in range(20_000)]
+    for arm, share in shares_of(policy).items():
+        assert arms.count(arm) / 20_000 == pytest.approx(share, abs=0.006)
+    assert arms != [arm_of(replace(policy, shop="other"), f"visitor-{i}") for i in range(20_000)]
+    assert set(ARMS) == set(arms)
+
+
+def test_a_smaller_holdout_moves_nobody_else_into_it():
+    policy = replace(several(1), holdout=0.1, arms=Arms(0, 0, 0, 0))
+    smaller = replace(policy, holdout=0.05)
+    held = {i for i in range(5000) if arm_of(policy, f"v{i}") == "holdout"}
+    assert {i for i in range(5000) if arm_of(smaller, f"v{i}") == "holdout"} < held
+
+
+def test_the_random_arm_makes_everything_eligible_as_likely():
+    outcome = arbitrate(contest(several(3, value=9), arm="random"), (0, 1, 2), "d", "top", 0.01)
+    assert outcome.propensity == pytest.approx((0.25,) * 4)
+
+
+def test_the_rules_arm_takes_the_first_for_certain_and_silence_if_there_is_none():
+    at = contest(several(3, value=0), arm="rules_only")
+    assert arbitrate(at, (1, 2), "d", "top", 0.01).propensity == (0.0, 1.0, 0.0)
+    assert arbitrate(at, (), "d", "top", 0.01).winner == SILENCE
+
+
+def test_levers_values_and_costs_count_as_the_arm_has_it():
+    policy = shop(action("x", value=10, lever=3, cost=1, prior={"mean": 0.5}))
+    assert contest(policy).net_mean(0) == pytest.approx(14, abs=0.5)
+    assert contest(policy, arm="no_levers").net_mean(0) == pytest.approx(4, abs=0.2)
+    assert contest(policy, arm="propensity_only").net_mean(0) == pytest.approx(0.5, abs=0.02)
+
+
+def test_what_does_harm_loses_to_silence():
+    policy = several(1, value=10, cost=0)
+    harmful = Draws.of(np.full((1, 6, 8), -0.1, np.float32))
+    assert arbitrate(contest(policy, harmful), (0,), "d", "top", 0.0).propensity == (1.0, 0.0)

@@ -144,7 +144,7 @@ def test_a_mistake_in_an_action_is_refused(fields, told):
         ({"custom_events": ["purchase"]}, "known event already"),
         ({"session_budget": {"per_30_days": 3}}, "unknown field"),
         ({"consent_assumed": []}, "unknown field"),
-        ({"attribution_window_s": 1}, "is not from 60"),
+        ({"attribution": {"window": "2d"}}, "'2d'"),
     ],
 )
 def test_a_mistake_at_the_top_is_refused(fields, told):
