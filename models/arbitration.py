@@ -5,9 +5,9 @@ draw wins if it is above 0, the worth of silence. Over all ids each candidate wi
 
     propensity = (1 - m e) share + e      m eligible candidates with silence, e the exploration floor, m e <= 0.2
 
-net value = value x lever x P(works | stage) - cost x weariness, the probability mixed over the visitor's stage
-distribution; weariness = 1 + messages already shown in this session + w x actions dismissed in 30 days. A draw may also
-say that a message does harm: then its number is negative. The arms of models/arms.py leave out parts of this.
+net value = value x lever x effect - cost x weariness, the effect over silence at this moment, mixed over the
+visitor's stages; weariness = 1 + messages already shown in this session + w x actions dismissed in 30 days. A draw may
+also say that a message does harm: then its number is negative. The arms of models/arms.py leave out parts of this.
 Compiled, in plain float32 steps without fused or reordered operations: the same bits on every machine, so that a
 receipt replays.
 """
@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from features.record import hash64
+from models.effects import N_EFFECTS
 from models.policy_terms import Action, Policy
-from models.stage import STAGES
 
 DRAWS: Final = 512
 MOST_EXPLORATION: Final = 0.2
@@ -37,10 +37,10 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """Draws of each action's incremental effect in each stage, in units of the action's value.
+    """Draws of each action's incremental effect, by the numbers of models/effects.py, in units of the action's value.
 
-    id: first 16 hex digits of the table's SHA-256. table: float32 (n_actions, 6, D), in the policy's order of actions.
-    mean: float64 (n_actions, 6).
+    id: first 16 hex digits of the table's SHA-256. table: float32 (n_actions, C, D), in the policy's order of actions.
+    mean: float64 (n_actions, C).
     """
 
     id: str
@@ -49,9 +49,9 @@ class Draws:
 
     @classmethod
     def of(cls, table: Table) -> "Draws":
-        """Draws from a table (n, 6, D) of effects. Raises ValueError where it is none."""
-        if table.ndim != 3 or table.shape[1] != len(STAGES) or table.shape[2] < 1:
-            raise ValueError(f"draws: shape {table.shape} instead of (actions, {len(STAGES)}, draws)")
+        """Draws from a table (n, C, D) of effects. Raises ValueError where it is none."""
+        if table.ndim != 3 or table.shape[1] != N_EFFECTS or table.shape[2] < 1:
+            raise ValueError(f"draws: shape {table.shape} instead of (actions, {N_EFFECTS}, draws)")
         if not bool(np.all(np.isfinite(table))):
             raise ValueError("draws: an effect is not a finite number")
         table = np.ascontiguousarray(table, np.float32)
@@ -67,7 +67,7 @@ class Draws:
 
 def prior_draws(policy: Policy, count: int = DRAWS) -> Draws:
     """Draws from the policy's priors, the same for the same policy: seeded by its version and each action's id."""
-    table = np.zeros((len(policy.actions), len(STAGES), count), np.float32)
+    table = np.zeros((len(policy.actions), N_EFFECTS, count), np.float32)
     for place, action in enumerate(policy.actions):
         random = np.random.Generator(np.random.Philox(key=[hash64(policy.version), action.hash]))
         for stage, mean in enumerate(action.prior.mean):
@@ -92,6 +92,8 @@ def _net_values(table, rows, stage, worth, cost, out):  # type: ignore[no-untype
             net[d] = -cost[i]
         for s in range(stage.size):
             weight = worth[i] * stage[s]
+            if weight == 0:
+                continue
             for d in range(net.size):
                 net[d] += weight * draws[s, d]
 
@@ -133,17 +135,17 @@ class Contest:
         policy: Policy,
         draws: Draws,
         actions: tuple[int, ...],
-        stage: Floats,
+        at: Floats,
         weariness: float = 1.0,
         arm: str = "full",
     ) -> "Contest":
-        """The contest of the actions under a stage distribution (6,). weariness: by which costs are multiplied."""
+        """The contest of the actions at a moment, effects_of (C,). weariness: by which costs are multiplied."""
         chosen = [policy.actions[place] for place in actions]
         rows = np.array(actions, np.int64)
         worth, cost = _terms(chosen, weariness, arm)
         net = np.empty((len(actions), draws.count), np.float32)
-        _net_values(draws.table, rows, stage.astype(np.float32), worth.astype(np.float32), cost.astype(np.float32), net)
-        return cls(actions, _probability(draws, rows, stage), worth, cost, net, arm)
+        _net_values(draws.table, rows, at.astype(np.float32), worth.astype(np.float32), cost.astype(np.float32), net)
+        return cls(actions, _effect(draws, rows, at), worth, cost, net, arm)
 
     def net_mean(self, place: int) -> float:
         """Mean net value of the action at a place of `actions`."""
@@ -158,12 +160,12 @@ def _terms(actions: list[Action], weariness: float, arm: str) -> tuple[Floats, F
     return np.array(worth, np.float64), np.array([action.cost * weariness for action in actions], np.float64)
 
 
-def _probability(draws: Draws, rows: npt.NDArray[np.int64], stage: Floats) -> Floats:
-    """Mean probability under the stages, summed in one order."""
-    probability = np.zeros(rows.size)
-    for s in range(len(STAGES)):
-        probability += draws.mean[rows, s] * float(stage[s])
-    return probability
+def _effect(draws: Draws, rows: npt.NDArray[np.int64], at: Floats) -> Floats:
+    """Mean effect at a moment, summed in one order."""
+    effect = np.zeros(rows.size)
+    for column in range(N_EFFECTS):
+        effect += draws.mean[rows, column] * float(at[column])
+    return effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +215,8 @@ def floor_of(eligible: int, floor: float) -> float:
 
 def warm_up() -> None:
     """Compiles what a decision runs, so that the first one is as quick as the next."""
-    table, rows = np.zeros((1, len(STAGES), 2), np.float32), np.zeros(1, np.int64)
+    table, rows = np.zeros((1, N_EFFECTS, 2), np.float32), np.zeros(1, np.int64)
     table.setflags(write=False)
     net, one = np.empty((1, 2), np.float32), np.zeros(1, np.float32)
-    _net_values(table, rows, np.zeros(len(STAGES), np.float32), one, one, net)
+    _net_values(table, rows, np.zeros(N_EFFECTS, np.float32), one, one, net)
     _winners(net, rows, np.empty(2, np.float32), np.empty(2, np.int64), np.zeros(2, np.int64))

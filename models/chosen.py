@@ -80,6 +80,7 @@ class Decision:
     chosen: tuple[Chosen, ...]
     degraded_because: str
     arm: str = "full"
+    weariness: float = 1.0
 
     @property
     def degraded(self) -> bool:

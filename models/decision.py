@@ -19,6 +19,7 @@ from models.arbitration import SILENCE, Contest, Draws, Outcome, arbitrate
 from models.arms import arm_of
 from models.bundle import Scores
 from models.chosen import Candidate, Chosen, Decision
+from models.effects import effects_of
 from models.gates import Closed, first_closed_gate, first_closed_without_state
 from models.inputs import Context, Inputs, Suggestion
 from models.moment import Moment, granted, locale_of
@@ -110,10 +111,11 @@ def decide(
     known = known or Known.of(inputs, bundle)
     tail, vector, scores = known.tail, known.vector, known.scores
     if arm == "holdout":
-        chosen = tuple(Chosen.silence(placement, "holdout") for placement in placements)
+        chosen, weariness = tuple(Chosen.silence(placement, "holdout") for placement in placements), 1.0
     else:
-        chosen = _fill(Moment.of(inputs, policy, tail, vector, scores), draws, placements, arm)
-    return Decision(inputs, policy, bundle.id, draws.id, vector, scores, chosen, "", arm)
+        moment = Moment.of(inputs, policy, tail, vector, scores)
+        chosen, weariness = _fill(moment, draws, placements, arm), moment.weariness
+    return Decision(inputs, policy, bundle.id, draws.id, vector, scores, chosen, "", arm, weariness)
 
 
 def _as_read(tail: Records) -> Records:
@@ -173,7 +175,8 @@ def _fill(moment: Moment, draws: Draws, placements: tuple[str, ...], arm: str) -
     gates = {place: first_closed_gate(policy.actions[place], moment) for place in considered}
     eligible = tuple(place for place, closed in gates.items() if closed is None)
     switches = Switches.of(moment.inputs.switches)
-    contest = Contest.of(policy, draws, eligible, moment.scores.stage, moment.weariness, arm)
+    at = effects_of(moment.scores.stage, moment.scores.intent, moment.weariness)
+    contest = Contest.of(policy, draws, eligible, at, moment.weariness, arm)
     learning = frozenset(place for place in eligible if switches.apprentice(policy.actions[place], policy))
     page = _Page(moment, draws, switches, learning, gates, contest, {place: row for row, place in enumerate(eligible)})
     taken: dict[int, str] = {}

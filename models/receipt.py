@@ -90,8 +90,8 @@ class KeptScores(msgspec.Struct, frozen=True):
 class Receipt(msgspec.Struct, frozen=True):
     """A decision with what it was made from. bundle and draws are "" and vector and scores None where degraded.
 
-    arm: the visitor's. features: fingerprint of the feature table. vector: float32, little-endian. answer: the JSON
-    body as it was sent.
+    arm: the visitor's. weariness: by which costs were multiplied. features: fingerprint of the feature table. vector:
+    float32, little-endian. answer: the JSON body as it was sent.
     """
 
     version: int
@@ -112,6 +112,7 @@ class Receipt(msgspec.Struct, frozen=True):
     chosen: tuple[Chosen, ...]
     answer: msgspec.Raw
     arm: str = "full"
+    weariness: float = 1.0
 
     @property
     def numbers(self) -> Vector | None:
@@ -141,6 +142,7 @@ def encode(decision: Decision, body: bytes | None = None) -> bytes:
         chosen=decision.chosen,
         answer=msgspec.Raw(body if body is not None else answer(decision)),
         arm=decision.arm,
+        weariness=decision.weariness,
     )
     return msgspec.json.encode(receipt)
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from models.arbitration import DRAWS, SILENCE, Contest, Draws, arbitrate, floor_of, prior_draws
 from models.arms import ARMS, arm_of, shares_of
+from models.effects import N_EFFECTS
 from models.policy_terms import Arms
-from models.stage import STAGES
 from tests.models.deciding import action, shop
 
-EVEN = np.full(len(STAGES), 1 / len(STAGES))
+EVEN = np.array([1 / 6] * 6 + [0.0] * (N_EFFECTS - 6))
 
 
 def contest(policy, draws=None, stage=EVEN, shown=0, actions=None, arm="full") -> Contest:
@@ -60,7 +60,8 @@ def test_an_action_s_draws_do_not_depend_on_its_neighbours():
 
 
 @pytest.mark.parametrize(
-    "table", [np.zeros((1, 5, 4)), np.zeros((6, 4)), np.full((1, 6, 4), np.nan), np.full((1, 6, 4), np.inf)]
+    "table",
+    [np.zeros((1, 5, 4)), np.zeros((6, 4)), np.full((1, N_EFFECTS, 4), np.nan), np.full((1, N_EFFECTS, 4), np.inf)],
 )
 def test_a_table_that_is_no_table_of_effects_is_refused(table):
     with pytest.raises(ValueError):
@@ -69,7 +70,7 @@ def test_a_table_that_is_no_table_of_effects_is_refused(table):
 
 def test_net_value_is_value_times_probability_times_lever_less_growing_cost():
     policy = shop(action("x", value=10, cost=0.5, lever=2, prior={"mean": 0.3}))
-    table = np.full((1, 6, 4), 0.25, np.float32)
+    table = np.full((1, N_EFFECTS, 4), 0.25, np.float32)
     at = contest(policy, Draws.of(table), shown=2)
     assert at.net[0].tolist() == pytest.approx([10 * 0.25 * 2 - 0.5 * 3] * 4)
     assert at.net_mean(0) == pytest.approx(3.5)
@@ -77,9 +78,9 @@ def test_net_value_is_value_times_probability_times_lever_less_growing_cost():
 
 def test_the_probability_is_mixed_over_the_stages():
     policy = shop(action("x", value=1, cost=0))
-    table = np.zeros((1, 6, 2), np.float32)
+    table = np.zeros((1, N_EFFECTS, 2), np.float32)
     table[0, 3] = 0.5
-    stage = np.array([0, 0, 0.25, 0.75, 0, 0])
+    stage = np.array([0, 0, 0.25, 0.75, 0, 0, 0, 0, 0])
     at = contest(policy, Draws.of(table), stage)
     assert at.net[0].tolist() == [0.375, 0.375]
     assert at.probability[0] == 0.375
@@ -129,7 +130,7 @@ def test_the_floor_gives_every_eligible_action_its_chance_and_takes_at_most_a_fi
 
 def test_a_tie_goes_to_the_first_in_the_policy():
     policy = several(3, value=1, cost=0)
-    at = contest(policy, Draws.of(np.full((3, 6, 8), 0.5, np.float32)))
+    at = contest(policy, Draws.of(np.full((3, N_EFFECTS, 8), 0.5, np.float32)))
     assert arbitrate(at, (0, 1, 2), "id", "top", 0.0).share == (0.0, 1.0, 0.0, 0.0)
     assert arbitrate(at, (1, 2), "id", "top", 0.0).share == (0.0, 1.0, 0.0)
 
@@ -186,5 +187,5 @@ def test_levers_values_and_costs_count_as_the_arm_has_it():
 
 def test_what_does_harm_loses_to_silence():
     policy = several(1, value=10, cost=0)
-    harmful = Draws.of(np.full((1, 6, 8), -0.1, np.float32))
+    harmful = Draws.of(np.full((1, N_EFFECTS, 8), -0.1, np.float32))
     assert arbitrate(contest(policy, harmful), (0,), "d", "top", 0.0).propensity == (1.0, 0.0)

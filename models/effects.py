@@ -1,0 +1,40 @@
+"""EFFECTS: the numbers of a moment that a message's effect may depend on, as the policy's draws have them.
+
+The first six are the stage's probabilities, so an effect by stage is mixed over the stages. The others are 0 for an
+ordinary moment: what a draw says of them shifts the effect as a visitor is wearier, nearer to buying or to leaving.
+"""
+
+import math
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from models.intent import BUY, LEAVE
+from models.stage import STAGES
+
+Floats = npt.NDArray[np.float64]
+
+EFFECTS: Final = (*STAGES, "weariness", "buy", "leave")
+N_EFFECTS: Final = len(EFFECTS)
+_ORDINARY: Final = {BUY: 0.05, LEAVE: 0.5}
+_SPREAD: Final = 3.0
+
+
+def effects_of(stage: Floats, intent: Floats, weariness: float = 1.0) -> Floats:
+    """The moment's numbers, float64 (N_EFFECTS,). stage: (6,). intent: (4,); unknown ones count as ordinary."""
+    at = np.zeros(N_EFFECTS)
+    at[: len(STAGES)] = stage
+    at[len(STAGES)] = min(math.log2(max(weariness, 1.0)) / 3.0, 2.0)
+    for place, which in enumerate((BUY, LEAVE), len(STAGES) + 1):
+        at[place] = _leaning(float(intent[which]), _ORDINARY[which])
+    return at
+
+
+def _leaning(probability: float, ordinary: float) -> float:
+    """How far a probability is from the ordinary one, in log odds, from -1 to 1."""
+    if math.isnan(probability):
+        return 0.0
+    shares = [min(max(p, 1e-6), 1 - 1e-6) for p in (probability, ordinary)]
+    given, usual = (math.log(p / (1 - p)) for p in shares)
+    return min(max((given - usual) / _SPREAD, -1.0), 1.0)

@@ -1,0 +1,71 @@
+"""A trial: one placement of one decision, with how likely each choice was and what came of it.
+
+It is what effects are learned from, what an off-policy estimate weighs, and what an attribution counts. The learner
+makes trials from the stream as their windows end (models/credit.py); training makes the same from the lake.
+"""
+
+from typing import Final
+
+import msgspec
+
+from models.chosen import Chosen
+from models.receipt import Receipt
+
+SILENCE: Final = ""
+"""Silence as a choice."""
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """What could be shown in a placement, what was, and the reward that followed.
+
+    choices: SILENCE first, then the ids of the eligible actions. propensity: of each, summing to 1; an apprentice is
+    no choice. stage (6,) and intent (4,): the scores. weariness: by which costs were multiplied. shown: whether the
+    page reported the message (silence counts as shown). reward: in units of the action's value, or in money where the
+    policy has a `reward`; NaN while its window is open. arm: as models/arms.py has it.
+    """
+
+    decision_id: str
+    visitor_id: str
+    ts_ms: int
+    policy: str
+    arm: str
+    placement: str
+    chosen: str
+    choices: tuple[str, ...]
+    propensity: tuple[float, ...]
+    stage: tuple[float, ...]
+    intent: tuple[float, ...]
+    weariness: float
+    shown: bool = False
+    reward: float = float("nan")
+
+    @property
+    def known(self) -> bool:
+        """Whether there was a choice whose chances are known: two or more, none of them certain."""
+        return len(self.choices) > 1 and max(self.propensity) < 1.0
+
+
+def trials_of(receipt: Receipt) -> tuple[Trial, ...]:
+    """The trials a receipt begins, one for each placement; none of a degraded decision, which had no scores."""
+    if receipt.scores is None:
+        return ()
+    return tuple(_trial(receipt, chosen) for chosen in receipt.chosen)
+
+
+def _trial(receipt: Receipt, chosen: Chosen) -> Trial:
+    assert receipt.scores is not None
+    open_ = [c for c in chosen.candidates if not c.gate and not c.apprentice and c.propensity is not None]
+    return Trial(
+        decision_id=receipt.decision_id,
+        visitor_id=receipt.visitor_id,
+        ts_ms=receipt.ts_ms,
+        policy=receipt.policy,
+        arm=receipt.arm,
+        placement=chosen.placement,
+        chosen=chosen.action or SILENCE,
+        choices=(SILENCE, *(c.action for c in open_)),
+        propensity=(chosen.silence_propensity, *(c.propensity or 0.0 for c in open_)),
+        stage=receipt.scores.stage,
+        intent=receipt.scores.intent,
+        weariness=receipt.weariness,
+    )
