@@ -114,7 +114,7 @@ class Posterior:
             centred[row, standing] -= trial.propensity[1:]
             if trial.chosen != SILENCE:
                 centred[row, self.actions[trial.chosen]] += 1.0
-        return (centred[:, :, None] * at[:, None, :]).reshape(len(trials), -1)
+        return (centred[:, :, None] * at[:, None, :]).reshape(len(trials), len(self.actions) * N_EFFECTS)
 
     def _place(self, action: str) -> int:
         """The action's place; room is made for one not met before."""
