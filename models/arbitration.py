@@ -37,7 +37,8 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """Draws of each action's incremental effect, by the numbers of models/effects.py, in units of the action's value.
+    """Draws of each action's incremental effect, by the numbers of models/effects.py, in units of the action's value
+    (in money, where the policy has a `reward`).
 
     id: first 16 hex digits of the table's SHA-256. table: float32 (n_actions, C, D), in the policy's order of actions.
     mean: float64 (n_actions, C).
@@ -71,7 +72,8 @@ def prior_draws(policy: Policy, count: int = DRAWS) -> Draws:
     for place, action in enumerate(policy.actions):
         random = np.random.Generator(np.random.Philox(key=[hash64(policy.version), action.hash]))
         for stage, mean in enumerate(action.prior.mean):
-            table[place, stage] = _beta(random, mean, action.prior.strength, count)
+            scale = 1.0 if policy.reward is None else action.value
+            table[place, stage] = scale * _beta(random, mean, action.prior.strength, count)
     return Draws.of(table)
 
 
@@ -142,7 +144,7 @@ class Contest:
         """The contest of the actions at a moment, effects_of (C,). weariness: by which costs are multiplied."""
         chosen = [policy.actions[place] for place in actions]
         rows = np.array(actions, np.int64)
-        worth, cost = _terms(chosen, weariness, arm)
+        worth, cost = _terms(policy, chosen, weariness, arm)
         net = np.empty((len(actions), draws.count), np.float32)
         _net_values(draws.table, rows, at.astype(np.float32), worth.astype(np.float32), cost.astype(np.float32), net)
         return cls(actions, _effect(draws, rows, at), worth, cost, net, arm)
@@ -152,11 +154,11 @@ class Contest:
         return float(self.worth[place] * self.probability[place] - self.cost[place])
 
 
-def _terms(actions: list[Action], weariness: float, arm: str) -> tuple[Floats, Floats]:
+def _terms(policy: Policy, actions: list[Action], weariness: float, arm: str) -> tuple[Floats, Floats]:
     """What each action is worth when it works, and what it costs, as its arm has it. Each (m,)."""
     if arm == "propensity_only":
         return np.ones(len(actions)), np.zeros(len(actions))
-    worth = [action.value * (1.0 if arm == "no_levers" else action.lever) for action in actions]
+    worth = [policy.unit(action) * (1.0 if arm == "no_levers" else action.lever) for action in actions]
     return np.array(worth, np.float64), np.array([action.cost * weariness for action in actions], np.float64)
 
 

@@ -111,12 +111,16 @@ class Credit:
     def __init__(
         self, reward: Reward | None, window_s: int, margin_of: Callable[[str], float | None] | None = None
     ) -> None:
-        self.reward, self.window_ms = reward or Reward(order=1.0), 1000 * window_s
+        self.set_terms(reward, window_s)
         self.counts = dict.fromkeys((*(told.value for told in Told), "dropped"), 0)
         self._margin_of = margin_of or (lambda _: None)
         self._visitors: OrderedDict[str, _Visitor] = OrderedDict()
         self._decisions: dict[str, str] = {}
         self._n_open = 0
+
+    def set_terms(self, reward: Reward | None, window_s: int) -> None:
+        """What counts from now on, for open trials too."""
+        self.reward, self.window_ms = reward or Reward(order=1.0), 1000 * window_s
 
     def __len__(self) -> int:
         return self._n_open

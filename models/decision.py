@@ -237,7 +237,7 @@ def _factors(page: _Page, place: int, share: float, propensity: float, apprentic
     action, row, contest = page.moment.policy.actions[place], page.places[place], page.contest
     return Candidate(
         action.id,
-        value=action.value,
+        value=page.moment.policy.unit(action),
         probability=float(contest.probability[row]),
         lever=action.lever,
         cost=float(contest.cost[row]),

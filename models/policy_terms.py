@@ -289,6 +289,10 @@ class Policy:
         """The action of that id, or None."""
         return next((a for a in self.actions if a.id == action_id), None)
 
+    def unit(self, action: Action) -> float:
+        """What one unit of an action's effect is worth: its value, or 1 where the reward is money itself."""
+        return action.value if self.reward is None else 1.0
+
     def unknown(self, placements: tuple[str, ...]) -> tuple[str, ...]:
         """Those of the given placement ids that this policy does not have."""
         return tuple(p for p in placements if p not in self.at)

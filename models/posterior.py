@@ -201,8 +201,14 @@ class Belief:
 
 def _prior(policy: Policy) -> tuple[Floats, Floats]:
     """Mean (n C,) and covariance (n C, n C) of the effects before there is data."""
-    mean = np.concatenate([_prior_mean(action) for action in policy.actions]) if policy.actions else np.zeros(0)
-    spread = np.concatenate([_prior_spread(action) for action in policy.actions]) if policy.actions else np.zeros(0)
+    mean = (
+        np.concatenate([_scale(policy, a) * _prior_mean(a) for a in policy.actions]) if policy.actions else np.zeros(0)
+    )
+    spread = (
+        np.concatenate([_scale(policy, a) * _prior_spread(a) for a in policy.actions])
+        if policy.actions
+        else np.zeros(0)
+    )
     kinds = np.repeat([hash64(action.kind) for action in policy.actions], N_EFFECTS)
     owner = np.repeat(np.arange(len(policy.actions)), N_EFFECTS)
     cell = np.tile(np.arange(N_EFFECTS), len(policy.actions))
@@ -216,6 +222,11 @@ def _prior(policy: Policy) -> tuple[Floats, Floats]:
         + SAME_CELL * (same_action & same_cell)
     )
     return mean, shared * spread[:, None] * spread[None, :]
+
+
+def _scale(policy: Policy, action: Action) -> float:
+    """What a prior's share is in the units of the reward. An action worth nothing still has some spread."""
+    return 1.0 if policy.reward is None else max(action.value, 1e-3)
 
 
 def _prior_mean(action: Action) -> Floats:

@@ -8,8 +8,7 @@ from typing import Final
 
 import msgspec
 
-from models.chosen import Chosen
-from models.receipt import Receipt
+from models.receipt import KeptScores
 
 SILENCE: Final = ""
 """Silence as a choice."""
@@ -45,15 +44,45 @@ class Trial(msgspec.Struct, frozen=True):
         return len(self.choices) > 1 and max(self.propensity) < 1.0
 
 
-def trials_of(receipt: Receipt) -> tuple[Trial, ...]:
-    """The trials a receipt begins, one for each placement; none of a degraded decision, which had no scores."""
-    if receipt.scores is None:
+class _Candidate(msgspec.Struct):
+    action: str
+    gate: str = ""
+    propensity: float | None = None
+    apprentice: bool = False
+
+
+class _Chosen(msgspec.Struct):
+    placement: str
+    action: str | None
+    silence_propensity: float = 1.0
+    candidates: tuple[_Candidate, ...] = ()
+
+
+class _Receipt(msgspec.Struct):
+    """The part of models/receipt.py's Receipt that trials are made of: reading no more is several times as quick."""
+
+    decision_id: str
+    visitor_id: str
+    ts_ms: int
+    policy: str
+    scores: KeptScores | None
+    chosen: tuple[_Chosen, ...]
+    arm: str = "full"
+    weariness: float = 1.0
+
+
+def read_trials(receipt: bytes) -> tuple[Trial, ...]:
+    """The trials a receipt begins, one for each placement; none of a degraded decision, which had no scores.
+
+    Raises msgspec.MsgspecError for bytes that are no receipt.
+    """
+    kept = msgspec.json.decode(receipt, type=_Receipt)
+    if kept.scores is None:
         return ()
-    return tuple(_trial(receipt, chosen) for chosen in receipt.chosen)
+    return tuple(_trial(kept, kept.scores, chosen) for chosen in kept.chosen)
 
 
-def _trial(receipt: Receipt, chosen: Chosen) -> Trial:
-    assert receipt.scores is not None
+def _trial(receipt: _Receipt, scores: KeptScores, chosen: _Chosen) -> Trial:
     open_ = [c for c in chosen.candidates if not c.gate and not c.apprentice and c.propensity is not None]
     return Trial(
         decision_id=receipt.decision_id,
@@ -65,7 +94,7 @@ def _trial(receipt: Receipt, chosen: Chosen) -> Trial:
         chosen=chosen.action or SILENCE,
         choices=(SILENCE, *(c.action for c in open_)),
         propensity=(chosen.silence_propensity, *(c.propensity or 0.0 for c in open_)),
-        stage=receipt.scores.stage,
-        intent=receipt.scores.intent,
+        stage=scores.stage,
+        intent=scores.intent,
         weariness=receipt.weariness,
     )

@@ -25,8 +25,9 @@ from models.policy import empty_policy
 from models.policy_terms import Policy
 from models.recommend import Recommender, with_facts
 from models.registry import Registry
-from service import policy_files
+from service import draws_store, policy_files
 from service.catalog_store import CatalogStore
+from service.draws_store import ARCHIVE, Taught
 from service.errors import StoreUnavailable
 from service.keys import Keys
 from service.live import LiveStats, load_live
@@ -53,6 +54,7 @@ class _Shop:
 
     bundle: Watched[Bundle | None] = field(default_factory=lambda: Watched("bundle", None))
     policy: Watched[tuple[Policy, Draws] | None] = field(default_factory=lambda: Watched("policy", None))
+    draws: Watched[Taught | None] = field(default_factory=lambda: Watched("draws", None))
     live: Watched[LiveStats | None] = field(default_factory=lambda: Watched("live", None))
     products: Watched[Catalog] = field(default_factory=lambda: Watched("catalog", EMPTY_CATALOG))
     own: bool = False
@@ -70,7 +72,7 @@ class _Shop:
 
     def problems(self) -> dict[str, str]:
         """What was refused and why."""
-        parts: tuple[Watched[object], ...] = (self.bundle, self.policy, self.live, self.products)  # type: ignore[assignment]
+        parts: tuple[Watched[object], ...] = (self.bundle, self.policy, self.draws, self.live, self.products)  # type: ignore[assignment]
         refused: dict[str, str] = {part.what: part.problem for part in parts if part.problem}
         return refused | ({"sources": self.unreachable} if self.unreachable else {})
 
@@ -194,6 +196,13 @@ class Watcher:
                 return live.policy
         return policy_files.archived(self._archive, version)
 
+    def find_draws(self, draws_id: str) -> Draws | None:
+        """Draws a receipt names, live or archived; None if they are neither. Reads a file."""
+        for live in tuple(self._live.values()):
+            if live.draws.id == draws_id:
+                return live.draws
+        return draws_store.archived(self._settings.home / ARCHIVE, draws_id)
+
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(PERIOD_S)
@@ -228,6 +237,8 @@ class Watcher:
         changed |= watched.policy.refresh(mark(path), lambda: self._load_policy(path), shop, metrics)
         changed |= self._refresh_bundle(shop, watched)
         folder = self._settings.live
+        drawn = mark(folder / draws_store.FOLDER / shop / "CURRENT")
+        changed |= watched.draws.refresh(drawn, lambda: draws_store.load(folder, shop), shop, metrics)
         pointer = mark(folder / shop / "CURRENT")
         changed |= watched.live.refresh(pointer, lambda: load_live(folder, shop), shop, metrics)
         watched.published_ns = pointer.mtime_ns if pointer is not None else watched.published_ns
@@ -302,6 +313,8 @@ def _assemble(shop: str, watched: _Shop) -> Live:
     bundle = watched.bundle.value
     if watched.policy.value is not None:
         policy, draws = watched.policy.value
+        taught = watched.draws.value
+        draws = taught.draws if taught is not None and taught.fit(policy) else draws
     else:
         policy = empty_policy(shop)
         draws = prior_draws(policy)

@@ -63,7 +63,7 @@ def replayed(watcher: Watcher, data: bytes) -> bytes:
 
     receipt = _decoded(data)
     try:
-        result = receipts.replay(receipt, find_bundle, find_policy)
+        result = receipts.replay(receipt, find_bundle, find_policy, watcher.find_draws)
     except (BundleGone, FeaturesGone) as gone:  # a bundle of another feature table does not load either
         raise Problem("bundle_gone", f"{gone}.") from None
     except (PolicyGone, DrawsGone) as gone:

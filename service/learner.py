@@ -33,8 +33,10 @@ from service.part_metrics import served
 from service.seed import Seeds
 from service.settings import Settings
 from service.shop_state import Arrays, ShopState
+from service.snapshots import Snapshot
 from service.sole import sole_worker
 from service.stream import DECISION, ERASE, EVENT, KIND, VALUE, decode_lines, log_keys, shop_of
+from service.teacher import Teacher, TeacherMetrics
 
 CHECKPOINT: Final = ".learner"
 LOCK: Final = ".learner.lock"
@@ -80,6 +82,7 @@ class LearnerMetrics:
         for what in ("redis", "disk"):
             self.retries.labels(what)
         self.drift = DriftMetrics(own)
+        self.teacher = TeacherMetrics(own)
         self.seeded = Counter("tact_learner_seeded", "Shops begun from their live bundle.", registry=own)
         self.anew = Counter("tact_learner_anew", "Starts without the checkpoint there was.", registry=own)
 
@@ -91,6 +94,7 @@ class Learner:
         self.settings, self.stop, self.metrics = settings, stop, metrics
         self.shops: dict[str, ShopState] = {}
         self.drift = DriftWatch(settings.registry, metrics.drift)
+        self.teacher = Teacher(settings, metrics.teacher)
         self.cursor: Mapping[str, Bookmark] = {}
         self._seeds = Seeds(Registry(settings.registry))
         self._changed: set[str] = set()
@@ -113,6 +117,7 @@ class Learner:
                 pause(self.stop, self._wait_s)
                 self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
         self._publish()
+        self.teacher.look(time.monotonic(), force=True)
         self._checkpoint()
 
     def follow(self, reader: CursorReader) -> None:
@@ -131,6 +136,7 @@ class Learner:
             if now_s >= self._checkpoint_at_s:
                 self._checkpoint()
             self.drift.look(now_s)
+            self.teacher.look(now_s)
             if 0 < len(found) < READ_COUNT:
                 pause(self.stop, GATHER_S)
 
@@ -157,10 +163,12 @@ class Learner:
         name, value = shop_of(fields), fields[VALUE]
         if kind == DECISION:
             self.drift.decided(name, position(entry_id)[0], value)
+            self.teacher.decided(name, value)
             return False
         shop = self.shops.get(name)
         if kind == ERASE:
             self.drift.forget(name, value.decode())
+            self.teacher.forget(name, value.decode())
             if shop is not None:
                 shop.forget(value.decode())
             return False
@@ -169,6 +177,7 @@ class Learner:
             shop = self.shops[name] = ShopState()
         if shop.take(lines):
             self.drift.happened(name, lines[0])
+            self.teacher.happened(name, lines)
         self._changed.add(name)
         return True
 
@@ -229,7 +238,7 @@ class Learner:
         self._checkpoint_at_s = max(began_s + CHECKPOINT_S, ended_s + SHARE * (ended_s - began_s))
 
     def _state(self, names: list[str]) -> Arrays:
-        return {
+        return self.teacher.to_arrays() | {
             f"{at}_{array}": values
             for at, name in enumerate(names)
             for array, values in self.shops[name].to_arrays().items()
@@ -262,12 +271,19 @@ class Learner:
                 continue
             shop.seeded_from = progress.seeds.get(name, "")
             self.shops[name] = shop
+        self._restore_teacher(snapshot)
         if progress.shops and not self.shops:
             return  # then what the stream still keeps is learned again
         self.cursor = {key: Bookmark(entry.encode(), passed) for key, (entry, passed) in progress.cursor.items()}
         self._checkpointed = self.cursor
         self._changed = set(self.shops)  # what is published may be older or newer than the checkpoint
         _log.info("restored", checkpoint=snapshot.seq, shops=len(self.shops))
+
+    def _restore_teacher(self, snapshot: Snapshot) -> None:
+        try:
+            self.teacher.take_arrays(snapshot.arrays)
+        except (KeyError, ValueError, msgspec.MsgspecError) as error:  # of another version; draws are learned anew
+            self._anew(snapshot.seq, "", error)
 
     def _anew(self, checkpoint: int, shop: str, error: Exception) -> None:
         self.metrics.anew.inc()

@@ -6,20 +6,24 @@ from pathlib import Path
 
 from features import lakefile
 from models import bundle as bundles
+from models.arbitration import Draws
 from models.bundle import Bundle, InvalidBundle
 from models.policy import load_policy
 from models.policy_terms import Policy
 from models.receipt import Receipt, decode
 from models.registry import Registry, UnknownBundle
+from service.draws_store import ARCHIVE, archived
 from service.settings import Settings
 
 
 class Archive:
-    """Bundles and policies by the names that receipts give them; each is loaded once."""
+    """Bundles, policies and draws by the names that receipts give them; each is loaded once."""
 
     def __init__(self, settings: Settings) -> None:
         self._registry = Registry(settings.registry)
         self._folders = (settings.home / "policies-archive", settings.policies)
+        self._draws = settings.home / ARCHIVE
+        self.draws = lru_cache(maxsize=32)(self._found_draws)
         self.bundle = lru_cache(maxsize=8)(self._bundle)
         self.policy = lru_cache(maxsize=32)(self._policy)
 
@@ -28,6 +32,9 @@ class Archive:
             return bundles.load(self._registry.path(identifier))
         except (UnknownBundle, InvalidBundle):
             return None
+
+    def _found_draws(self, identifier: str) -> Draws | None:
+        return archived(self._draws, identifier)
 
     def _policy(self, version: str) -> Policy | None:
         for path in self._named(version):

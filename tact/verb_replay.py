@@ -54,7 +54,7 @@ def _replayed(receipts: Iterable[Receipt], archive: Archive) -> Counter[str]:
     outcomes: Counter[str] = Counter()
     for receipt in receipts:
         try:
-            result = replay(receipt, archive.bundle, archive.policy)
+            result = replay(receipt, archive.bundle, archive.policy, archive.draws)
         except Gone as gone:
             outcomes[f"{gone}"] += 1
             continue

@@ -1,0 +1,222 @@
+"""The teacher: part of the learner. Follows decisions and outcomes, and keeps each shop's draws up to date.
+
+Every LEARN_S the trials whose windows have ended are learned from (models/credit.py, models/posterior.py). New draws
+are published when what is believed moved by MOVED of its own spread somewhere, or the policy changed; so a shop with
+little news publishes little. The state is part of the learner's checkpoint: after a crash nothing counts twice.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from features.record import hash64
+from models.credit import Credit, Told
+from models.policy import Policy, PolicyError
+from models.posterior import Belief, Posterior
+from models.trial import read_trials
+from service import draws_store, policy_files
+from service.draws_store import ARCHIVE, DrawsFacts
+from service.settings import Settings
+from service.watched import mark
+
+LEARN_S: Final = 5.0
+MOVED: Final = 0.1
+FEW: Final = 20
+"""Trials before anything is published: until then the priors say all there is."""
+
+_log = structlog.get_logger("tact.teacher")
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+class TeacherMetrics:
+    """What the teacher counts; in docs/metrics.md."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.outcomes = Counter(
+            "tact_outcomes",
+            "Outcomes (shown, clicked, dismissed, ordered, put in the cart, refunded), by what they were told as.",
+            ["told"],
+            registry=registry,
+        )
+        for told in Told:
+            if told is not Told.NOTHING:
+                self.outcomes.labels(told.value)
+        self.trials = Counter("tact_trials", "Trials that ended and were learned from.", ["shop"], registry=registry)
+        self.dropped = Counter(
+            "tact_trials_dropped", "Trials that ended without a reward, for want of room.", registry=registry
+        )
+        self.open = Gauge("tact_trials_open", "Trials whose window is open.", ["shop"], registry=registry)
+        self.published = Counter("tact_draws_published", "Draws published.", ["shop"], registry=registry)
+
+
+@dataclass
+class _Shop:
+    """One shop's lesson. policy: None until its file was read. terms: what rewards are made of.
+
+    told: the mean last published, and the policy it was for. heard_s: when the clock was heard, by the process's own.
+    """
+
+    credit: Credit
+    posterior: Posterior
+    policy: Policy | None = None
+    seen: object = None
+    terms: str = ""
+    clock_ms: int = 0
+    heard_s: float = 0.0
+    told: tuple[npt.NDArray[np.float64], str] | None = None
+
+    def now_ms(self, now_s: float) -> int:
+        """The shop's clock: its latest event's time, and what passed since it was heard."""
+        return self.clock_ms + int(1000 * max(0.0, now_s - self.heard_s))
+
+    def heard(self, ts_ms: int) -> None:
+        if ts_ms > self.clock_ms:
+            self.clock_ms, self.heard_s = ts_ms, time.monotonic()
+
+
+class Teacher:
+    """Lessons of all shops."""
+
+    def __init__(self, settings: Settings, metrics: TeacherMetrics) -> None:
+        self.metrics = metrics
+        self._policies, self._live = settings.policies, settings.live
+        self._archive, self._policy_archive = settings.home / ARCHIVE, settings.home / "policies-archive"
+        self._shops: dict[str, _Shop] = {}
+        self._look_at_s = time.monotonic() + LEARN_S
+
+    def decided(self, shop: str, receipt: bytes) -> None:
+        """A decision's receipt. Raises msgspec.MsgspecError for bytes that are none."""
+        trials = read_trials(receipt)
+        if not trials:
+            return
+        lesson = self._lesson(shop)
+        lesson.heard(trials[0].ts_ms)
+        self.metrics.dropped.inc(len(lesson.credit.decided(trials)))
+
+    def happened(self, shop: str, lines: Sequence[Any]) -> None:
+        """An event, all its lines."""
+        lesson = self._shops.get(shop)
+        if lesson is None:
+            return
+        lesson.heard(lines[0].ts_ms)
+        told = lesson.credit.happened(lines)
+        if told is not Told.NOTHING:
+            self.metrics.outcomes.labels(told.value).inc()
+
+    def forget(self, shop: str, visitor_id: str) -> None:
+        """Drops a visitor's open trials; sums that they already count in hold no visitor."""
+        if shop in self._shops:
+            self._shops[shop].credit.forget(visitor_id)
+
+    def look(self, now_s: float, force: bool = False) -> None:
+        """Learns and publishes, if it is time."""
+        if now_s < self._look_at_s and not force:
+            return
+        for name, lesson in self._shops.items():
+            self._refresh_policy(name, lesson)
+            if lesson.policy is not None:
+                self._learn(name, lesson, lesson.policy, now_s)
+            self.metrics.open.labels(name).set(len(lesson.credit))
+        self._look_at_s = time.monotonic() + LEARN_S
+
+    def _lesson(self, shop: str) -> _Shop:
+        lesson = self._shops.get(shop)
+        if lesson is None:
+            lesson = self._shops[shop] = _Shop(Credit(None, 0), Posterior())
+            self._refresh_policy(shop, lesson)
+        return lesson
+
+    def _refresh_policy(self, shop: str, lesson: _Shop) -> None:
+        """The shop's policy as its file says now; a file that is refused or gone leaves the one before."""
+        paths = [self._policies / f"{shop}{suffix}" for suffix in policy_files.SUFFIXES]
+        path = next((path for path in paths if path.is_file()), None)
+        seen = mark(path)
+        if path is None or seen == lesson.seen:
+            return
+        lesson.seen = seen
+        try:
+            policy = policy_files.load(path, self._policy_archive)
+        except (PolicyError, OSError) as error:  # the watcher tells people of it
+            _log.warning("policy_refused", shop=shop, error=str(error).splitlines()[0])
+            return
+        self._begin(shop, lesson, policy)
+
+    def _begin(self, shop: str, lesson: _Shop, policy: Policy) -> None:
+        """Takes up a policy. Rewards of other terms are not comparable: what was learned under them goes."""
+        terms = terms_of(policy)
+        if lesson.terms and lesson.terms != terms:
+            lesson.posterior = Posterior(policy.half_life_days)
+            _log.warning("learned_anew", shop=shop, because="the policy's reward or its window changed")
+        lesson.credit.set_terms(policy.reward, policy.attribution.window_s)
+        lesson.posterior.half_life_days = policy.half_life_days
+        lesson.policy, lesson.terms = policy, terms
+
+    def _learn(self, shop: str, lesson: _Shop, policy: Policy, now_s: float) -> None:
+        ended = lesson.credit.settle(lesson.now_ms(now_s))
+        told = lesson.posterior.learn(ended)
+        self.metrics.trials.labels(shop).inc(told)
+        changed = lesson.told is None or lesson.told[1] != policy.version
+        if not policy.actions or lesson.posterior.trials < FEW or not (told or changed):
+            return
+        belief = lesson.posterior.believed(policy)
+        if not changed and not moved(belief, lesson.told):
+            return
+        self._publish(shop, lesson, policy, belief)
+
+    def _publish(self, shop: str, lesson: _Shop, policy: Policy, belief: Belief) -> None:
+        posterior = lesson.posterior
+        draws = belief.draws(hash64(f"{shop}|{policy.version}|{posterior.trials}|{posterior.as_of_ms}"))
+        actions = tuple(action.id for action in policy.actions)
+        facts = DrawsFacts(draws.id, shop, policy.version, actions, posterior.trials, posterior.as_of_ms, belief.width)
+        try:
+            draws_store.publish(self._live, self._archive, draws, facts)
+        except OSError as error:
+            _log.error("draws_not_written", shop=shop, error=str(error))
+            return
+        lesson.told = (belief.mean, policy.version)
+        self.metrics.published.labels(shop).inc()
+
+    def to_arrays(self) -> Arrays:
+        """The whole state, for the learner's checkpoint; names begin with `teacher`."""
+        arrays: Arrays = {}
+        for at, (name, lesson) in enumerate(sorted(self._shops.items())):
+            facts = msgspec.msgpack.encode((name, lesson.terms, lesson.clock_ms))
+            arrays[f"teacher_{at}_facts"] = np.frombuffer(facts, np.uint8)
+            arrays[f"teacher_{at}_credit"] = np.frombuffer(lesson.credit.to_bytes(), np.uint8)
+            for part, array in lesson.posterior.to_arrays().items():
+                arrays[f"teacher_{at}_posterior_{part}"] = array
+        return arrays
+
+    def take_arrays(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Takes up a state of to_arrays. Raises KeyError, ValueError, msgspec.MsgspecError where it does not fit."""
+        at = 0
+        while f"teacher_{at}_facts" in arrays:
+            name, terms, clock_ms = msgspec.msgpack.decode(bytes(arrays[f"teacher_{at}_facts"]))
+            prefix = f"teacher_{at}_posterior_"
+            parts = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
+            lesson = _Shop(Credit(None, 0), Posterior.from_arrays(parts), terms=terms)
+            lesson.credit.take_bytes(bytes(arrays[f"teacher_{at}_credit"]))
+            lesson.heard(clock_ms)
+            self._shops[name] = lesson
+            self._refresh_policy(name, lesson)
+            at += 1
+
+
+def terms_of(policy: Policy) -> str:
+    """What makes two rewards comparable, as text."""
+    return f"{policy.reward!r}|{policy.attribution.window_s}"
+
+
+def moved(belief: Belief, before: tuple[npt.NDArray[np.float64], str] | None) -> bool:
+    """Whether what is believed is worth telling: somewhere MOVED of its spread from what was told before."""
+    if before is None or before[0].shape != belief.mean.shape:
+        return True
+    return bool(np.any(np.abs(belief.mean - before[0]) > MOVED * belief.spread))
