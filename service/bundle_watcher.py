@@ -9,7 +9,7 @@ refused too. A shop is withdrawn by revoking its keys: without keys and without 
 import asyncio
 import time
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ from models.policy import empty_policy
 from models.policy_terms import Policy
 from models.recommend import Recommender, with_facts
 from models.registry import Registry
-from service import draws_store, policy_files
+from service import draws_store, policy_files, switchboard
 from service.catalog_store import CatalogStore
 from service.draws_store import ARCHIVE, Taught
 from service.errors import StoreUnavailable
@@ -36,6 +36,7 @@ from service.metrics import Metrics
 from service.needs import needs_of
 from service.settings import Settings
 from service.shop_live import Live, arrivals, index_of, popular, recommender_of, stats_of
+from service.switchboard import Switchboard, Switched
 from service.watched import Watched, mark
 
 PERIOD_S: Final = 1.0
@@ -86,8 +87,10 @@ class _Shop:
 class Watcher:
     """The live state of all shops."""
 
-    def __init__(self, settings: Settings, catalogs: CatalogStore, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, catalogs: CatalogStore, metrics: Metrics, switches: Switchboard) -> None:
         self._settings, self._catalogs, self._metrics = settings, catalogs, metrics
+        self._switchboard = switches
+        self._switches: dict[str, Switched] = {}
         self._registry = Registry(settings.registry)
         self._archive = settings.home / "policies-archive"
         self._keys: Watched[Keys] = Watched("keys", Keys({}))
@@ -95,7 +98,7 @@ class Watcher:
         self._live: dict[str, Live] = {}
         self._earlier: dict[str, Bundle] = {}
         self._keeper = Keeper()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def keys(self) -> Keys:
@@ -106,19 +109,19 @@ class Watcher:
         """What a shop is served with; a shop nobody has set up yet has nothing, and its decisions degrade."""
         live = self._live.get(shop)
         if live is None:
-            live = self._live[shop] = _assemble(shop, _Shop())
+            live = self._live[shop] = self._switched(shop, _assemble(shop, _Shop()))
         return live
 
     def start(self) -> None:
         """Look again every second from now on; refresh() was called before. Needs a running loop."""
         self._keeper.begin()
-        self._task = asyncio.create_task(self._watch())
+        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._watch_switches())]
 
     async def stop(self) -> None:
         """Stop watching; what is live stays."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def refresh(self) -> None:
         """Look at every source once and swap what changed."""
@@ -138,7 +141,7 @@ class Watcher:
                 self._tell_unreachable(shop, watched, error)
                 continue
             if live is not None:
-                self._live[shop] = live
+                self._live[shop] = self._switched(shop, live)
                 version = live.policy.version if live.has_policy else ""
                 self._metrics.live(shop, live.bundle.id if live.bundle else "", version)
                 if products_changed:
@@ -210,6 +213,26 @@ class Watcher:
                 await self.refresh()
             except OSError as error:  # the folder of policies or keys; it may be back in a second
                 _log.error("watcher_failed", exc_info=error)
+
+    async def _watch_switches(self) -> None:
+        while True:
+            await asyncio.sleep(switchboard.PERIOD_S)
+            await self.refresh_switches()
+
+    async def refresh_switches(self) -> None:
+        """Look at what was switched by hand. With Redis away, what was switched before stays so."""
+        for shop in tuple(self._live):
+            try:
+                found = await self._switchboard.read(shop)
+            except StoreUnavailable:
+                return
+            if found != self._switches.get(shop, ()):
+                self._switches[shop] = found
+                self._live[shop] = self._switched(shop, self._live[shop])
+                _log.info("switched", shop=shop, switches=dict(found))
+
+    def _switched(self, shop: str, live: Live) -> Live:
+        return replace(live, switches=self._switches.get(shop, ()))
 
     def _refresh_keys(self) -> None:
         path = self._settings.keys_file

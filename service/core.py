@@ -16,6 +16,7 @@ from service.privacy import Privacy
 from service.receipts import ReceiptWriter
 from service.settings import Settings
 from service.store import Store
+from service.switchboard import Switchboard
 from service.warm import warm_up
 
 Clock = Callable[[], int]
@@ -42,6 +43,7 @@ class Service:
     decider: Decider
     ingest: Ingest
     privacy: Privacy
+    switches: Switchboard
     now_ms: Clock
     compiled: bool = False
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -51,6 +53,7 @@ class Service:
         started = time.perf_counter()
         await asyncio.to_thread(warm_up, ())  # first: what is measured while loading must not measure a compiler
         await self.watcher.refresh()
+        await self.watcher.refresh_switches()
         shops = [self.watcher.get(shop) for shop in self.watcher.readiness()]
         await asyncio.to_thread(warm_up, shops)
         self.compiled = True
@@ -72,7 +75,8 @@ def open_service(url: str, settings: Settings, now_ms: Clock = clock_ms) -> Serv
     metrics = Metrics()
     store = Store.open(url, settings, metrics)
     catalogs = CatalogStore(store.client)
-    watcher = Watcher(settings, catalogs, metrics)
+    switches = Switchboard(store.client)
+    watcher = Watcher(settings, catalogs, metrics, switches)
     receipts = ReceiptWriter(store.write_decision, metrics)
     return Service(
         settings=settings,
@@ -84,5 +88,6 @@ def open_service(url: str, settings: Settings, now_ms: Clock = clock_ms) -> Serv
         decider=Decider(store, watcher.get, receipts, metrics, settings, now_ms),
         ingest=Ingest(store, metrics),
         privacy=Privacy(store, settings.lake),
+        switches=switches,
         now_ms=now_ms,
     )

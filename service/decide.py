@@ -196,6 +196,7 @@ def inputs_of(
         facts=live.catalog.facts(tail) if tail is not None else None,
         product=live.catalog.product(context.item_id) if context.item_id else None,
         dismissed=seen.dismissed,
+        switches=live.switches,
         degraded_because=seen.because or ("" if live.has_policy else "policy") or ("" if live.bundle else "bundle"),
     )
 

@@ -20,6 +20,7 @@
 * unknown_event           422  the event's name is neither in the vocabulary nor among the policy's custom events
 * unknown_placement       422  the policy has no such placement; lists those it has
 * unknown_action          422  the policy that made the decision has no such action; lists those it has
+* unknown_target          422  a switch names what the policy has not; lists what it has
 * event_from_future       422  the event lies further ahead of the clock than TACT_FUTURE_SKEW_S
 * event_too_old           422  the event is older than a tail is kept; send it through an import
 * too_many_events         422  more events in one request than allowed
@@ -100,6 +101,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         422, "Unknown placement.", "Use one of the policy's placements that `detail` lists, or add it to the policy."
     ),
     "unknown_action": Entry(422, "Unknown action.", "Use one of the actions that `detail` lists."),
+    "unknown_target": Entry(422, "Unknown target.", "Use one of the targets that `detail` lists."),
     "event_from_future": Entry(
         422, "The event lies in the future.", "Correct the sender's clock, or send no `ts` for an event of now."
     ),

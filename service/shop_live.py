@@ -26,7 +26,7 @@ class Live:
 
     policy: an empty one if the shop has none (`has_policy` False). recommender: over the learner's index, else the
     bundle's; None if there is neither. popular: best first. arrivals: the latest first. needs: by placement,
-    of those that may hold recommendations.
+    of those that may hold recommendations. switches: what was switched by hand.
     """
 
     shop: str
@@ -39,6 +39,7 @@ class Live:
     popular: tuple[Suggestion, ...] = ()
     arrivals: tuple[Suggestion, ...] = ()
     needs: Mapping[str, Needs] = field(default_factory=dict)
+    switches: tuple[tuple[str, str], ...] = ()
 
     def product(self, item_id: str) -> Product:
         """The catalog's product; of one that only events know, its id."""

@@ -6,6 +6,7 @@ Keys (p is the visitor's partition, written with two digits; it is the hash tag,
 |----------------------------|--------|----------------------------------------------------------|
 | `t:{pNN}:shop:visitor`     | string | the tail: packed records (features/record.py)            |
 | `a:{pNN}:shop:visitor`     | hash   | attributes to JSON; `~no:HASH` of an action to a no's ms  |
+| `s:{shop}:switches`        | hash   | what was switched by hand (service/switchboard.py)       |
 | `r:{pNN}:shop:decision_id` | string | a decision's receipt                                     |
 | `m:{pNN}:shop:visitor`     | zset   | ids of the visitor's decisions, by when they were kept   |
 | `log:{pNN}`                | stream | events, decisions and erasures, in the order of arrival  |

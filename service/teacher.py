@@ -93,8 +93,11 @@ class Teacher:
         self._look_at_s = time.monotonic() + LEARN_S
 
     def decided(self, shop: str, receipt: bytes) -> None:
-        """A decision's receipt. Raises msgspec.MsgspecError for bytes that are none."""
-        trials = read_trials(receipt)
+        """A decision's receipt; one that cannot be read teaches nothing, and the recorder keeps it aside."""
+        try:
+            trials = read_trials(receipt)
+        except msgspec.MsgspecError:
+            return
         if not trials:
             return
         lesson = self._lesson(shop)

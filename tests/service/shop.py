@@ -31,6 +31,8 @@ shop: acme
 locales: [en]
 consent: {assumed: [analytics, personalization]}
 custom_events: [size_guide]
+holdout: 0
+arms: {random: 0, propensity_only: 0, no_levers: 0, rules_only: 0}
 placements:
   - {id: product.badge, kinds: [badge]}
   - {id: product.recs, kinds: [recommend]}
