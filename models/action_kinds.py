@@ -13,7 +13,10 @@ DAY_S: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class ActionKind:
-    """Defaults of one kind. prior: mean by stage, awareness to loyalty. cost: money, of one interruption."""
+    """Defaults of one kind. prior: mean by stage, awareness to loyalty. cost: money, of one interruption.
+
+    timed: its moment is chosen for each visitor, at show_after_s at the earliest.
+    """
 
     name: str
     meaning: str
@@ -22,6 +25,7 @@ class ActionKind:
     cooldown_after_dismissal_s: int = DAY_S
     show_after_s: float = 0.0
     ttl_s: int = 1800
+    timed: bool = False
 
     @property
     def interrupts(self) -> bool:
@@ -38,7 +42,9 @@ KINDS: Final = (
     ActionKind("badge", "A quiet mark of trust.", (0.002, 0.003, 0.005, 0.008, 0.004, 0.001), 0.005, 0),
     ActionKind("hint", "A short text where the question arises.", (0.001, 0.003, 0.006, 0.008, 0.004, 0.002), 0.01, 0),
     ActionKind("bar", "A line across the page.", (0.002, 0.003, 0.003, 0.004, 0.001, 0.002), 0.03, 7 * DAY_S),
-    ActionKind("chat", "A person to talk to.", (0.0, 0.002, 0.008, 0.015, 0.008, 0.003), 0.10, 30 * DAY_S, 8.0),
+    ActionKind(
+        "chat", "A person to talk to.", (0.0, 0.002, 0.008, 0.015, 0.008, 0.003), 0.10, 30 * DAY_S, 8.0, timed=True
+    ),
     ActionKind("recommend", "Products.", (0.006, 0.010, 0.006, 0.002, 0.0005, 0.004), 0.01, 0),
     ActionKind("availability", "A product in a store.", (0.001, 0.004, 0.010, 0.010, 0.002, 0.001), 0.01, 0),
     ActionKind("loyalty", "An invitation to the programme.", (0.0, 0.001, 0.001, 0.0, 0.0, 0.02), 0.05, 30 * DAY_S),

@@ -39,6 +39,7 @@ from models.linear import Blended, Linear
 from models.ranker import Ranker
 from models.scorer import ConstantScorer, InvalidModel, Predictor, Scorer
 from models.stage import STAGES, StageModel
+from models.timing import Timing
 
 Floats = npt.NDArray[np.float64]
 Vector = npt.NDArray[np.float32]
@@ -48,8 +49,9 @@ FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 MODELS: Final = ("stage", *(f"intent_{name}" for name in INTENTS))
 _FILES: Final = frozenset({"calibration.npz", "items.npz", *(f"{name}.txt" for name in MODELS)})
-OPTIONAL: Final = ("stats", "reference")
-"""Names of arrays that a bundle may hold: item statistics at the window's end; how features and scores were spread."""
+OPTIONAL: Final = ("stats", "reference", "timing")
+"""Names of arrays that a bundle may hold: item statistics at the window's end; how features and scores were spread; how
+long visitors stay on a page."""
 
 RANKER: Final = "ranker.txt"
 LINEAR: Final = "linear.npz"
@@ -96,7 +98,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A checked, immutable set of models. ranker, arrays, factors: as in Parts."""
+    """A checked, immutable set of models. ranker, arrays, factors: as in Parts. timing: None if it was not learned."""
 
     id: str
     manifest: Mapping[str, Any]
@@ -106,6 +108,7 @@ class Bundle:
     ranker: str = ""
     arrays: Mapping[str, ArrayMap] = field(default_factory=dict)
     factors: ItemFactors | None = None
+    timing: Timing | None = None
 
     def score(self, vector: Vector) -> Scores:
         """Stage and intent of one vector, shape (N,)."""
@@ -269,11 +272,12 @@ def decode(identifier: str, files: Mapping[str, bytes]) -> Bundle:
         ranker = files.get(RANKER, b"").decode("ascii", "replace")
         if ranker:
             Ranker.of(ranker)
+        timing = Timing.from_arrays(optional["timing"]) if "timing" in optional else None
     except InvalidModel as error:
         raise InvalidBundle("model", str(error)) from error
     except (KeyError, ValueError) as error:
         raise InvalidBundle("array", str(error)) from error
-    return Bundle(identifier, manifest, stage, intent, items, ranker, optional, factors)
+    return Bundle(identifier, manifest, stage, intent, items, ranker, optional, factors, timing)
 
 
 def _factors(arrays: ArrayMap) -> ItemFactors | None:

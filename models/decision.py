@@ -22,9 +22,11 @@ from models.chosen import Candidate, Chosen, Decision
 from models.effects import effects_of
 from models.gates import Closed, first_closed_gate, first_closed_without_state
 from models.inputs import Context, Inputs, Suggestion
+from models.intent import LEAVE
 from models.moment import Moment, granted, locale_of
 from models.policy_terms import Action, Policy
 from models.switches import Switches
+from models.timing import Timing
 
 __all__ = [
     "Candidate",
@@ -68,6 +70,7 @@ class _Page:
 
     moment: Moment
     draws: Draws
+    timing: Timing | None
     switches: Switches
     learning: frozenset[int]
     gates: dict[int, Closed | None]
@@ -114,7 +117,8 @@ def decide(
         chosen, weariness = tuple(Chosen.silence(placement, "holdout") for placement in placements), 1.0
     else:
         moment = Moment.of(inputs, policy, tail, vector, scores)
-        chosen, weariness = _fill(moment, draws, placements, arm), moment.weariness
+        chosen = _fill(moment, draws, placements, arm, getattr(bundle, "timing", None))
+        weariness = moment.weariness
     return Decision(inputs, policy, bundle.id, draws.id, vector, scores, chosen, "", arm, weariness)
 
 
@@ -168,7 +172,9 @@ def _stopped(action: Action, placement: str, switches: Switches) -> Closed | Non
     return Closed("stopped", f"{what.replace(':', ' ')} is stopped") if what else None
 
 
-def _fill(moment: Moment, draws: Draws, placements: tuple[str, ...], arm: str) -> tuple[Chosen, ...]:
+def _fill(
+    moment: Moment, draws: Draws, placements: tuple[str, ...], arm: str, timing: Timing | None
+) -> tuple[Chosen, ...]:
     """Arbitrates placement after placement; an action stands at most once on a page."""
     policy = moment.policy
     considered = dict.fromkeys(place for placement in placements for place in policy.at[placement])
@@ -178,7 +184,9 @@ def _fill(moment: Moment, draws: Draws, placements: tuple[str, ...], arm: str) -
     at = effects_of(moment.scores.stage, moment.scores.intent, moment.weariness)
     contest = Contest.of(policy, draws, eligible, at, moment.weariness, arm)
     learning = frozenset(place for place in eligible if switches.apprentice(policy.actions[place], policy))
-    page = _Page(moment, draws, switches, learning, gates, contest, {place: row for row, place in enumerate(eligible)})
+    page = _Page(
+        moment, draws, timing, switches, learning, gates, contest, {place: row for row, place in enumerate(eligible)}
+    )
     taken: dict[int, str] = {}
     filled = []
     for placement in placements:
@@ -214,6 +222,12 @@ def _place(page: _Page, placement: str, taken: dict[int, str]) -> tuple[Chosen, 
     winner = None if outcome.winner == SILENCE else eligible[outcome.winner - 1]
     would_be = None if shadow.winner == SILENCE else open_here[shadow.winner - 1]
     chosen = _chosen(page.moment, placement, winner, outcome, candidates)
+    if winner is not None and policy.actions[winner].timed and page.timing is not None:
+        action, context = policy.actions[winner], page.moment.inputs.context
+        leave = float(page.moment.scores.intent[LEAVE])
+        chosen = msgspec.structs.replace(
+            chosen, show_after_s=page.timing.moment_s(context.page_type, leave, action.show_after_s)
+        )
     if would_be in page.learning:
         chosen = msgspec.structs.replace(chosen, withheld=policy.actions[would_be].id)
     return chosen, winner

@@ -183,7 +183,7 @@ def _action(read: Mapping[str, Any], zone: tzinfo, locales: tuple[str, ...], res
         line=read[NODE].line,
         rest=_rest(read) or (rest if kind.interrupts else None),
         apprentice=read.get("apprentice", False),
-        timed=waits == "auto",
+        timed=waits == "auto" or (waits is None and kind.timed),
     )
 
 

@@ -19,6 +19,7 @@ from training.fit_intent import fit_intents
 from training.fit_ranker import GROUPS
 from training.fit_recommend import fit_recommender
 from training.fit_stage import fit_stage
+from training.fit_timing import fit_timing
 from training.fitted import Fitted
 from training.moments import iso
 from training.portable import portable
@@ -75,7 +76,7 @@ def train(
         about=_about(log, table, window, seed, fitted, parted) | {"items": len(items.index), "portable": only_portable},
         ranker=items.ranker,
         factors=items.factors,
-        arrays={"stats": _stats(log, window).to_arrays()},
+        arrays={"stats": _stats(log, window).to_arrays()} | _timing(log, window),
         linears={name: one.linear for name, one in fitted.items() if one.linear is not None},
     )
     return Trained(with_reference(parts, table, parted), fitted, parted)
@@ -87,6 +88,11 @@ def fit_models(
     """The stage and the intents, by the names of models.bundle.MODELS."""
     stage = fit_stage(table, parted, seed, progress, settings)
     return {"stage": stage, **fit_intents(table, parted, seed, progress, settings)}
+
+
+def _timing(log: Log, window: Window) -> dict[str, dict[str, Any]]:
+    found = fit_timing(log, window)
+    return {} if found is None else {"timing": found.to_arrays()}
 
 
 def _stats(log: Log, window: Window) -> ItemStats:
