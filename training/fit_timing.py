@@ -4,8 +4,8 @@ import numpy as np
 
 from features.events import KINDS, PROMOTION_KINDS
 from models.timing import Timing
-from training.table import Log
 from training.split import Window
+from training.table import Log
 
 _OURS = [KINDS.index(name) for name in PROMOTION_KINDS]
 
