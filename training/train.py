@@ -135,7 +135,9 @@ def held_figures(table: Table, parted: Split, fitted: Mapping[str, Fitted]) -> d
     for name in INTENTS:
         one, target = fitted[f"intent_{name}"], getattr(table.labels, name)
         rows = parted.hold & (target >= 0)
-        intents[name] = binary_figures(target[rows], one.said_of_held(int(rows.sum()))[:, 0], one.note)
+        said = one.said_of_held(int(rows.sum()))[:, 0]
+        sessions = len(np.unique(table.labels.session[rows]))
+        intents[name] = binary_figures(target[rows], said, one.note) | {"sessions": sessions}
     said = fitted["stage"].said_of_held(int(parted.hold.sum()))
     stages = stage_figures(table.labels.stage[parted.hold].astype(np.int64), said)
     return figures | {"intent": intents, "stage": stages}

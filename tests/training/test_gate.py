@@ -15,7 +15,7 @@ from tests.training.conftest import TEST, TRAIN, untold
 from training.card import completed
 from training.check_data import Report
 from training.fit_ranker import Groups, fit
-from training.gate import NOT_COMPARED, Check, _judged, compare_items, decided, judge
+from training.gate import HOW_TO_COMPARE, Check, _judged, compare_items, decided, judge
 from training.gate_views import later_views, shared_index
 from training.lake import Log
 from training.leaks import look
@@ -71,9 +71,9 @@ def test_a_bundle_of_another_shop_is_refused(trained: Trained) -> None:
 
 
 def test_what_was_compared_with_nothing_carries_a_warning(trained: Trained, worse: Bundle, later: Table) -> None:
-    assert judge(bundle_of(trained.parts), None, None).warning == "nothing is live for this shop yet"
-    assert judge(bundle_of(trained.parts), worse, None).warning == NOT_COMPARED
-    assert judge(bundle_of(trained.parts), worse, later).warning == ""
+    assert judge(bundle_of(trained.parts), None, None).uncompared == "nothing is live for this shop yet"
+    assert "0 later sessions" in judge(bundle_of(trained.parts), worse, None).uncompared
+    assert judge(bundle_of(trained.parts), worse, later).uncompared == ""
 
 
 def test_a_worse_bundle_is_refused_on_the_same_later_sessions(trained: Trained, worse: Bundle, later: Table) -> None:
@@ -269,13 +269,15 @@ def test_a_bundle_without_figures_is_refused(trained: Trained) -> None:
     assert refused(verdict.refusals) == ["figures"]
 
 
-def test_without_later_sessions_nothing_is_compared_and_it_says_so(trained: Trained) -> None:
-    def better(about: dict[str, Any]) -> None:
-        about["figures"]["intent"]["buy"]["auc"] += 0.05
-
-    verdict = judge(bundle_of(trained.parts), bundle_of(trained.parts, better), None)
-    assert verdict.passed
-    assert [check.detail for check in verdict.checks if check.name == "against live"] == [NOT_COMPARED]
+def test_without_later_sessions_a_bundle_is_refused_unless_a_person_allows_it(trained: Trained, worse: Bundle) -> None:
+    """A candidate that learned from everything, up to the log's end."""
+    verdict = judge(bundle_of(trained.parts), worse, None)
+    assert refused(verdict.refusals) == ["against live"]
+    assert verdict.refusals[0].detail.startswith("not compared: 0 later sessions that neither it nor the live bundle")
+    assert verdict.refusals[0].detail.endswith(HOW_TO_COMPARE)
+    allowed = judge(bundle_of(trained.parts), worse, None, allow_uncompared=True)
+    assert allowed.passed and "against live" in refused(allowed.warnings)
+    assert "--allow-uncompared lets it pass" in allowed.uncompared
 
 
 def test_the_live_bundle_itself_passes(trained: Trained, later: Table) -> None:
@@ -285,8 +287,41 @@ def test_the_live_bundle_itself_passes(trained: Trained, later: Table) -> None:
 
 def test_a_handful_of_later_sessions_decides_nothing(trained: Trained, worse: Bundle, later: Table) -> None:
     few = later.where(later.labels.session < np.unique(later.labels.session)[20])
-    verdict = judge(bundle_of(trained.parts), worse, few)
-    assert any("no later sessions" in check.detail for check in verdict.checks)
+    (refusal,) = judge(bundle_of(trained.parts), worse, few).refusals
+    assert "20 later sessions" in refusal.detail and "200 are needed" in refusal.detail
+    one = later.where(later.labels.session == later.labels.session[0])
+    assert "1 later session that" in judge(bundle_of(trained.parts), worse, one).uncompared
+
+
+def test_an_auc_below_chance_is_refused_only_where_its_interval_is(trained: Trained) -> None:
+    """Of few rows an honest model of little use lies below .5 half of the time."""
+
+    def spoil(limits: list[float] | None) -> Callable[[dict[str, Any]], None]:
+        return lambda about: about["figures"]["intent"]["buy"].update(auc=0.47, auc_ci=limits, positives=500)
+
+    def found(limits: list[float] | None) -> Check:
+        verdict = judge(bundle_of(trained.parts, spoil(limits)), None, None)
+        return next(check for check in verdict.checks if check.name == "buy auc")
+
+    assert found([0.44, 0.49]).verdict == "refused"
+    assert found([0.38, 0.56]).verdict == "warning" and "below chance" in found([0.38, 0.56]).detail
+    assert found(None).verdict == "warning"
+
+
+def test_the_calibration_limit_counts_sessions_and_not_rows(trained: Trained) -> None:
+    """Forty rows of a session share one answer: what is wrong for so few sessions may be chance."""
+
+    def spoil(sessions: int) -> Callable[[dict[str, Any]], None]:
+        figure = {"ece": 0.12, "base_rate": 0.2, "n": 4000, "sessions": sessions}
+        return lambda about: about["figures"]["intent"]["buy"].update(figure)
+
+    assert judge(bundle_of(trained.parts, spoil(100)), None, None).passed
+    assert refused(judge(bundle_of(trained.parts, spoil(4000)), None, None).refusals) == ["buy calibration"]
+
+
+def test_a_manifest_counts_the_sessions_behind_each_figure(trained: Trained, table: Table) -> None:
+    held = table.where(trained.split.hold)
+    assert trained.parts.about["figures"]["intent"]["buy"]["sessions"] == len(np.unique(held.labels.session))
 
 
 def test_a_constant_intent_is_not_held_against_a_bundle(trained: Trained) -> None:

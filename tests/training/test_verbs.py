@@ -118,6 +118,33 @@ def test_training_says_what_the_data_checks_found_and_keeps_it(small: Path, tmp_
     assert any("user ids" in limit for limit in manifest["limits"])
 
 
+def test_what_learned_from_everything_replaces_a_live_bundle_only_if_told_to(
+    small: Path, home: Path, tmp_path: Path
+) -> None:
+    for name, seed in (("a", 1), ("b", 2)):
+        assert tact("train", "--lake", small, "--seed", seed, "--out", tmp_path / name).exit_code == 0
+    assert tact("publish", tmp_path / "a", "--lake", small).exit_code == 0
+    refused = tact("publish", tmp_path / "b", "--lake", small)
+    assert refused.exit_code == 1
+    assert "not compared: 0 later sessions" in said(refused) and "--allow-uncompared" in said(refused)
+    allowed = tact("publish", tmp_path / "b", "--lake", small, "--allow-uncompared", "--why", "a first try")
+    assert allowed.exit_code == 0, allowed.output
+    entry = Registry(home / "registry").history("s")[-1]
+    assert entry["why"] == "a first try (not compared with the live bundle)"
+
+
+def test_a_live_bundle_that_cannot_be_loaded_any_more_is_replaced_and_it_says_so(
+    small: Path, home: Path, tmp_path: Path
+) -> None:
+    assert tact("train", "--lake", small, "--until", WEEK, "--out", tmp_path / "a").exit_code == 0
+    assert tact("publish", tmp_path / "a").exit_code == 0
+    live = Path(Registry(home / "registry").path(bundle.load(tmp_path / "a").id))
+    (live / "stage.txt").unlink()
+    judged = tact("publish", tmp_path / "a", "--dry-run")
+    assert judged.exit_code == 0
+    assert "cannot be loaded any more: missing: stage.txt" in said(judged) and "nothing is live" not in said(judged)
+
+
 def test_a_damaged_bundle_is_refused_by_name(small: Path, tmp_path: Path) -> None:
     assert tact("train", "--lake", small, "--until", WEEK, "--out", tmp_path / "a").exit_code == 0
     (tmp_path / "a" / "stage.txt").unlink()
