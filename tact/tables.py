@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from training.figures import counted
+
 Figures = Mapping[str, Any]
 
 NAMES: Final[Mapping[str, str]] = {
@@ -65,12 +67,20 @@ def as_markdown(figures: Figures) -> str:
     shop, tested = figures["shop"], figures["test_shop"]
     where = f"Shop `{shop}`" + (f", tested on `{tested}`" if tested != shop else "")
     part = figures.get("cold_start", figures)
-    how = f"seed {figures['seed']}, sessions cut after {part['max_prefix']} steps; intervals are 95 %"
+    most = part["max_prefix"]
+    cut = "whole sessions" if most is None else f"sessions cut after {counted(most, 'step')}"
+    how = f"seed {figures['seed']}, {cut}; intervals are 95 %"
     lines = [f"{where}, {how}"]
     for what in ("train", "test"):
         one = part[what]
-        lines.append(f"{what}: {one['since']} to {one['until']}, {one['sessions']:,} sessions, {one['rows']:,} moments")
+        lines.append(f"{what}: {one['since']} to {one['until']}, {amount(one, 'moment')}")
     return "\n".join(f"- {line}" for line in lines) + "\n\n" + "\n".join(one.markdown() for one in sheets(figures))
+
+
+def amount(window: Figures, row: str) -> str:
+    """How many sessions a window has, and rows if any were made of them."""
+    rows = "" if window["rows"] is None else f", {counted(window['rows'], row)}"
+    return counted(window["sessions"], "session") + rows
 
 
 def _cell(row: Figures, measure: str, signed: bool = False) -> str:

@@ -14,7 +14,6 @@ from tact.console import console, errors, fail
 from tact.learning import (
     MOMENT,
     LakeOption,
-    PrefixOption,
     SeedOption,
     ShopOption,
     moment,
@@ -23,7 +22,7 @@ from tact.learning import (
     told_plainly,
 )
 from tact.outputs import file_to_write, write_text
-from tact.tables import Sheet, as_markdown, sheets
+from tact.tables import Sheet, amount, as_markdown, sheets
 from training.evaluate import WHAT
 from training.open_log import the_shop
 from training.report import render
@@ -64,7 +63,16 @@ def evaluate_window(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON.")] = None,
     report: Annotated[Path | None, typer.Option("--report", help="Write a page with pictures (HTML).")] = None,
     seed: SeedOption = 1,
-    max_prefix: PrefixOption = MAX_PREFIX,
+    max_prefix: Annotated[
+        int | None,
+        typer.Option(
+            "--max-prefix",
+            min=1,
+            help="Events of a session learned from and tested on, at most; of recommendations, views tested on. "
+            f"Default: {MAX_PREFIX}; of recommendations, all.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Train on the sessions of one window, test on those of the next (or of another shop), beside baselines."""
     started = time.monotonic()
@@ -115,7 +123,7 @@ def _say(figures: Mapping[str, Any], table: bool) -> None:
     part = figures.get("cold_start", figures)
     for what in ("train", "test"):
         one = part[what]
-        console.print(f"{what}: {one['sessions']:,} sessions, {one['rows']:,} rows, {one['since']} .. {one['until']}")
+        console.print(f"{what}: {amount(one, 'row')}, {one['since']} .. {one['until']}")
     for sheet in sheets(figures):
         console.print(_grid(sheet))
     if figures.get("lacks"):
