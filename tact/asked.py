@@ -8,7 +8,6 @@ from typing import Any, Final
 from features.catalog import Catalog
 from features.schema import FINGERPRINT
 from tact.console import fail
-from tact.learning import Steps
 from training.card import completed
 from training.check_data import Report, check
 from training.check_events import load
@@ -19,7 +18,7 @@ from training.leaks import look
 from training.moments import iso
 from training.open_log import DAY_MS, catalog_of, open_log
 from training.split import Window
-from training.table import MAX_PREFIX, Table, build
+from training.table import MAX_PREFIX, Progress, Table, build
 
 LATER_SHARE: Final = 0.2
 """Of a new shop's time up to --test-until, the test of a cold start if it was not told from when."""
@@ -47,7 +46,7 @@ class Asked:
         """Whether the test is another log than training's."""
         return (self.test_lake.resolve(), self.test_shop) != (self.lake.resolve(), self.shop)
 
-    def run(self, what: str, seed: int, progress: Steps) -> Evaluation:
+    def run(self, what: str, seed: int, progress: Progress) -> Evaluation:
         """Reads the logs, makes tables of them where moments are scored, and evaluates."""
         log, train = self._training()
         other, test = self._testing(log)
@@ -63,7 +62,7 @@ class Asked:
     def _catalog(self) -> Catalog:
         return catalog_of(self.lake, self.shop)
 
-    def cold_start(self, seed: int, progress: Steps) -> dict[str, Any]:
+    def cold_start(self, seed: int, progress: Progress) -> dict[str, Any]:
         """The figures of a new shop served by another's models."""
         if not self.elsewhere:
             fail("cold-start needs a new shop to test on: name it with --test-shop (and --test-lake)", code=2)
@@ -78,7 +77,7 @@ class Asked:
         tested = self._table(other, self.test_shop, self.test_lake, progress)
         return evaluate_cold_start(table, train, other, tested, test, seed, progress, self._steps)
 
-    def look_back(self, evaluation: Evaluation, progress: Steps) -> None:
+    def look_back(self, evaluation: Evaluation, progress: Progress) -> None:
         """The card and the data checks of what was learned from, for the report."""
         if self._learned_from is None or evaluation.trained is None:
             return
@@ -112,7 +111,7 @@ class Asked:
     def _other(self) -> Log:
         return open_log(self.test_lake, self.test_shop, self.last_ms + DAY_MS)
 
-    def _table(self, log: Log, shop: str, lake: Path, progress: Steps) -> Table:
+    def _table(self, log: Log, shop: str, lake: Path, progress: Progress) -> Table:
         return build(log, progress, self._steps, catalog_of(lake, shop))
 
     def _begin(self, log: Log, before_ms: int) -> int:

@@ -108,6 +108,7 @@ def _load(reader: Reader, path: Path, lake: Path, sink: RejectsFile) -> Loaded:
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
     with bar:
         task = bar.add_task("import", total=reader.form.progress()[1], rows=0)

@@ -180,6 +180,7 @@ def _replay(table: pa.Table, target: Target, limit: int) -> Tally:
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
     with bar:
         task = bar.add_task("send", total=total, rate=0.0, decisions=0, errors=0)

@@ -17,7 +17,6 @@ from tact.learning import (
     PrefixOption,
     SeedOption,
     ShopOption,
-    Steps,
     moment,
     shown,
     steps,
@@ -35,7 +34,7 @@ from training.portable import portable
 from training.sample import MOST_ROWS, Cap
 from training.search import Found, search
 from training.split import Window
-from training.table import MAX_PREFIX, Table, build
+from training.table import MAX_PREFIX, Progress, Table, build
 from training.train import train
 
 
@@ -95,7 +94,7 @@ def train_bundle(
     console.print(f"make it live: tact publish {folder} --shop {name}")
 
 
-def _searched(table: Table, window: Window, tries: int, minutes: float, seed: int, progress: Steps) -> Found:
+def _searched(table: Table, window: Window, tries: int, minutes: float, seed: int, progress: Progress) -> Found:
     """Better settings, if any were asked for and found."""
     if not tries:
         return Found({}, {"tried": 0, "reason": "not asked for"})
