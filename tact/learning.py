@@ -14,7 +14,7 @@ from models.bundle import InvalidBundle
 from models.registry import NothingBefore, UnknownBundle
 from models.scorer import LibraryMissing
 from tact.console import console, errors, fail, load_settings
-from training.moments import parse_moment
+from training.moments import iso, parse_moment
 from training.open_log import NoLog
 from training.split import TooLittleData
 from training.table import Progress
@@ -40,6 +40,15 @@ def moment(text: str, option: str) -> int:
         return parse_moment(text)
     except ValueError as error:
         fail(f"{option}: {error}", code=2)
+
+
+def span_of(since: str, until: str) -> tuple[int | None, int | None]:
+    """Unix milliseconds of --since and --until, None for what was not given; ends where nothing lies between."""
+    since_ms = moment(since, "--since") if since else None
+    until_ms = moment(until, "--until") if until else None
+    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
+        fail(f"--since {iso(since_ms)} is not before --until {iso(until_ms)}", code=2)
+    return since_ms, until_ms
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def _intents(intents: Figures) -> Iterator[Sheet]:
     measures = ("auc", "average_precision", "ece")
     for name, one in intents.items():
         base = one["base_rate"]
-        facts = f"{one['n']:,} moments" + (f", base rate {base:.3f}" if base is not None else "")
+        facts = counted(one["n"], "moment") + (f", base rate {base:.3f}" if base is not None else "")
         why = f"; not judged: {one['reason']}" if one.get("reason") else ""
         yield _compared(f"Intent {name}: {facts}{why}", one, measures)
         if one["auc"] is not None:
@@ -159,7 +159,7 @@ def _warnings(signals: Figures) -> Iterator[Sheet]:
     measures = ("lead_events", "warned", "caught", "false_alarms")
     for name, one in signals.items():
         why = f"; not judged: {one['reason']}" if one.get("reason") else ""
-        title = f"Early warning, {name}: {one['n']:,} sessions{why}"
+        title = f"Early warning, {name}: {counted(one['n'], 'session')}{why}"
         sheet = _compared(title, one, measures)
         at = ("**Tact** at the false alarms of 60 s", *(_cell(one["at_pause_60s"], m) for m in measures), "")
         yield Sheet(sheet.title, sheet.head, (sheet.rows[0], at, *sheet.rows[1:]))

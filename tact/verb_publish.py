@@ -144,7 +144,7 @@ def _show(verdict: Verdict) -> None:
 
 def _compared(checks: list[Check]) -> Grid:
     """A row for each figure that both bundles were measured on."""
-    grid = Grid("against live", "", "candidate", "live", "better by", "95 % interval", "margin")
+    grid = Grid("against live", "", "candidate", "live", "difference (+ is better)", "95 % interval", "margin")
     for check in checks:
         if (pair := check.pair) is not None:
             span = "–" if pair.ci is None else f"{pair.ci[0]:+.4f} .. {pair.ci[1]:+.4f}"

@@ -27,6 +27,7 @@ from tact.outputs import folder_to_write
 from training.card import completed
 from training.check_data import Report, check
 from training.check_events import load
+from training.figures import counted
 from training.leaks import Leaks, look
 from training.moments import iso
 from training.open_log import catalog_of, open_log, the_shop
@@ -101,8 +102,9 @@ def _searched(table: Table, window: Window, tries: int, minutes: float, seed: in
     found = search(table, window, tries, seed, progress, minutes * 60)
     for model, one in found.about.get("models", {}).items():
         better = "better" if one["chosen"] else "no better than chance"
-        words = f"{model}: {found.about['tried']} settings tried, the best gains {one['gain']:.5f} nats a moment"
-        console.print(f"{words} ({one['needed']:.5f} needed): {better}")
+        change = f"{'gains' if one['gain'] > 0 else 'loses'} {abs(one['gain']):.5f} nats a moment"
+        words = f"{model}: {counted(found.about['tried'], 'setting')} tried, the best {change}"
+        console.print(f"{words} (a gain of {one['needed']:.5f} is needed): {better}")
     return found
 
 
@@ -124,7 +126,8 @@ def _show(about: Mapping[str, Any], shop: str) -> None:
     """The figures on the slice held back, and what the log lacks."""
     window, figures = about["window"], about["figures"]
     console.print(
-        f"{shop}: {about['events']:,} events, {about['sessions']:,} sessions, {window['since']} .. {window['until']}"
+        f"{shop}: {counted(about['events'], 'event')}, {counted(about['sessions'], 'session')}, "
+        f"{window['since']} .. {window['until']}"
     )
     rows = about["rows"]
     if rows["left_out"]:

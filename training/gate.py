@@ -323,13 +323,19 @@ def _judged(name: str, measure: str, new: float, old: float, differences: Floats
     limits = interval(differences)
     difference, margin = new - old, MARGINS[measure]
     shown = "interval not computed" if limits is None else f"95 % interval {limits[0]:+.4f} .. {limits[1]:+.4f}"
-    detail = f"{abs(new):.4f}, live {abs(old):.4f}, better by {difference:+.4f} ({shown}), margin {margin}"
+    detail = f"{abs(new):.4f}, live {abs(old):.4f}, {_than(difference)} ({shown}), margin {margin}"
     if limits is not None and (limits[1] - limits[0]) / 2 > margin:
         detail += "; so few sessions cannot tell a difference of the margin"
     rounded = None if limits is None else [round(limit, 6) for limit in limits]
     error = None if limits is None else float(np.nanstd(differences))
     pair = Pair(measure, round(abs(new), 6), round(abs(old), 6), round(difference, 6), rounded, margin, error)
     return Check(name, None, detail, pair=pair)
+
+
+def _than(difference: float) -> str:
+    if not round(difference, 4):
+        return "no difference"
+    return f"{'better' if difference > 0 else 'worse'} by {abs(difference):.4f}"
 
 
 def decided(checks: list[Check]) -> list[Check]:

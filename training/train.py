@@ -106,14 +106,13 @@ def _about(
     log: Log, table: Table, window: Window, seed: int, fitted: Mapping[str, Fitted], parted: Split
 ) -> dict[str, Any]:
     """The manifest's words: where the models come from, how good they were on the slice held back, what they lack."""
-    sessions = table.labels.session
     inside = _inside(log, window)
     return {
         "shop": log.shop,
         "seed": seed,
         "window": {"since": iso(window.since_ms), "until": iso(window.until_ms)},
         "rows": {"fit": int(parted.fit.sum()), "hold": int(parted.hold.sum()), "left_out": table.left_out},
-        "sessions": len(np.unique(sessions[parted.train])),
+        "sessions": len(np.unique(log.session[inside])),
         "events": int(inside.sum()),
         "lacks": lacks(log.records[inside]),
         "models": {name: _model_card(one) for name, one in fitted.items()},

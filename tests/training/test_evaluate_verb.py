@@ -102,4 +102,6 @@ def test_a_portable_bundle_says_so_and_what_was_searched(two: Path, tmp_path: Pa
     manifest = bundle.load(out).manifest
     assert manifest["portable"] is True and manifest["search"]["tried"] == 1
     assert manifest["search"]["models"]["intent_leave"]["standard_error"] > 0
-    assert "intent_leave: 1 settings tried" in done.output
+    assert "intent_leave: 1 setting tried" in done.output and "gains -" not in done.output
+    card = " ".join(tact("card", out).output.split())
+    assert "settings of the trees 1 other tried on 3 earlier folds; better beyond chance, and kept, for" in card

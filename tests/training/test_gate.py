@@ -81,7 +81,7 @@ def test_a_worse_bundle_is_refused_on_the_same_later_sessions(trained: Trained, 
     assert not verdict.passed
     assert "buy auc against live" in refused(verdict.refusals)
     detail = next(check.detail for check in verdict.refusals if check.name == "buy auc against live")
-    assert "better by -" in detail and "95 % interval -" in detail and "margin 0.01" in detail
+    assert "worse by 0." in detail and "95 % interval -" in detail and "margin 0.01" in detail
 
 
 def test_a_better_bundle_passes_on_the_same_later_sessions(trained: Trained, worse: Bundle, later: Table) -> None:
@@ -121,6 +121,11 @@ def test_a_difference_is_refused_beyond_the_margin_and_beyond_chance_only() -> N
 def test_what_could_not_be_resampled_is_not_told() -> None:
     assert [one.verdict for one in judged_of(-0.3, [np.nan, 0.01])] == ["not told", "refused"]
     assert [one.verdict for one in judged_of(-0.3, [np.nan])] == ["not told"]
+
+
+def test_a_difference_is_told_as_better_or_worse_and_never_as_a_negative_gain() -> None:
+    better, worse, same = (judged_of(difference, [0.01])[0].detail for difference in (0.03, -0.03, 0.0))
+    assert "better by 0.0300" in better and "worse by 0.0300" in worse and "no difference (" in same
 
 
 def test_a_wide_interval_says_that_it_cannot_tell_the_margin() -> None:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -11,6 +12,9 @@ from models.registry import Registry
 from tact.cli import build
 from tests.training.logs import DAY, START_MS, shop_lake
 from training.moments import iso
+from training.open_log import open_log
+from training.split import Window
+from training.table import session_starts_ms
 
 WEEK = iso(START_MS + 7 * DAY * 1000)
 END = iso(START_MS + 10 * DAY * 1000)
@@ -116,6 +120,17 @@ def test_training_says_what_the_data_checks_found_and_keeps_it(small: Path, tmp_
     low, high = manifest["figures"]["intent"]["buy"]["auc_ci"]
     assert low < manifest["figures"]["intent"]["buy"]["auc"] < high
     assert any("user ids" in limit for limit in manifest["limits"])
+
+
+def test_a_capped_bundle_counts_sessions_and_events_of_the_same_window(small: Path, tmp_path: Path) -> None:
+    """Of the whole window, for the recommender learns from all of it; moments are learned from fewer rows."""
+    done = tact("train", "--lake", small, "--until", WEEK, "--max-rows", 1000, "--out", tmp_path / "a")
+    assert done.exit_code == 0, done.output
+    about, log = bundle.load(tmp_path / "a").manifest, open_log(small, "s")
+    inside = Window(START_MS, START_MS + 7 * DAY * 1000).holds(session_starts_ms(log))
+    inside &= log.records["ts_ms"] < START_MS + 7 * DAY * 1000
+    assert about["rows"]["left_out"] > 0 and about["rows"]["fit"] + about["rows"]["hold"] <= 1000
+    assert (about["events"], about["sessions"]) == (int(inside.sum()), len(np.unique(log.session[inside])))
 
 
 def test_what_learned_from_everything_replaces_a_live_bundle_only_if_told_to(
