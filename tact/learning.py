@@ -24,6 +24,8 @@ MOMENT = "ISO date or time (UTC unless it says otherwise), or epoch seconds or m
 LakeOption = Annotated[Path | None, typer.Option("--lake", help="Folder of the event lake. Default: TACT_LAKE.")]
 ShopOption = Annotated[str, typer.Option("--shop", help="Default: the lake's only shop.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same data and seed give the same bytes.")]
+RegistryOption = Annotated[str, typer.Option("--registry", help="Default: TACT_REGISTRY.")]
+WhyOption = Annotated[str, typer.Option("--why", help="Kept in the registry's history.")]
 PrefixOption = Annotated[
     int, typer.Option("--max-prefix", min=1, help="Events of a session learned from and tested on, at most.")
 ]

@@ -21,7 +21,7 @@ from tact.learning import (
     the_lake,
     told_plainly,
 )
-from tact.outputs import file_to_write, write_text
+from tact.outputs import FiguresOption, file_to_write, write_text
 from tact.tables import Sheet, amount, as_markdown, sheets
 from training.evaluate import WHAT
 from training.open_log import the_shop
@@ -60,7 +60,7 @@ def evaluate_window(
     test_lake: Annotated[Path | None, typer.Option("--test-lake", help="Another lake to test on.")] = None,
     test_shop: Annotated[str, typer.Option("--test-shop", help="Another shop to test on.")] = "",
     table: Annotated[bool, typer.Option("--table", help="Print the tables as Markdown, and nothing else.")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON.")] = None,
+    json_file: FiguresOption = None,
     report: Annotated[Path | None, typer.Option("--report", help="Write a page with pictures (HTML).")] = None,
     seed: SeedOption = 1,
     max_prefix: Annotated[

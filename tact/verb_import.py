@@ -25,7 +25,7 @@ from tact.log_plan import (
     show_plan,
     wishes_of,
 )
-from tact.outputs import file_to_write, folder_to_write, write_text
+from tact.outputs import FiguresOption, file_to_write, folder_to_write, write_text
 from training.figures import counted
 from training.importers import Counts, ImportRefused, Loaded, Reader, RejectsFile, load
 from training.importers.convert import REASONS
@@ -49,7 +49,7 @@ def import_log(
     separator: SeparatorOption = "",
     rejects: Annotated[Path | None, typer.Option("--rejects", help="Where rejected rows go.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be imported.")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON.")] = None,
+    json_file: FiguresOption = None,
 ) -> None:
     """Import an event log into the lake: shows what it understood, then imports, then accounts for every row.
 

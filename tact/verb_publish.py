@@ -15,7 +15,7 @@ from models import bundle
 from models.bundle import Bundle, InvalidBundle
 from models.registry import DEFAULT_SHOP, Registry
 from tact.console import console, errors, fail, load_settings
-from tact.learning import steps, the_lake, told_plainly
+from tact.learning import RegistryOption, WhyOption, steps, the_lake, told_plainly
 from tact.outputs import file_to_write, write_text
 from training.gate import AGAINST_LIVE, NONE_LIVE, Check, Verdict, judge
 from training.gate_views import Views, later_views
@@ -40,7 +40,7 @@ def publish(
             "--shop", help="The shop it serves; `default`: all without their own. Default: that it learned from."
         ),
     ] = "",
-    registry: Annotated[str, typer.Option("--registry", help="Default: TACT_REGISTRY.")] = "",
+    registry: RegistryOption = "",
     lake: Annotated[
         Path | None,
         typer.Option("--lake", help="Compare with the live bundle on this lake's later sessions. Default: TACT_LAKE."),
@@ -53,7 +53,7 @@ def publish(
         ),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Publish although the gate refuses; needs --why.")] = False,
-    why: Annotated[str, typer.Option("--why", help="Kept in the registry's history.")] = "",
+    why: WhyOption = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge, and publish nothing.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the verdict as JSON.")] = None,
 ) -> None:
