@@ -1,26 +1,31 @@
 """What the verbs that learn share: where the log is, which window, how progress is shown, how refusals are told."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as RichProgress
 
 from models.bundle import InvalidBundle
 from models.registry import NothingBefore, UnknownBundle
 from models.scorer import LibraryMissing
-from tact.console import console, fail, load_settings
-from training.moments import parse_moment
+from tact.console import console, errors, fail, load_settings
+from training.moments import iso, parse_moment
 from training.open_log import NoLog
 from training.split import TooLittleData
+from training.table import Progress
 
 MOMENT = "ISO date or time (UTC unless it says otherwise), or epoch seconds or milliseconds."
 
 LakeOption = Annotated[Path | None, typer.Option("--lake", help="Folder of the event lake. Default: TACT_LAKE.")]
 ShopOption = Annotated[str, typer.Option("--shop", help="Default: the lake's only shop.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same data and seed give the same bytes.")]
+RegistryOption = Annotated[str, typer.Option("--registry", help="Default: TACT_REGISTRY.")]
+WhyOption = Annotated[str, typer.Option("--why", help="Kept in the registry's history.")]
 PrefixOption = Annotated[
     int, typer.Option("--max-prefix", min=1, help="Events of a session learned from and tested on, at most.")
 ]
@@ -39,6 +44,15 @@ def moment(text: str, option: str) -> int:
         fail(f"{option}: {error}", code=2)
 
 
+def span_of(since: str, until: str) -> tuple[int | None, int | None]:
+    """Unix milliseconds of --since and --until, None for what was not given; ends where nothing lies between."""
+    since_ms = moment(since, "--since") if since else None
+    until_ms = moment(until, "--until") if until else None
+    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
+        fail(f"--since {iso(since_ms)} is not before --until {iso(until_ms)}", code=2)
+    return since_ms, until_ms
+
+
 @contextmanager
 def told_plainly() -> Iterator[None]:
     """Turns what can go wrong with data and bundles into one line and exit code 1."""
@@ -52,10 +66,10 @@ def told_plainly() -> Iterator[None]:
         fail(f"the registry holds no bundle {error}")
 
 
-class Steps:
+class Bars:
     """Progress by named steps, a bar each: call it with a step's name and how much of it is done."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: RichProgress) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
@@ -65,12 +79,44 @@ class Steps:
         self._progress.update(self._tasks[name], completed=share)
 
 
+class Lines:
+    """Progress as lines, for logs: one when a step begins, one with its seconds when it is done."""
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._say, self._clock = say, clock
+        self._started: dict[str, float] = {}
+        self._done: set[str] = set()
+
+    def __call__(self, name: str, share: float) -> None:
+        if name not in self._started:
+            if share >= 1 and name in self._done:
+                return
+            self._started[name] = self._clock()
+            self._say(f"{name} …")
+        if share >= 1:
+            self._end(name)
+
+    def close(self) -> None:
+        """Ends what was not told to be done."""
+        for name in list(self._started):
+            self._end(name)
+
+    def _end(self, name: str) -> None:
+        self._done.add(name)
+        self._say(f"{name}: {self._clock() - self._started.pop(name):.1f} s")
+
+
 @contextmanager
-def steps() -> Iterator[Steps]:
-    """A live display of steps, gone when they are done."""
+def steps() -> Iterator[Progress]:
+    """Shows steps on stderr: bars that go when they are done on a terminal, else lines. Never anything on stdout."""
+    if not errors.is_terminal:
+        lines = Lines(lambda line: errors.print(line, markup=False, soft_wrap=True))
+        yield lines
+        lines.close()
+        return
     columns = (TextColumn("{task.description:<24}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        yield Steps(progress)
+    with RichProgress(*columns, console=errors, transient=True, redirect_stdout=console.is_terminal) as progress:
+        yield Bars(progress)
 
 
 def shown(value: float | None) -> str:

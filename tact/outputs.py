@@ -2,8 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from tact.console import fail
+
+FiguresOption = Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON.")]
 
 
 def file_to_write(path: Path | None, option: str) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from training.figures import counted
+
 Figures = Mapping[str, Any]
 
 NAMES: Final[Mapping[str, str]] = {
@@ -65,12 +67,20 @@ def as_markdown(figures: Figures) -> str:
     shop, tested = figures["shop"], figures["test_shop"]
     where = f"Shop `{shop}`" + (f", tested on `{tested}`" if tested != shop else "")
     part = figures.get("cold_start", figures)
-    how = f"seed {figures['seed']}, sessions cut after {part['max_prefix']} steps; intervals are 95 %"
+    most = part["max_prefix"]
+    cut = "whole sessions" if most is None else f"sessions cut after {counted(most, 'step')}"
+    how = f"seed {figures['seed']}, {cut}; intervals are 95 %"
     lines = [f"{where}, {how}"]
     for what in ("train", "test"):
         one = part[what]
-        lines.append(f"{what}: {one['since']} to {one['until']}, {one['sessions']:,} sessions, {one['rows']:,} moments")
+        lines.append(f"{what}: {one['since']} to {one['until']}, {amount(one, 'moment')}")
     return "\n".join(f"- {line}" for line in lines) + "\n\n" + "\n".join(one.markdown() for one in sheets(figures))
+
+
+def amount(window: Figures, row: str) -> str:
+    """How many sessions a window has, and rows if any were made of them."""
+    rows = "" if window["rows"] is None else f", {counted(window['rows'], row)}"
+    return counted(window["sessions"], "session") + rows
 
 
 def _cell(row: Figures, measure: str, signed: bool = False) -> str:
@@ -92,7 +102,7 @@ def _intents(intents: Figures) -> Iterator[Sheet]:
     measures = ("auc", "average_precision", "ece")
     for name, one in intents.items():
         base = one["base_rate"]
-        facts = f"{one['n']:,} moments" + (f", base rate {base:.3f}" if base is not None else "")
+        facts = counted(one["n"], "moment") + (f", base rate {base:.3f}" if base is not None else "")
         why = f"; not judged: {one['reason']}" if one.get("reason") else ""
         yield _compared(f"Intent {name}: {facts}{why}", one, measures)
         if one["auc"] is not None:
@@ -149,7 +159,7 @@ def _warnings(signals: Figures) -> Iterator[Sheet]:
     measures = ("lead_events", "warned", "caught", "false_alarms")
     for name, one in signals.items():
         why = f"; not judged: {one['reason']}" if one.get("reason") else ""
-        title = f"Early warning, {name}: {one['n']:,} sessions{why}"
+        title = f"Early warning, {name}: {counted(one['n'], 'session')}{why}"
         sheet = _compared(title, one, measures)
         at = ("**Tact** at the false alarms of 60 s", *(_cell(one["at_pause_60s"], m) for m in measures), "")
         yield Sheet(sheet.title, sheet.head, (sheet.rows[0], at, *sheet.rows[1:]))

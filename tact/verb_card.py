@@ -9,7 +9,7 @@ from rich.table import Table as Grid
 from models import bundle
 from models.registry import Registry
 from tact.console import console, fail, load_settings
-from tact.learning import told_plainly
+from tact.learning import RegistryOption, told_plainly
 from training.card_view import Section, sections
 
 
@@ -23,7 +23,7 @@ def card(
         str, typer.Argument(help="A bundle's folder or fsspec address. Default: the live one.", show_default=False)
     ] = "",
     shop: Annotated[str, typer.Option("--shop", help="Show what is live for this shop.")] = "",
-    registry: Annotated[str, typer.Option("--registry", help="Default: TACT_REGISTRY.")] = "",
+    registry: RegistryOption = "",
 ) -> None:
     """Show a bundle's model card: data window, figures with intervals, importance, leaks, data checks, limits."""
     if folder and shop:

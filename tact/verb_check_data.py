@@ -11,11 +11,12 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from tact.console import console
-from tact.learning import MOMENT, LakeOption, ShopOption, moment, steps, the_lake, told_plainly
+from tact.learning import MOMENT, LakeOption, ShopOption, span_of, steps, the_lake, told_plainly
 from tact.outputs import file_to_write, write_text
 from training.check_data import Report, check
 from training.check_events import load
 from training.check_finding import ERROR, OK, Finding, percent
+from training.figures import counted
 from training.open_log import the_shop
 
 _COLOUR: Mapping[str, str] = {OK: "green", "warning": "bold yellow", ERROR: "bold red"}
@@ -36,8 +37,7 @@ def check_data(
     """Check a shop's log before training. Ends with 0, or with 1 if any check found an error."""
     started, root = time.monotonic(), the_lake(lake)
     file_to_write(json_file, "--json")
-    since_ms = moment(since, "--since") if since else None
-    until_ms = moment(until, "--until") if until else None
+    since_ms, until_ms = span_of(since, until)
     with told_plainly(), steps() as progress:
         name = the_shop(root, shop)
         report = check(load(root, name, since_ms, until_ms, time.time_ns() // 1_000_000), progress)
@@ -51,7 +51,7 @@ def check_data(
 
 def _show(report: Report) -> None:
     """Every check in a line, then what to do about those that found something."""
-    console.print(f"{report.shop}: {report.events:,} events, {report.since} .. {report.until}", markup=False)
+    console.print(f"{report.shop}: {counted(report.events, 'event')}, {report.since} .. {report.until}", markup=False)
     grid = Grid("check", "", "rows", "share", "found")
     for one in report.findings:
         share = percent(one.share) if one.of else ""

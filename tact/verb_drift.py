@@ -13,7 +13,9 @@ from models.registry import Registry, UnknownBundle
 from service.settings import Settings
 from tact.console import console, fail, load_settings
 from tact.drifted import Drifted, drifted
-from tact.learning import MOMENT, LakeOption, moment
+from tact.learning import MOMENT, LakeOption, span_of, the_lake, told_plainly
+from training.figures import counted
+from training.open_log import a_lake
 
 ROWS = 15
 """Features shown, the worst; all of them with --all."""
@@ -34,10 +36,11 @@ def run(
 ) -> None:
     """Tell which features and scores are spread differently from training, the worst first."""
     settings = load_settings()
-    since_ms = moment(since, "--since") if since else None
-    until_ms = moment(until, "--until") if until else None
+    since_ms, until_ms = span_of(since, until)
     identifier, reference = _live(settings, shop)
-    root = lake if lake is not None else settings.lake
+    root = the_lake(lake)
+    with told_plainly():
+        a_lake(root)
     found = drifted(root, shop, identifier, reference, since_ms, until_ms)
     if not found.decisions:
         fail(f"{root} has no decisions of shop {shop!r} in that time with the live bundle {identifier}{_missed(found)}")
@@ -65,14 +68,15 @@ def _live(settings: Settings, shop: str) -> tuple[str, Reference]:
 
 
 def _missed(found: Drifted) -> str:
-    parts = [f"{found.others:,} are of other bundles"] if found.others else []
+    parts = [f"{found.others:,} {'is' if found.others == 1 else 'are'} of other bundles"] if found.others else []
     parts += [f"{found.unusable:,} degraded or of other features"] if found.unusable else []
     return f" ({', '.join(parts)})" if parts else ""
 
 
 def _show(found: Drifted, every: bool) -> None:
     console.print(
-        f"bundle {found.bundle}: {found.decisions:,} decisions in {found.sessions:,} sessions{_missed(found)}"
+        f"bundle {found.bundle}: {counted(found.decisions, 'decision')} in {counted(found.sessions, 'session')}"
+        f"{_missed(found)}"
     )
     if found.sessions < MIN_SESSIONS:
         console.print(f"[yellow]fewer than {MIN_SESSIONS} sessions: no levels[/]")

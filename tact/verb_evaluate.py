@@ -14,7 +14,6 @@ from tact.console import console, errors, fail
 from tact.learning import (
     MOMENT,
     LakeOption,
-    PrefixOption,
     SeedOption,
     ShopOption,
     moment,
@@ -22,8 +21,8 @@ from tact.learning import (
     the_lake,
     told_plainly,
 )
-from tact.outputs import file_to_write, write_text
-from tact.tables import Sheet, as_markdown, sheets
+from tact.outputs import FiguresOption, file_to_write, write_text
+from tact.tables import Sheet, amount, as_markdown, sheets
 from training.evaluate import WHAT
 from training.open_log import the_shop
 from training.report import render
@@ -61,10 +60,19 @@ def evaluate_window(
     test_lake: Annotated[Path | None, typer.Option("--test-lake", help="Another lake to test on.")] = None,
     test_shop: Annotated[str, typer.Option("--test-shop", help="Another shop to test on.")] = "",
     table: Annotated[bool, typer.Option("--table", help="Print the tables as Markdown, and nothing else.")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON.")] = None,
+    json_file: FiguresOption = None,
     report: Annotated[Path | None, typer.Option("--report", help="Write a page with pictures (HTML).")] = None,
     seed: SeedOption = 1,
-    max_prefix: PrefixOption = MAX_PREFIX,
+    max_prefix: Annotated[
+        int | None,
+        typer.Option(
+            "--max-prefix",
+            min=1,
+            help="Events of a session learned from and tested on, at most; of recommendations, views tested on. "
+            f"Default: {MAX_PREFIX}; of recommendations, all.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Train on the sessions of one window, test on those of the next (or of another shop), beside baselines."""
     started = time.monotonic()
@@ -115,7 +123,7 @@ def _say(figures: Mapping[str, Any], table: bool) -> None:
     part = figures.get("cold_start", figures)
     for what in ("train", "test"):
         one = part[what]
-        console.print(f"{what}: {one['sessions']:,} sessions, {one['rows']:,} rows, {one['since']} .. {one['until']}")
+        console.print(f"{what}: {amount(one, 'row')}, {one['since']} .. {one['until']}")
     for sheet in sheets(figures):
         console.print(_grid(sheet))
     if figures.get("lacks"):

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from tact.console import console, load_settings
+from tact.console import console, fail, load_settings
 from tact.log_plan import (
     EventMapOption,
     EveryRowOption,
@@ -25,8 +25,10 @@ from tact.log_plan import (
     show_plan,
     wishes_of,
 )
-from tact.outputs import file_to_write, folder_to_write, write_text
+from tact.outputs import FiguresOption, file_to_write, folder_to_write, write_text
+from training.figures import counted
 from training.importers import Counts, ImportRefused, Loaded, Reader, RejectsFile, load
+from training.importers.convert import REASONS
 
 
 def register(app: typer.Typer) -> None:
@@ -47,7 +49,7 @@ def import_log(
     separator: SeparatorOption = "",
     rejects: Annotated[Path | None, typer.Option("--rejects", help="Where rejected rows go.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be imported.")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON.")] = None,
+    json_file: FiguresOption = None,
 ) -> None:
     """Import an event log into the lake: shows what it understood, then imports, then accounts for every row.
 
@@ -72,9 +74,11 @@ def import_log(
         sink.close()
     seconds = time.monotonic() - started
     show_counts(loaded.counts, str(sink.path))
-    _show(loaded, into, seconds)
     if json_file is not None:
         write_text(json_file, json.dumps(figures(loaded, seconds), indent=1) + "\n")
+    if not loaded.files:
+        fail(_why_nothing(loaded.counts, file))
+    _show(loaded, into, seconds)
 
 
 def _check_outputs(lake: Path, rejects: Path, json_file: Path | None) -> None:
@@ -108,6 +112,7 @@ def _load(reader: Reader, path: Path, lake: Path, sink: RejectsFile) -> Loaded:
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
     with bar:
         task = bar.add_task("import", total=reader.form.progress()[1], rows=0)
@@ -119,14 +124,18 @@ def _load(reader: Reader, path: Path, lake: Path, sink: RejectsFile) -> Loaded:
         return load(reader, path, lake, sink, moved)
 
 
+def _why_nothing(counts: Counts, file: str) -> str:
+    """A file without any row was refused before (ImportRefused)."""
+    why = ", ".join(f"{REASONS[reason]}: {n:,}" for reason, n in counts.rejects.most_common() if n)
+    return f"nothing was imported: none of the {counted(counts.read, 'row')} of {file} could be taken ({why})"
+
+
 def _show(loaded: Loaded, lake: Path, seconds: float) -> None:
-    if not loaded.files:
-        console.print("Nothing was imported.")
-        return
     day = "%Y-%m-%d"
     first, last = (time.strftime(day, time.gmtime(ms // 1000)) for ms in (loaded.first_ms, loaded.last_ms))
+    rows, files = counted(loaded.counts.given, "row"), counted(len(loaded.files), "file")
     console.print(
-        f"{loaded.counts.given:,} rows of {escape(', '.join(loaded.shops))}, {first} to {last}, in {len(loaded.files)} "
-        f"files of {escape(str(lake))}; {seconds:.1f} s, {loaded.counts.read / seconds:,.0f} rows/s",
+        f"{rows} of {escape(', '.join(loaded.shops))}, {first} to {last}, in {files} of {escape(str(lake))}; "
+        f"{seconds:.1f} s, {loaded.counts.read / seconds:,.0f} rows/s",
         soft_wrap=True,
     )

@@ -15,9 +15,9 @@ from models import bundle
 from models.bundle import Bundle, InvalidBundle
 from models.registry import DEFAULT_SHOP, Registry
 from tact.console import console, errors, fail, load_settings
-from tact.learning import steps, the_lake, told_plainly
+from tact.learning import RegistryOption, WhyOption, steps, the_lake, told_plainly
 from tact.outputs import file_to_write, write_text
-from training.gate import Check, Verdict, judge
+from training.gate import AGAINST_LIVE, NONE_LIVE, Check, Verdict, judge
 from training.gate_views import Views, later_views
 from training.moments import parse_moment
 from training.open_log import catalog_of, open_log, the_shop
@@ -40,14 +40,20 @@ def publish(
             "--shop", help="The shop it serves; `default`: all without their own. Default: that it learned from."
         ),
     ] = "",
-    registry: Annotated[str, typer.Option("--registry", help="Default: TACT_REGISTRY.")] = "",
+    registry: RegistryOption = "",
     lake: Annotated[
         Path | None,
         typer.Option("--lake", help="Compare with the live bundle on this lake's later sessions. Default: TACT_LAKE."),
     ] = None,
     lake_shop: Annotated[str, typer.Option("--lake-shop", help="The shop in the lake. Default: --shop.")] = "",
+    allow_uncompared: Annotated[
+        bool,
+        typer.Option(
+            "--allow-uncompared", help="Pass without later sessions to compare with the live bundle on; else refused."
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Publish although the gate refuses; needs --why.")] = False,
-    why: Annotated[str, typer.Option("--why", help="Kept in the registry's history.")] = "",
+    why: WhyOption = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge, and publish nothing.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the verdict as JSON.")] = None,
 ) -> None:
@@ -60,12 +66,12 @@ def publish(
     with told_plainly():
         candidate = bundle.load(folder)
         shop = shop or str(candidate.manifest.get("shop", DEFAULT_SHOP))
-        live = _live(target, shop)
+        live, none_live = _live(target, shop)
         root = the_lake(lake)
         if lake is not None or lake_shop:
             the_shop(root, lake_shop or shop)  # a slip of the pen must not switch the comparison off
         later, views = _later(candidate, live, root, lake_shop or shop)
-        verdict = judge(candidate, live, later, shop, views)
+        verdict = judge(candidate, live, later, shop, views, allow_uncompared, none_live)
         _show(verdict)
         if json_file is not None:
             about = {"bundle": candidate.id, "live": live.id if live is not None else None, "shop": shop}
@@ -77,21 +83,28 @@ def publish(
             said = "would pass" if verdict.passed else "would be forced past the gate"
             console.print(f"bundle {candidate.id} {said}; nothing was published (--dry-run)")
             return
-        note = why if verdict.passed else f"forced: {why} (refused: {', '.join(c.name for c in verdict.refusals)})"
+        note = _note(verdict, why)
         identifier = target.publish(folder, shop, getpass.getuser(), note, time.time_ns() // 1_000_000)
     console.print(f"bundle {identifier} is live for shop {shop}")
 
 
-def _live(registry: Registry, shop: str) -> Bundle | None:
-    """The live bundle, or None where there is none or this code cannot score it any more."""
+def _note(verdict: Verdict, why: str) -> str:
+    """What the history keeps: the reason given, and what was passed over."""
+    if not verdict.passed:
+        return f"forced: {why} (refused: {', '.join(check.name for check in verdict.refusals)})"
+    unseen = any(check.name == AGAINST_LIVE and check.worry for check in verdict.checks)
+    return f"{why} (not compared with the live bundle)".lstrip() if unseen else why
+
+
+def _live(registry: Registry, shop: str) -> tuple[Bundle | None, str]:
+    """The live bundle, or None and why: there is none, or this code cannot load it any more."""
     identifier = registry.live(shop)
     if identifier is None:
-        return None
+        return None, NONE_LIVE
     try:
-        return bundle.load(registry.path(identifier))
+        return bundle.load(registry.path(identifier)), ""
     except InvalidBundle as error:
-        errors.print(f"the live bundle {identifier} cannot be compared with: {error}", markup=False)
-        return None
+        return None, f"the live bundle {identifier} cannot be loaded any more: {error}"
 
 
 def _later(candidate: Bundle, live: Bundle | None, lake: Path, shop: str) -> tuple[Table | None, Views | None]:
@@ -125,13 +138,13 @@ def _show(verdict: Verdict) -> None:
     pairs = [check for check in verdict.checks if check.pair is not None]
     if pairs:
         console.print(_compared(pairs))
-    if verdict.warning:
-        console.print(f"[bold yellow]warning[/] compared with nothing: {escape(verdict.warning)}", soft_wrap=True)
+    if verdict.uncompared:
+        console.print(f"[bold yellow]warning[/] compared with nothing: {escape(verdict.uncompared)}", soft_wrap=True)
 
 
 def _compared(checks: list[Check]) -> Grid:
     """A row for each figure that both bundles were measured on."""
-    grid = Grid("against live", "", "candidate", "live", "better by", "95 % interval", "margin")
+    grid = Grid("against live", "", "candidate", "live", "difference (+ is better)", "95 % interval", "margin")
     for check in checks:
         if (pair := check.pair) is not None:
             span = "–" if pair.ci is None else f"{pair.ci[0]:+.4f} .. {pair.ci[1]:+.4f}"

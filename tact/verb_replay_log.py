@@ -34,6 +34,7 @@ from tact.log_plan import (
     wishes_of,
 )
 from tact.log_replay import Tally, Target, replay
+from tact.outputs import FiguresOption
 from training.importers import ImportRefused, Reader, RejectsFile
 
 PLACEMENTS = "pdp.trust,pdp.recommend,global.chat"
@@ -63,7 +64,7 @@ def replay_log(
     missing: MissingOption = "",
     separator: SeparatorOption = "",
     rejects: Annotated[Path | None, typer.Option("--rejects", help="Where rows that are no events go.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON.")] = None,
+    json_file: FiguresOption = None,
 ) -> None:
     """Send an event log to a running service, in order, with its own clock, and a decision on each product view.
 
@@ -180,6 +181,7 @@ def _replay(table: pa.Table, target: Target, limit: int) -> Tally:
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
     with bar:
         task = bar.add_task("send", total=total, rate=0.0, decisions=0, errors=0)

@@ -8,7 +8,7 @@ import typer
 
 from models.registry import Registry
 from tact.console import console, fail, load_settings
-from tact.learning import told_plainly
+from tact.learning import RegistryOption, WhyOption, told_plainly
 
 
 def register(app: typer.Typer) -> None:
@@ -18,8 +18,8 @@ def register(app: typer.Typer) -> None:
 
 def rollback(
     shop: Annotated[str, typer.Option("--shop", help="The shop. Default: the only one that has a bundle.")] = "",
-    registry: Annotated[str, typer.Option("--registry", help="Default: TACT_REGISTRY.")] = "",
-    why: Annotated[str, typer.Option("--why", help="Kept in the registry's history.")] = "",
+    registry: RegistryOption = "",
+    why: WhyOption = "",
 ) -> None:
     """Make the bundle before this one live again; running services pick it up."""
     target = Registry(registry or load_settings().registry)

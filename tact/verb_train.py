@@ -17,7 +17,6 @@ from tact.learning import (
     PrefixOption,
     SeedOption,
     ShopOption,
-    Steps,
     moment,
     shown,
     steps,
@@ -28,6 +27,7 @@ from tact.outputs import folder_to_write
 from training.card import completed
 from training.check_data import Report, check
 from training.check_events import load
+from training.figures import counted
 from training.leaks import Leaks, look
 from training.moments import iso
 from training.open_log import catalog_of, open_log, the_shop
@@ -35,7 +35,7 @@ from training.portable import portable
 from training.sample import MOST_ROWS, Cap
 from training.search import Found, search
 from training.split import Window
-from training.table import MAX_PREFIX, Table, build
+from training.table import MAX_PREFIX, Progress, Table, build
 from training.train import train
 
 
@@ -95,15 +95,16 @@ def train_bundle(
     console.print(f"make it live: tact publish {folder} --shop {name}")
 
 
-def _searched(table: Table, window: Window, tries: int, minutes: float, seed: int, progress: Steps) -> Found:
+def _searched(table: Table, window: Window, tries: int, minutes: float, seed: int, progress: Progress) -> Found:
     """Better settings, if any were asked for and found."""
     if not tries:
         return Found({}, {"tried": 0, "reason": "not asked for"})
     found = search(table, window, tries, seed, progress, minutes * 60)
     for model, one in found.about.get("models", {}).items():
         better = "better" if one["chosen"] else "no better than chance"
-        words = f"{model}: {found.about['tried']} settings tried, the best gains {one['gain']:.5f} nats a moment"
-        console.print(f"{words} ({one['needed']:.5f} needed): {better}")
+        change = f"{'gains' if one['gain'] > 0 else 'loses'} {abs(one['gain']):.5f} nats a moment"
+        words = f"{model}: {counted(found.about['tried'], 'setting')} tried, the best {change}"
+        console.print(f"{words} (a gain of {one['needed']:.5f} is needed): {better}")
     return found
 
 
@@ -125,7 +126,8 @@ def _show(about: Mapping[str, Any], shop: str) -> None:
     """The figures on the slice held back, and what the log lacks."""
     window, figures = about["window"], about["figures"]
     console.print(
-        f"{shop}: {about['events']:,} events, {about['sessions']:,} sessions, {window['since']} .. {window['until']}"
+        f"{shop}: {counted(about['events'], 'event')}, {counted(about['sessions'], 'session')}, "
+        f"{window['since']} .. {window['until']}"
     )
     rows = about["rows"]
     if rows["left_out"]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from models.intent import INTENTS
+from training.figures import counted
 from training.levels import MECHANICAL, immature, level_of_auc
 
 FIRST: Final = 5
@@ -46,12 +47,23 @@ def _about(manifest: Mapping[str, Any], identifier: str) -> Section:
         "rows held back": _count(rows.get("hold")),
         "rows left out by a limit": _count(rows.get("left_out")) if rows.get("left_out") else None,
         "products": _count(manifest.get("items")),
+        "settings of the trees": _searched(manifest.get("search", {})),
         "steps of a session, at most": _count(manifest.get("max_prefix")),
         "seed": str(manifest["seed"]) if "seed" in manifest else None,
         "feature table": manifest.get("features", {}).get("fingerprint"),
         "the log has no": ", ".join(manifest.get("lacks", ())) or None,
     }
     return Section("What it is", (), [(name, str(value)) for name, value in facts.items() if value])
+
+
+def _searched(search: Mapping[str, Any]) -> str | None:
+    """What `--search` tried and kept; None where it was not asked for."""
+    models = search.get("models", {})
+    if not models:
+        return f"the defaults: {search['reason']}" if search.get("reason", "not asked for") != "not asked for" else None
+    kept = ", ".join(name for name, one in models.items() if one["chosen"])
+    told = f"{counted(search['tried'], 'other')} tried on {counted(search['folds'], 'earlier fold')}"
+    return f"{told}; better beyond chance, and kept, for {kept or 'no model'}"
 
 
 def _moment(text: Any) -> str:

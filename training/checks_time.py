@@ -6,6 +6,7 @@ import numpy as np
 
 from training.check_events import DAY_MS, HOUR_MS, Events, Floats, Ints
 from training.check_finding import ERROR, WARNING, Finding, percent
+from training.figures import counted
 from training.moments import iso
 
 FUTURE_MS: Final = HOUR_MS
@@ -78,7 +79,9 @@ def silences(events: Events) -> Finding:
     missed = events.begun.expected(ts_ms[:-1], ts_ms[1:])
     found = np.flatnonzero((missed >= SILENT_SESSIONS) & (gap >= SILENT_MS))
     lost, total = round(float(missed[found].sum())), int(events.begun.count.sum())
-    told = f"{len(found)} pauses in busy hours{_when(ts_ms[found])}; about {lost:,} sessions are missing"
+    told = (
+        f"{counted(len(found), 'pause')} in busy hours{_when(ts_ms[found])}; about {counted(lost, 'session')} missing"
+    )
     if not len(found):
         longest = int(gap.max(initial=0))
         return Finding.ok(f"no pause in busy hours; the longest of all is {longest / HOUR_MS:.1f} h", 0, total)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from training.check_events import DAY_MS, HOUR_MS, Events, Flags, Ints, run_starts
 from training.check_finding import ERROR, WARNING, Finding, percent
+from training.figures import counted
 from training.split import MIN_SESSIONS
 
 FEW_SESSIONS: Final = 500
@@ -33,7 +34,7 @@ def too_little(events: Events) -> Finding:
             ERROR, 0, 0, "no events in the window", "Look at --shop, --since and --until, or import a log."
         )
     sessions, visitors = events.sessions, len(np.unique(events.visitor))
-    told = f"{rows:,} events, {sessions:,} sessions, {visitors:,} visitors"
+    told = f"{counted(rows, 'event')}, {counted(sessions, 'session')}, {counted(visitors, 'visitor')}"
     if sessions < MIN_SESSIONS:
         advice = f"Training needs {MIN_SESSIONS} sessions: import more, or serve without a model until there are."
         return Finding.bad(ERROR, sessions, sessions, told, advice)

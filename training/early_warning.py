@@ -31,7 +31,7 @@ from features.schema import INDEX
 from models.intent import INTENTS
 from models.stage import HESITATION
 from training.compared import Compared, limits
-from training.figures import number
+from training.figures import counted, number
 from training.shape import with_nothing_missing
 from training.table import Log, Table
 
@@ -163,18 +163,18 @@ def evaluate_early_warning(shared: Compared) -> dict[str, Any]:
     hesitation = stage.probabilities_batch(shared.test.matrix)[:, HESITATION]
     cut = shared.max_prefix
     return {
-        "leave": _signal(leave_steps(shared.test, leave, cut), shared),
-        "hesitation": _signal(hesitation_steps(shared.test_log, shared.test, hesitation, cut), shared),
+        "leave": _signal("leave", leave_steps(shared.test, leave, cut), shared),
+        "hesitation": _signal("hesitation", hesitation_steps(shared.test_log, shared.test, hesitation, cut), shared),
     }
 
 
-def _signal(test: Steps, shared: Compared) -> dict[str, Any]:
+def _signal(name: str, test: Steps, shared: Compared) -> dict[str, Any]:
     """One signal's figures beside the rules'."""
     figures: dict[str, Any] = {"rate": RATE, "n": int(fired(test, test.quiet).due.sum()), "baselines": {}}
     figures["quiet_steps"] = int(test.quiet.sum())
     always = measured(fired(test, np.ones(len(test.session), bool)), np.ones((1, len(np.unique(test.session)))))
     figures["lead_possible"] = number(always[0, 0]) if figures["n"] else None
-    reason = _reason(figures)
+    reason = reason_of(name, figures)
     if reason:
         figures["reason"] = reason
     else:
@@ -187,12 +187,25 @@ def _signal(test: Steps, shared: Compared) -> dict[str, Any]:
     return figures
 
 
-def _reason(figures: Mapping[str, Any]) -> str:
+DUE: Final[Mapping[str, str]] = {
+    "leave": "no whole session in the test window (those cut by --max-prefix are left out)",
+    "hesitation": "no session of the test window ends with an open cart or checkout, unbought",
+}
+QUIET: Final[Mapping[str, str]] = {
+    "leave": "after which the visitor stayed",
+    "hesitation": "with an open cart or checkout after which the visitor bought",
+}
+
+
+def reason_of(name: str, figures: Mapping[str, Any]) -> str:
+    """Why a signal is not judged, "" if it is. figures: `n` sessions to warn of, `quiet_steps`."""
     if not figures["n"]:
-        return "no session of the test ends so"
-    if figures["quiet_steps"] < MIN_STEPS:
-        return f"only {figures['quiet_steps']} steps could be false alarms: too few to choose a threshold by"
-    return ""
+        return DUE[name]
+    few = int(figures["quiet_steps"])
+    if few >= MIN_STEPS:
+        return ""
+    told = f"the test window has {counted(few, 'moment')} {QUIET[name]}"
+    return f"{told}, {MIN_STEPS} are needed to tell how often a warning is a false alarm"
 
 
 def _add_figures(figures: dict[str, Any], test: Steps, shared: Compared) -> None:

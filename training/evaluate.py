@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from features.catalog import EMPTY_CATALOG, Catalog
+from features.record import Records
 from models.bundle import decode, encode
 from training.compared import Compared, Scored
 from training.early_warning import evaluate_early_warning
@@ -26,7 +27,7 @@ from training.split import TooLittleData, Window
 from training.table import MAX_PREFIX, Log, Progress, Table, reach, session_starts_ms
 from training.train import Trained, lacks, train
 
-__all__ = ["WHAT", "Evaluation", "Scored", "evaluate"]
+__all__ = ["WHAT", "Evaluation", "Scored", "evaluate", "evaluate_next"]
 
 WHAT: Final = ("all", "models", "recommend")
 """What can be evaluated: everything; intents, stage, milestone and early warning; recommendations."""
@@ -50,39 +51,92 @@ def evaluate(
     test: Window,
     seed: int,
     progress: Progress,
-    max_prefix: int = MAX_PREFIX,
+    max_prefix: int | None = None,
     what: str = "all",
     catalog: Catalog = EMPTY_CATALOG,
 ) -> Evaluation:
     """Figures of models trained on `window` of one log and tested on `test` of the same log or another.
 
-    max_prefix: the steps of a session that the tables hold, at most. what: one of WHAT; figures of other parts are left
-    out. catalog: what the shop told of its products. Raises TooLittleData where a window holds too few sessions.
+    max_prefix: the steps of a session that the tables hold and that recommendations are asked at, at most; None for
+    tables of MAX_PREFIX steps and recommendations at every one. what: "all" or "models"; figures of other parts are
+    left out. catalog: what the shop told of its products. Raises TooLittleData where a window holds too few sessions.
     """
+    steps = MAX_PREFIX if max_prefix is None else max_prefix
     tested = tested_rows(test_log, test_table, test)
-    trained = train(log, table, window, seed, progress, max_prefix, catalog=catalog)
+    trained = train(log, table, window, seed, progress, steps, catalog=catalog)
     bundle = decode(*encode(trained.parts))
     _, group = np.unique(tested.labels.session, return_inverse=True)
     weights = draws(int(group.max()) + 1, seed)
-    shared = Compared(log, table, trained, bundle, test_log, tested, group, weights, max_prefix)
-    inside = test.holds(session_starts_ms(test_log))
+    shared = Compared(log, table, trained, bundle, test_log, tested, group, weights, steps)
     figures: dict[str, Any] = {
         "seed": seed,
         "bundle": bundle.id,
-        "max_prefix": max_prefix,
+        "max_prefix": steps,
         "train": about_window(window, shared.train),
         "test": about_window(test, tested),
         "lacks": trained.parts.about["lacks"],
-        "test_lacks": lacks(test_log.records[inside]),
+        "test_lacks": lacks(_begun(test_log, test)),
     }
-    scored: dict[str, Scored] = {}
-    if what != "recommend":
-        moments, scored = _moments(shared, seed, progress)
-        figures |= moments | {"drift": window_drift(bundle, tested)}
+    moments, scored = _moments(shared, seed, progress)
+    figures |= moments | {"drift": window_drift(bundle, tested)}
     if what != "models":
-        ours = partial(RankedOurs, log, window, test_log, test, seed, progress, catalog=catalog)
-        figures["recommend"] = evaluate_recommend(log, window, test_log, test, seed, progress, ours=ours)
+        figures["recommend"] = _recommended(log, window, test_log, test, seed, progress, max_prefix, catalog)
     return Evaluation(figures, scored, trained)
+
+
+def evaluate_next(
+    log: Log,
+    window: Window,
+    test_log: Log,
+    test: Window,
+    seed: int,
+    progress: Progress,
+    max_prefix: int | None = None,
+    catalog: Catalog = EMPTY_CATALOG,
+) -> Evaluation:
+    """Figures of recommendations alone: no moments are scored, so there are no tables, no bundle and no rows.
+
+    Arguments as of evaluate. Raises TooLittleData where no session begins in a window.
+    """
+    figures: dict[str, Any] = {
+        "seed": seed,
+        "bundle": None,
+        "max_prefix": max_prefix,
+        "train": _about_log(log, window, "train"),
+        "test": _about_log(test_log, test, "test"),
+        "lacks": lacks(_begun(log, window)),
+        "test_lacks": lacks(_begun(test_log, test)),
+    }
+    figures["recommend"] = _recommended(log, window, test_log, test, seed, progress, max_prefix, catalog)
+    return Evaluation(figures, {})
+
+
+def _recommended(
+    log: Log,
+    window: Window,
+    test_log: Log,
+    test: Window,
+    seed: int,
+    progress: Progress,
+    max_prefix: int | None,
+    catalog: Catalog,
+) -> dict[str, Any]:
+    ours = partial(RankedOurs, log, window, test_log, test, seed, progress, catalog=catalog)
+    return evaluate_recommend(log, window, test_log, test, seed, progress, max_prefix, ours)
+
+
+def _begun(log: Log, window: Window) -> Records:
+    """The records of the sessions that begin in a window."""
+    return log.records[window.holds(session_starts_ms(log))]
+
+
+def _about_log(log: Log, window: Window, word: str) -> dict[str, Any]:
+    """As about_window, without rows."""
+    sessions = len(np.unique(log.session[window.holds(session_starts_ms(log))]))
+    if not sessions:
+        begun = f"no session starts in the {word} window {iso(window.since_ms)} .. {iso(window.until_ms)}"
+        raise TooLittleData(f"{begun}; {reach(log)}")
+    return {"since": iso(window.since_ms), "until": iso(window.until_ms), "rows": None, "sessions": sessions}
 
 
 def tested_rows(log: Log, table: Table, test: Window) -> Table:

@@ -18,6 +18,11 @@ def number(value: float) -> float | None:
     return round(float(value), 6) if np.isfinite(value) else None
 
 
+def counted(n: int, what: str) -> str:
+    """As in 1 session, 1,200 sessions."""
+    return f"{n:,} {what}" + ("" if n == 1 else "s")
+
+
 def binary_figures(label: npt.NDArray[np.integer], probability: Floats, note: str = "") -> dict[str, Any]:
     """auc, average_precision, ece, base_rate, n, positives; and `reason` where some are null.
 

@@ -2,8 +2,8 @@
 
 A candidate is compared with the live bundle on the same later sessions, which neither was trained on, resampled
 together. It is refused where it is worse by more than the margin and by more than chance, whose 5 % all comparisons
-share. Without such sessions nothing is compared, and it says so: figures of different windows have different base
-rates, and do not tell which bundle is better.
+share. Without such sessions nothing can be compared, for figures of different windows have different base rates and do
+not tell which bundle is better: then it is refused too, unless a person says that it may pass uncompared.
 """
 
 import math
@@ -18,9 +18,9 @@ import numpy.typing as npt
 from models.bundle import Bundle
 from models.intent import INTENTS
 from models.registry import DEFAULT_SHOP
-from training.figures import binary_figures, stage_figures
+from training.figures import binary_figures, counted, stage_figures
 from training.gate_views import Views, gains, places_of, shared_index
-from training.levels import MATURE_POSITIVES, MECHANICAL, immature, level_of_auc
+from training.levels import MATURE_POSITIVES, MECHANICAL, USELESS_AUC, immature, level_of_auc
 from training.metrics_binary import BINS, MIN_BIN, Ranked, draws, interval, resampled, resampled_error
 from training.metrics_stage import resampled_stage
 from training.table import Table
@@ -39,9 +39,8 @@ MARGINS: Final[Mapping[str, float]] = {
 """How much worse than the live bundle a figure may be."""
 
 AGAINST_LIVE: Final = "against live"
-NOT_COMPARED: Final = (
-    "not compared: no later sessions that neither was trained on; train with an earlier --until to leave some"
-)
+NONE_LIVE: Final = "nothing is live for this shop yet"
+HOW_TO_COMPARE: Final = "train with an earlier --until to leave some, or publish with --allow-uncompared"
 CHANCE: Final = 0.05
 """How often equal bundles may be refused, over all comparisons of one gate."""
 
@@ -103,7 +102,7 @@ class Verdict:
         return not self.refusals
 
     @property
-    def warning(self) -> str:
+    def uncompared(self) -> str:
         """Why the candidate was compared with nothing, "" if it was."""
         return next((check.detail for check in self.checks if check.name == AGAINST_LIVE), "")
 
@@ -120,31 +119,51 @@ class Verdict:
     def as_dict(self) -> dict[str, Any]:
         """As --json writes it."""
         compared = [check for check in self.checks if check.pair is not None]
-        about = {"passed": self.passed, "compared": bool(compared), "warning": self.warning}
+        about = {"passed": self.passed, "compared": bool(compared), "warning": self.uncompared}
         return {**about, "checks": [check.as_dict() for check in self.checks]}
 
 
 def judge(
-    candidate: Bundle, live: Bundle | None, later: Table | None, shop: str = "", views: Views | None = None
+    candidate: Bundle,
+    live: Bundle | None,
+    later: Table | None,
+    shop: str = "",
+    views: Views | None = None,
+    allow_uncompared: bool = False,
+    none_live: str = NONE_LIVE,
 ) -> Verdict:
     """What the gate says of a candidate that loaded (its files and fingerprint are sound).
 
     live: the bundle it would replace. later: rows of sessions after both were trained, or None; views: what these
     sessions looked at next, to compare recommendations on, or None.
-    shop: that it would serve; "" to not look. The shop `default` may serve what any shop taught.
+    shop: that it would serve; "" to not look. The shop `default` may serve what any shop taught. allow_uncompared: pass
+    where too few later sessions are there to compare with the live bundle. none_live: why live is None.
     """
     manifest = candidate.manifest
     checks = [*_own_checks(manifest), *_leak_checks(manifest), *_data_checks(manifest), *_shop_check(manifest, shop)]
     if live is None:
-        checks.append(Check(AGAINST_LIVE, None, "nothing is live for this shop yet"))
+        checks.append(Check(AGAINST_LIVE, None, none_live))
     elif live.id == candidate.id:
         checks.append(Check(AGAINST_LIVE, None, f"{live.id} is the live bundle"))
-    elif later is not None and len(np.unique(later.labels.session)) >= MIN_SESSIONS:
+    elif later is not None and _sessions(later) >= MIN_SESSIONS:
         found = compare(candidate, live, later)
         checks += decided(found if views is None else [*found, *compare_items(candidate, live, views)])
     else:
-        checks.append(Check(AGAINST_LIVE, None, NOT_COMPARED))
+        checks.append(_uncompared(live, later, allow_uncompared))
     return Verdict(tuple(checks))
+
+
+def _sessions(later: Table) -> int:
+    return len(np.unique(later.labels.session))
+
+
+def _uncompared(live: Bundle, later: Table | None, allowed: bool) -> Check:
+    """Refused unless allowed: that it is no worse than what is live, nobody has seen."""
+    few = counted(0 if later is None else _sessions(later), "later session")
+    why = f"{few} that neither it nor the live bundle {live.id} learned from, {MIN_SESSIONS} are needed"
+    if allowed:
+        return Check(AGAINST_LIVE, None, f"not compared: {why}; --allow-uncompared lets it pass", worry=True)
+    return Check(AGAINST_LIVE, False, f"not compared: {why}; {HOW_TO_COMPARE}")
 
 
 def _own_checks(manifest: Mapping[str, Any]) -> list[Check]:
@@ -176,14 +195,23 @@ def _intent_checks(name: str, figure: Mapping[str, Any]) -> list[Check]:
 
 
 def _auc_check(name: str, figure: Mapping[str, Any]) -> Check:
-    """The level of the ranking; refused where it is useless or too good to be true."""
+    """The level of the ranking; refused where it is too good to be true, or useless and not by chance."""
     auc, note = float(figure["auc"]), str(figure.get("note", ""))
     level, few = level_of_auc(auc), immature(int(figure.get("positives", MATURE_POSITIVES)))
-    refused = (level.name == "refused" and name not in MECHANICAL) or (level.name == "below chance" and not note)
+    refused = (level.name == "refused" and name not in MECHANICAL) or (_below_chance(figure) and not note)
     worry = (level.worry and name not in MECHANICAL) or bool(few)
     named = "an event may bring it about by itself" if name in MECHANICAL else f"{level.name} ({level.means})"
     words = [f"AUC {auc:.3f}{_span(figure.get('auc_ci'))}, {named}", few, note]
     return Check(f"{name} auc", not refused, "; ".join(word for word in words if word), worry)
+
+
+def _below_chance(figure: Mapping[str, Any]) -> bool:
+    """Whether the whole interval is below chance; without one (null: too few rows to resample) nobody can tell.
+
+    A manifest that never had intervals is judged by the figure itself.
+    """
+    limits = figure.get("auc_ci", [figure["auc"], figure["auc"]])
+    return limits is not None and float(limits[1]) < USELESS_AUC
 
 
 def _span(limits: Any) -> str:
@@ -216,12 +244,16 @@ def _data_checks(manifest: Mapping[str, Any]) -> list[Check]:
 
 
 def _calibration_check(name: str, figure: Mapping[str, Any]) -> Check:
-    """Whether the probabilities can be weighed against costs; few rows miss the truth by chance, and are allowed to."""
+    """Whether the probabilities can be weighed against costs; few sessions miss the truth by chance, and may.
+
+    Rows of one session share their answer: chance is that of so many sessions, not of so many rows.
+    """
     ece, base, n = float(figure["ece"]), float(figure["base_rate"]), int(figure["n"])
+    sessions = int(figure.get("sessions", n))
     bins = max(1, min(BINS, n // MIN_BIN))
-    limit = MAX_ECE + 2 * math.sqrt(bins * base * (1 - base) / n)
+    limit = MAX_ECE + 2 * math.sqrt(bins * base * (1 - base) / sessions)
     sound = ece <= limit
-    detail = f"calibration error {ece:.4f}, limit {limit:.4f} for {n:,} rows"
+    detail = f"calibration error {ece:.4f}, limit {limit:.4f} for {counted(sessions, 'session')}"
     return Check(f"{name} calibration", sound, detail)
 
 
@@ -230,7 +262,7 @@ def compare(candidate: Bundle, live: Bundle, later: Table) -> list[Check]:
     _, group = np.unique(later.labels.session, return_inverse=True)
     sessions = int(group.max()) + 1
     weights = draws(sessions, seed=1)
-    checks = [Check("later sessions", True, f"{sessions} sessions after both were trained")]
+    checks = [Check("later sessions", True, f"{counted(sessions, 'session')} after both were trained")]
     ours = candidate.intent.probabilities_batch(later.matrix)
     theirs = live.intent.probabilities_batch(later.matrix)
     for at, name in enumerate(INTENTS):
@@ -291,13 +323,19 @@ def _judged(name: str, measure: str, new: float, old: float, differences: Floats
     limits = interval(differences)
     difference, margin = new - old, MARGINS[measure]
     shown = "interval not computed" if limits is None else f"95 % interval {limits[0]:+.4f} .. {limits[1]:+.4f}"
-    detail = f"{abs(new):.4f}, live {abs(old):.4f}, better by {difference:+.4f} ({shown}), margin {margin}"
+    detail = f"{abs(new):.4f}, live {abs(old):.4f}, {_than(difference)} ({shown}), margin {margin}"
     if limits is not None and (limits[1] - limits[0]) / 2 > margin:
         detail += "; so few sessions cannot tell a difference of the margin"
     rounded = None if limits is None else [round(limit, 6) for limit in limits]
     error = None if limits is None else float(np.nanstd(differences))
     pair = Pair(measure, round(abs(new), 6), round(abs(old), 6), round(difference, 6), rounded, margin, error)
     return Check(name, None, detail, pair=pair)
+
+
+def _than(difference: float) -> str:
+    if not round(difference, 4):
+        return "no difference"
+    return f"{'better' if difference > 0 else 'worse'} by {abs(difference):.4f}"
 
 
 def decided(checks: list[Check]) -> list[Check]:

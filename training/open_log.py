@@ -20,10 +20,17 @@ class NoLog(ValueError):
     """The lake has no such log."""
 
 
-def the_shop(lake: Path, shop: str) -> str:
-    """The named shop, or the lake's only one. Raises NoLog."""
+def a_lake(lake: Path) -> None:
+    """Raises NoLog where there is no folder."""
     if lake.is_file():
         raise NoLog(f"{lake} is a file; the lake is a folder. Import it first: tact import {lake.name} --lake LAKE")
+    if not lake.is_dir():
+        raise NoLog(f"{lake} is not there. Look at --lake or TACT_LAKE, or make it: tact import FILE --lake {lake}")
+
+
+def the_shop(lake: Path, shop: str) -> str:
+    """The named shop, or the lake's only one. Raises NoLog."""
+    a_lake(lake)
     found = shops(lake)
     if not found:
         raise NoLog(f"{lake} holds no events. Import some first: tact import FILE --lake {lake}")

@@ -23,7 +23,6 @@ Flags = npt.NDArray[np.bool_]
 OWN_UNITS: Final = frozenset({"money", "h", "day", "views"})
 """Units of the features that are the shop's own."""
 
-PORTABLE: Final = tuple(feature.name for feature in FEATURES if feature.unit not in OWN_UNITS)
 _OWN: Final = np.array([feature.unit in OWN_UNITS for feature in FEATURES])
 
 

@@ -8,6 +8,7 @@ from training.card_view import Section, sections
 from training.check_data import Report
 from training.check_finding import OK, percent
 from training.evaluate import Evaluation
+from training.figures import counted
 from training.report_moments import class_headline, early_warning, intent, intent_headline, keys_of, milestone, stage
 from training.report_page import Figures, contents, page, section, table
 from training.report_recommend import REGIMES, headline, plain, recommend
@@ -68,8 +69,8 @@ def _windows(figures: Figures) -> str:
     """What was trained and tested on, as far as it is told: recommendations alone have no rows."""
 
     def words(one: Figures) -> str:
-        rows = f" ({one['rows']:,} moments)" if one.get("rows") is not None else ""
-        sessions = f"{one['sessions']:,} sessions{rows} that began " if one.get("sessions") is not None else ""
+        rows = f" ({counted(one['rows'], 'moment')})" if one.get("rows") is not None else ""
+        sessions = f"{counted(one['sessions'], 'session')}{rows} that began " if one.get("sessions") is not None else ""
         return f"{sessions}{_day(one['since'])} to {_day(one['until'])}"
 
     parts = [f"{verb} {words(figures[key])}" for key, verb in _WINDOWS.items() if key in figures]

@@ -5,6 +5,7 @@ from html import escape
 from typing import Any, Final
 
 from training import pictures
+from training.figures import counted
 from training.pictures import name_of
 from training.report_page import Figures, difference, grid, picture, row, section, span, table, verdict
 
@@ -67,7 +68,8 @@ def recommend(regime: str, figures: Figures) -> str:
         return section(f"recommend-{regime}", title, f"<p>{told} Not judged: {escape(why)}.</p>")
     share = figures.get("seen_share")
     unseen = "" if share is None else f" {100 * (1 - share):.0f} % were unseen in training and count as misses."
-    counts = f"The next product viewed; {figures['n']:,} targets in {figures['sessions']:,} sessions, full catalogue."
+    targets, sessions = counted(figures["n"], "target"), counted(figures["sessions"], "session")
+    counts = f"The next product viewed; {targets} in {sessions}, full catalogue."
     images = [picture(pictures.bars(known, measure, words, words), words) for measure, words in _BARS.items()]
     parts = [f"<p>{told} {counts}{unseen}</p>", grid(models, MEASURES, kind="dense"), row(images)]
     for key, ours in (("ahead", "Tact"), ("ahead_without_own", "Tact, own items switched off,")):

@@ -115,6 +115,7 @@ def search(
     models = [model for model in _models(searched) if folds and _learnable(model, folds)]
     if not models:
         return Found({}, {"tried": 0, "reason": "too few sessions to try settings on"})
+    progress("search", 0.0)
     judged = {model.name: _Judged(searched, model, folds, seed, tries) for model in models}
     tried, most = 0, min(one.settings for one in judged.values())
     for at in range(most):

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.events import SESSION_GAP_MS
+from training.figures import counted
 from training.moments import iso
 
 Ints = npt.NDArray[np.int64]
@@ -62,7 +63,7 @@ def split(start_ms: Ints, end_ms: Ints, session: Ints, train: Window) -> Split:
     numbers, first = np.unique(session[known], return_index=True)
     if len(numbers) < MIN_SESSIONS:
         seen = f"; the log's begin {iso(int(start_ms.min()))} to {iso(int(start_ms.max()))}" if len(start_ms) else ""
-        few = f"{len(numbers)} whole sessions in the train window; at least {MIN_SESSIONS} are needed"
+        few = f"{counted(len(numbers), 'whole session')} in the train window; at least {MIN_SESSIONS} are needed"
         raise TooLittleData(few + seen)
     by_start = np.lexsort((numbers, start_ms[known][first]))
     held = np.isin(session, numbers[by_start[int(len(numbers) * (1 - HOLD_SHARE)) :]])

@@ -94,6 +94,7 @@ def build(
     begins, ends = _session_times(records["ts_ms"], session)
     keep = (labels.prefix <= max_prefix) & labels.complete
     left_out = 0 if cap is None else cap.leave_out(keep, labels.row, records, session, begins)
+    progress("features", 0.0)
     facts = as_of_facts(records, visitor, catalog)
     matrix = np.empty((int(keep.sum()), N_FEATURES), np.float32)
     filled = 0

@@ -112,14 +112,13 @@ def _about(
     log: Log, table: Table, window: Window, seed: int, fitted: Mapping[str, Fitted], parted: Split
 ) -> dict[str, Any]:
     """The manifest's words: where the models come from, how good they were on the slice held back, what they lack."""
-    sessions = table.labels.session
     inside = _inside(log, window)
     return {
         "shop": log.shop,
         "seed": seed,
         "window": {"since": iso(window.since_ms), "until": iso(window.until_ms)},
         "rows": {"fit": int(parted.fit.sum()), "hold": int(parted.hold.sum()), "left_out": table.left_out},
-        "sessions": len(np.unique(sessions[parted.train])),
+        "sessions": len(np.unique(log.session[inside])),
         "events": int(inside.sum()),
         "lacks": lacks(log.records[inside]),
         "models": {name: _model_card(one) for name, one in fitted.items()},
@@ -141,7 +140,9 @@ def held_figures(table: Table, parted: Split, fitted: Mapping[str, Fitted]) -> d
     for name in INTENTS:
         one, target = fitted[f"intent_{name}"], getattr(table.labels, name)
         rows = parted.hold & (target >= 0)
-        intents[name] = binary_figures(target[rows], one.said_of_held(int(rows.sum()))[:, 0], one.note)
+        said = one.said_of_held(int(rows.sum()))[:, 0]
+        sessions = len(np.unique(table.labels.session[rows]))
+        intents[name] = binary_figures(target[rows], said, one.note) | {"sessions": sessions}
     said = fitted["stage"].said_of_held(int(parted.hold.sum()))
     stages = stage_figures(table.labels.stage[parted.hold].astype(np.int64), said)
     return figures | {"intent": intents, "stage": stages}

@@ -74,16 +74,28 @@ def test_of_very_many_decisions_an_even_part_is_taken(home: Path, monkeypatch: p
     assert json.loads(run(home, "--json").stdout)["decisions"] == 400
 
 
+def test_a_lake_that_is_not_there_is_told_as_such(home: Path, tmp_path: Path) -> None:
+    result = run(home, "--lake", str(tmp_path / "nowhere"))
+    assert result.exit_code == 1
+    assert "nowhere is not there. Look at --lake or TACT_LAKE" in " ".join(result.output.split())
+    file = tmp_path / "log.csv"
+    file.write_text("a\n")
+    assert "is a file; the lake is a folder" in run(home, "--lake", str(file)).output
+    backwards = run(home, "--since", "2024-02-01", "--until", "2024-01-01")
+    assert backwards.exit_code == 2 and "is not before --until" in backwards.output
+
+
 def test_it_says_what_is_missing(tmp_path: Path) -> None:
     assert "no bundle is live" in run(tmp_path).output
     bundles.write(tmp_path / "old", parts())
     Registry(tmp_path / "registry").publish(tmp_path / "old", "demo", "test", "", 0)
     assert "holds no reference" in run(tmp_path).output
     bundle = made_live(tmp_path)
+    (tmp_path / "lake").mkdir()
     assert "has no decisions" in run(tmp_path).output
     other = receipt(bundle, vectors(1, 1)[0], "v").replace(bundle.id.encode(), b"0123456789abcdef")
     write_decisions(
         tmp_path / "lake", [DecisionRow("demo", "D", "v", NOW_MS, False, "x", "p", "", True, (), other)], "a"
     )
     result = run(tmp_path)
-    assert result.exit_code == 1 and "1 are of other bundles" in result.output
+    assert result.exit_code == 1 and "1 is of other bundles" in result.output

@@ -219,6 +219,13 @@ def test_the_verb_ends_with_0_on_warnings_and_1_on_errors(clean: list[Row], tmp_
     assert code == 1 and "carts and not one purchase" in said and "what to do: Import or send purchases" in said
 
 
+def test_a_window_that_ends_before_it_begins_is_refused_in_words(clean: list[Row], tmp_path: Path) -> None:
+    write_events(tmp_path / "lake", clean, "log")
+    code, said = tact("check-data", "--lake", tmp_path / "lake", "--since", "2024-02-01", "--until", "2024-01-01")
+    assert code == 2
+    assert "--since 2024-02-01T00:00:00.000Z is not before --until 2024-01-01T00:00:00.000Z" in said
+
+
 def test_the_page_lists_every_check_with_what_it_looks_at() -> None:
     page = (Path(__file__).parents[2] / "docs" / "check-data.md").read_text()
     told = [line.split(" | ")[:2] for line in page.splitlines() if line.startswith("| `")]

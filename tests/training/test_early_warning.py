@@ -15,6 +15,7 @@ from training.early_warning import (
     hesitation_steps,
     leave_steps,
     measured,
+    reason_of,
     threshold_at,
 )
 from training.evaluate import Evaluation
@@ -84,6 +85,14 @@ def test_sessions_cut_by_the_longest_prefix_are_left_out(tmp_path: Path) -> None
     table = build(log, untold, max_prefix=5)
     found = leave_steps(table, np.zeros(len(table)), 5)
     assert len(found.session) == 3
+
+
+def test_a_signal_that_cannot_be_judged_says_why_in_words() -> None:
+    assert reason_of("leave", {"n": 9, "quiet_steps": 20}) == ""
+    assert "ends with an open cart or checkout, unbought" in reason_of("hesitation", {"n": 0, "quiet_steps": 50})
+    few = reason_of("hesitation", {"n": 9, "quiet_steps": 1})
+    assert few.startswith("the test window has 1 moment with an open cart or checkout after which the visitor bought")
+    assert few.endswith("20 are needed to tell how often a warning is a false alarm")
 
 
 def test_the_figures_have_every_key_and_stand_beside_the_rules(evaluation: Evaluation) -> None:

@@ -12,6 +12,7 @@ from features.events import CODE
 from tests.training.asking import asked_of
 from tests.training.conftest import TEST, TRAIN, untold
 from tests.training.logs import START_MS, Did, log_of
+from training.evaluate import Evaluation
 from training.evaluate_recommend import OURS, RECOMMENDERS, evaluate_recommend
 from training.lake import Log
 from training.metrics_recommend import MEASURES, Scale, ahead, figures, gains, places
@@ -111,7 +112,10 @@ def changed_after(log: Log, until_ms: int) -> Log:
     return replace(log, records=records)
 
 
-def answers(log: AnyLog, regime: str) -> tuple[Targets, dict[str, Rows]]:
+Answers = tuple[Targets, dict[str, Rows]]
+
+
+def answers(log: AnyLog, regime: str) -> Answers:
     """What everybody answers to all targets."""
     task = task_of(log, TRAIN, log, TEST)
     ours = RankedOurs(log, TRAIN, log, TEST, 1, untold, task)
@@ -130,11 +134,16 @@ def answers(log: AnyLog, regime: str) -> tuple[Targets, dict[str, Rows]]:
     return task.everything, {name: rows[0] for name, rows in found.items()}
 
 
+@pytest.fixture(scope="module")
+def frozen(log: Log) -> Answers:
+    return answers(log, "frozen")
+
+
 @pytest.mark.parametrize("regime", ["frozen", "prequential"])
-def test_no_answer_depends_on_its_own_minute_or_later(log: Log, regime: str) -> None:
+def test_no_answer_depends_on_its_own_minute_or_later(log: Log, frozen: Answers, regime: str) -> None:
     """Other products from a moment on leave every answer before that moment as it was, and change some after it."""
     moment = TEST.since_ms + 24 * HOUR_S * 1000
-    targets, before = answers(log, regime)
+    targets, before = frozen if regime == "frozen" else answers(log, regime)
     _, after = answers(changed_after(log, moment), regime)
     early = targets.asked.now_ms < moment
     assert early.sum() > 50
@@ -144,10 +153,10 @@ def test_no_answer_depends_on_its_own_minute_or_later(log: Log, regime: str) -> 
     assert any(before[name][~early].tolist() != after[name][~early].tolist() for name in before)
 
 
-def test_frozen_answers_depend_on_nothing_learned_after_training(log: Log) -> None:
+def test_frozen_answers_depend_on_nothing_learned_after_training(log: Log, frozen: Answers) -> None:
     """The same questions after other test sessions: cut the log and ask the rest again."""
     moment = TEST.since_ms + 24 * HOUR_S * 1000
-    targets, whole = answers(log, "frozen")
+    targets, whole = frozen
     _, short = answers(cut(log, moment), "frozen")
     early = targets.asked.now_ms < moment
     for name in whole:
@@ -155,8 +164,8 @@ def test_frozen_answers_depend_on_nothing_learned_after_training(log: Log) -> No
 
 
 @pytest.fixture(scope="module")
-def found(log: Log) -> dict:  # type: ignore[type-arg]
-    return evaluated(log)
+def found(evaluation: Evaluation) -> dict:  # type: ignore[type-arg]
+    return evaluation.figures["recommend"]  # type: ignore[no-any-return]
 
 
 def evaluated(log: AnyLog, **options: int) -> dict:  # type: ignore[type-arg]

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from features.lakefile import write_events
 from models import bundle
 from tact.cli import build
-from tests.training.logs import DAY, START_MS, shop_lake
+from tests.training.logs import DAY, HOUR, MINUTE, START_MS, Did, rows_of, shop_lake
 from training.moments import iso
 
 WEEK = iso(START_MS + 7 * DAY * 1000)
@@ -40,6 +41,33 @@ def test_models_alone_are_printed_as_markdown(two: Path, tmp_path: Path) -> None
     assert done.stdout.lstrip().startswith("- Shop `s`")
     assert f"| **Tact** | {figures['intent']['leave']['auc']:.3f} [" in done.stdout
     assert "┃" not in done.stdout
+
+
+def test_recommendations_alone_need_no_label_and_count_as_many_views_as_asked_for(tmp_path: Path) -> None:
+    """Two hours of views, nothing else: no session is over long enough ago to learn an intent from."""
+    lake = tmp_path / "views"
+    write_events(lake, [row for n in range(8) for row in rows_of(f"v{n}", five_views(n))], "test")
+    window = ("--train-until", iso(START_MS + 4 * MINUTE * 1000), "--test-until", iso(START_MS + HOUR * 1000))
+    found = {}
+    for most in (None, 3):
+        options = () if most is None else ("--max-prefix", most)
+        done = tact("evaluate", "recommend", "--lake", lake, *window, *options, "--json", tmp_path / "f.json")
+        assert done.exit_code == 0, done.output
+        found[most] = json.loads((tmp_path / "f.json").read_text())
+    whole, cut = found[None], found[3]
+    assert (whole["max_prefix"], cut["max_prefix"]) == (None, 3)
+    assert (whole["recommend"]["frozen"]["n"], cut["recommend"]["frozen"]["n"]) == (4 * 4, 4 * 2)
+    assert whole["test"] == {"since": window[1], "until": window[3], "rows": None, "sessions": 4}
+    assert "test: 4 sessions, 20" in " ".join(done.output.split())
+    assert "intent" not in whole and whole["bundle"] is None
+    assert tact("evaluate", "models", "--lake", lake, *window).exit_code == 1
+    nothing = tact("evaluate", "recommend", "--lake", lake, "--train-until", window[1], "--test-until", window[1])
+    assert nothing.exit_code == 2 and "--train-until" in nothing.output and "--test-since" not in nothing.output
+
+
+def five_views(n: int) -> list[Did]:
+    """A session that begins after n minutes."""
+    return [Did((n + k / 10) * MINUTE, "view_item", f"i{(n + k) % 6}") for k in range(5)]
 
 
 def test_a_new_shop_is_started_from_another(two: Path, tmp_path: Path) -> None:
@@ -74,4 +102,6 @@ def test_a_portable_bundle_says_so_and_what_was_searched(two: Path, tmp_path: Pa
     manifest = bundle.load(out).manifest
     assert manifest["portable"] is True and manifest["search"]["tried"] == 1
     assert manifest["search"]["models"]["intent_leave"]["standard_error"] > 0
-    assert "intent_leave: 1 settings tried" in done.output
+    assert "intent_leave: 1 setting tried" in done.output and "gains -" not in done.output
+    card = " ".join(tact("card", out).output.split())
+    assert "settings of the trees 1 other tried on 3 earlier folds; better beyond chance, and kept, for" in card

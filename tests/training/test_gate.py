@@ -15,7 +15,7 @@ from tests.training.conftest import TEST, TRAIN, untold
 from training.card import completed
 from training.check_data import Report
 from training.fit_ranker import Groups, fit
-from training.gate import NOT_COMPARED, Check, _judged, compare_items, decided, judge
+from training.gate import HOW_TO_COMPARE, Check, _judged, compare_items, decided, judge
 from training.gate_views import later_views, shared_index
 from training.lake import Log
 from training.leaks import look
@@ -23,6 +23,9 @@ from training.moments import iso
 from training.replay_views import Touches
 from training.table import Table
 from training.train import Trained, train
+
+NONE = 1
+"""Views for the ranker to learn from, where it is not looked at: too few to make one."""
 
 NO_CHECKS = Report("s", 0, "", "", ())
 
@@ -52,7 +55,7 @@ def later(table: Table) -> Table:
 def worse(log: Log, table: Table) -> Bundle:
     """A bundle trained on vectors that were shuffled among rows: it knows nothing."""
     shuffled = table.matrix[np.random.default_rng(1).permutation(len(table))]
-    return bundle_of(train(log, replace(table, matrix=shuffled), TRAIN, 1, untold).parts)
+    return bundle_of(train(log, replace(table, matrix=shuffled), TRAIN, 1, untold, views=NONE).parts)
 
 
 def test_a_first_sound_bundle_passes(trained: Trained) -> None:
@@ -71,9 +74,9 @@ def test_a_bundle_of_another_shop_is_refused(trained: Trained) -> None:
 
 
 def test_what_was_compared_with_nothing_carries_a_warning(trained: Trained, worse: Bundle, later: Table) -> None:
-    assert judge(bundle_of(trained.parts), None, None).warning == "nothing is live for this shop yet"
-    assert judge(bundle_of(trained.parts), worse, None).warning == NOT_COMPARED
-    assert judge(bundle_of(trained.parts), worse, later).warning == ""
+    assert judge(bundle_of(trained.parts), None, None).uncompared == "nothing is live for this shop yet"
+    assert "0 later sessions" in judge(bundle_of(trained.parts), worse, None).uncompared
+    assert judge(bundle_of(trained.parts), worse, later).uncompared == ""
 
 
 def test_a_worse_bundle_is_refused_on_the_same_later_sessions(trained: Trained, worse: Bundle, later: Table) -> None:
@@ -81,7 +84,7 @@ def test_a_worse_bundle_is_refused_on_the_same_later_sessions(trained: Trained, 
     assert not verdict.passed
     assert "buy auc against live" in refused(verdict.refusals)
     detail = next(check.detail for check in verdict.refusals if check.name == "buy auc against live")
-    assert "better by -" in detail and "95 % interval -" in detail and "margin 0.01" in detail
+    assert "worse by 0." in detail and "95 % interval -" in detail and "margin 0.01" in detail
 
 
 def test_a_better_bundle_passes_on_the_same_later_sessions(trained: Trained, worse: Bundle, later: Table) -> None:
@@ -90,7 +93,7 @@ def test_a_better_bundle_passes_on_the_same_later_sessions(trained: Trained, wor
 
 
 def test_an_equal_bundle_passes(log: Log, table: Table, trained: Trained, later: Table) -> None:
-    other = bundle_of(train(log, table, TRAIN, 5, untold).parts)
+    other = bundle_of(train(log, table, TRAIN, 5, untold, views=NONE).parts)
     verdict = judge(other, bundle_of(trained.parts), later)
     assert verdict.passed, verdict.refusals
 
@@ -123,6 +126,11 @@ def test_what_could_not_be_resampled_is_not_told() -> None:
     assert [one.verdict for one in judged_of(-0.3, [np.nan])] == ["not told"]
 
 
+def test_a_difference_is_told_as_better_or_worse_and_never_as_a_negative_gain() -> None:
+    better, worse, same = (judged_of(difference, [0.01])[0].detail for difference in (0.03, -0.03, 0.0))
+    assert "better by 0.0300" in better and "worse by 0.0300" in worse and "no difference (" in same
+
+
 def test_a_wide_interval_says_that_it_cannot_tell_the_margin() -> None:
     wide, narrow = judged_of(0.0, [0.03, 0.001])
     assert "so few sessions cannot tell" in wide.detail and "so few" not in narrow.detail
@@ -132,7 +140,7 @@ def test_figures_too_good_to_be_true_are_refused(log: Log, table: Table) -> None
     """Trained with a column that is the answer, by whoever did not look for leaks."""
     leaky = table.matrix.copy()
     leaky[:, INDEX["item_price"]] = table.labels.buy
-    found = bundle_of(train(log, replace(table, matrix=leaky), TRAIN, 1, untold).parts)
+    found = bundle_of(train(log, replace(table, matrix=leaky), TRAIN, 1, untold, views=NONE).parts)
     verdict = judge(found, None, None)
     assert refused(verdict.refusals) == ["buy auc"]
     assert "a leak" in verdict.refusals[0].detail
@@ -143,7 +151,7 @@ def test_a_leaky_feature_is_refused_by_its_name(log: Log, table: Table) -> None:
     leaky, rng = table.matrix.copy(), np.random.default_rng(1)
     leaky[:, INDEX["item_price"]] = table.labels.buy + rng.normal(0, 1, len(table))
     noisy = replace(table, matrix=leaky)
-    trained = train(log, noisy, TRAIN, 1, untold)
+    trained = train(log, noisy, TRAIN, 1, untold, views=NONE)
     parts = completed(trained, noisy, NO_CHECKS, look(log, noisy, trained, untold))
     verdict = judge(bundle_of(parts), None, None)
     assert refused(verdict.refusals) == ["leak of item_price"]
@@ -155,7 +163,7 @@ def test_a_candidate_that_learned_shuffled_answers_is_refused(
 ) -> None:
     shuffled = table.labels.buy[np.random.default_rng(1).permutation(len(table))]
     labels = replace(table.labels, buy=shuffled)
-    found = bundle_of(train(log, replace(table, labels=labels), TRAIN, 1, untold).parts)
+    found = bundle_of(train(log, replace(table, labels=labels), TRAIN, 1, untold, views=NONE).parts)
     verdict = judge(found, bundle_of(trained.parts), later)
     assert {"buy auc against live", "buy average_precision against live"} <= set(refused(verdict.refusals))
 
@@ -269,13 +277,15 @@ def test_a_bundle_without_figures_is_refused(trained: Trained) -> None:
     assert refused(verdict.refusals) == ["figures"]
 
 
-def test_without_later_sessions_nothing_is_compared_and_it_says_so(trained: Trained) -> None:
-    def better(about: dict[str, Any]) -> None:
-        about["figures"]["intent"]["buy"]["auc"] += 0.05
-
-    verdict = judge(bundle_of(trained.parts), bundle_of(trained.parts, better), None)
-    assert verdict.passed
-    assert [check.detail for check in verdict.checks if check.name == "against live"] == [NOT_COMPARED]
+def test_without_later_sessions_a_bundle_is_refused_unless_a_person_allows_it(trained: Trained, worse: Bundle) -> None:
+    """A candidate that learned from everything, up to the log's end."""
+    verdict = judge(bundle_of(trained.parts), worse, None)
+    assert refused(verdict.refusals) == ["against live"]
+    assert verdict.refusals[0].detail.startswith("not compared: 0 later sessions that neither it nor the live bundle")
+    assert verdict.refusals[0].detail.endswith(HOW_TO_COMPARE)
+    allowed = judge(bundle_of(trained.parts), worse, None, allow_uncompared=True)
+    assert allowed.passed and "against live" in refused(allowed.warnings)
+    assert "--allow-uncompared lets it pass" in allowed.uncompared
 
 
 def test_the_live_bundle_itself_passes(trained: Trained, later: Table) -> None:
@@ -285,8 +295,41 @@ def test_the_live_bundle_itself_passes(trained: Trained, later: Table) -> None:
 
 def test_a_handful_of_later_sessions_decides_nothing(trained: Trained, worse: Bundle, later: Table) -> None:
     few = later.where(later.labels.session < np.unique(later.labels.session)[20])
-    verdict = judge(bundle_of(trained.parts), worse, few)
-    assert any("no later sessions" in check.detail for check in verdict.checks)
+    (refusal,) = judge(bundle_of(trained.parts), worse, few).refusals
+    assert "20 later sessions" in refusal.detail and "200 are needed" in refusal.detail
+    one = later.where(later.labels.session == later.labels.session[0])
+    assert "1 later session that" in judge(bundle_of(trained.parts), worse, one).uncompared
+
+
+def test_an_auc_below_chance_is_refused_only_where_its_interval_is(trained: Trained) -> None:
+    """Of few rows an honest model of little use lies below .5 half of the time."""
+
+    def spoil(limits: list[float] | None) -> Callable[[dict[str, Any]], None]:
+        return lambda about: about["figures"]["intent"]["buy"].update(auc=0.47, auc_ci=limits, positives=500)
+
+    def found(limits: list[float] | None) -> Check:
+        verdict = judge(bundle_of(trained.parts, spoil(limits)), None, None)
+        return next(check for check in verdict.checks if check.name == "buy auc")
+
+    assert found([0.44, 0.49]).verdict == "refused"
+    assert found([0.38, 0.56]).verdict == "warning" and "below chance" in found([0.38, 0.56]).detail
+    assert found(None).verdict == "warning"
+
+
+def test_the_calibration_limit_counts_sessions_and_not_rows(trained: Trained) -> None:
+    """Forty rows of a session share one answer: what is wrong for so few sessions may be chance."""
+
+    def spoil(sessions: int) -> Callable[[dict[str, Any]], None]:
+        figure = {"ece": 0.12, "base_rate": 0.2, "n": 4000, "sessions": sessions}
+        return lambda about: about["figures"]["intent"]["buy"].update(figure)
+
+    assert judge(bundle_of(trained.parts, spoil(100)), None, None).passed
+    assert refused(judge(bundle_of(trained.parts, spoil(4000)), None, None).refusals) == ["buy calibration"]
+
+
+def test_a_manifest_counts_the_sessions_behind_each_figure(trained: Trained, table: Table) -> None:
+    held = table.where(trained.split.hold)
+    assert trained.parts.about["figures"]["intent"]["buy"]["sessions"] == len(np.unique(held.labels.session))
 
 
 def test_a_constant_intent_is_not_held_against_a_bundle(trained: Trained) -> None:

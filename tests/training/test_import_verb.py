@@ -57,6 +57,21 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        (f"{T0};;view;a;\n{T0};;view;b;\n", "none of the 2 rows of"),
+        (f"{T0};;view;a;\n", "none of the 1 row of"),
+    ],
+)
+def test_an_import_that_brought_nothing_fails_and_says_why(tmp_path: Path, rows: str, why: str) -> None:
+    (tmp_path / "e.csv").write_text("ts;uid;action;sku;price\n" + rows)
+    done = tact(tmp_path, "import", str(tmp_path / "e.csv"))
+    assert done.returncode == 1, done.stdout
+    assert "nothing was imported" in done.stderr and why in done.stderr and "Traceback" not in done.stderr
+    assert "(no visitor: " in done.stderr and ": 0" not in done.stderr
+
+
+@pytest.mark.parametrize(
     ("text", "args", "says"),
     [
         ("", (), "is empty"),
