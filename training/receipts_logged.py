@@ -2,17 +2,19 @@
 
 A row is a placement of a decision. Its propensities are conditional on what the earlier placements of the page got, so
 the other policy is asked for each placement given what the log showed in the earlier ones, and the row is weighted by
-how much likelier those are under it: exact, if what follows a placement does not depend on what later ones show. Rows
-of a page are summed and visitors are the clusters: the value of a page is the sum of its placements' values.
+how much likelier those are under it: exact, if what follows a placement does not depend on what later ones show. What
+follows the page as a whole (an order) counts once, with its last placement, whose weight is that of all of them.
+Rows of a page are summed and visitors are the clusters: the value of a page is the sum of its placements' values.
 
 Left out, and counted: visitors in the holdout or in another arm than `full` (both policies treat them alike),
-degraded decisions (the visitor's state is not in them), and those made from another feature table.
+degraded decisions (the visitor's state is not in them), those made from another feature table, and those whose reward
+is not known yet (NaN).
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from math import isnan
 
 import numpy as np
 import numpy.typing as npt
@@ -27,31 +29,13 @@ from models.decision import Known, decide
 from models.inputs import Inputs
 from models.policy_terms import Policy
 from models.receipt import Receipt
-from training.off_policy import Estimate, Logged, weighed
-from training.reward_model import cross_fitted
+from training.off_policy import Estimate, Logged
+from training.trial_rows import SILENCE, Probabilities, Trial, logged_under
 
-SILENCE: Final = ""
-Floats = npt.NDArray[np.float64]
-Probabilities = Mapping[str, float]
-"""Of each action that may stand in a placement; silence under SILENCE."""
 Reward = Callable[[str, str], float]
-"""(decision id, placement) -> what followed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """A placement of a decision: what it got, how likely each action was, and what followed.
-
-    chosen: SILENCE or an action. stage: the visitor's stage distribution, for the reward model.
-    """
-
-    decision_id: str
-    visitor_id: str
-    placement: str
-    chosen: str
-    propensity: Probabilities
-    reward: float
-    stage: tuple[float, ...]
+"""(decision id, placement) -> what followed this placement alone, such as a click on its message."""
+PageReward = Callable[[str], float]
+"""Decision id -> what followed the page as a whole, such as an order."""
 
 
 Choice = Callable[[Receipt], Mapping[str, Probabilities]]
@@ -69,9 +53,15 @@ def unusable(receipt: Receipt) -> str:
     return "" if receipt.features == FINGERPRINT else "another feature table"
 
 
-def trials(receipt: Receipt, reward: Reward) -> list[Trial]:
-    """The placements of a decision that can be used."""
+def nothing(*_: str) -> float:
+    """No reward of this kind."""
+    return 0.0
+
+
+def trials(receipt: Receipt, reward: Reward, of_page: PageReward = nothing) -> list[Trial]:
+    """The placements of a decision, in the page's order."""
     stage = receipt.scores.stage if receipt.scores is not None else ()
+    last = len(receipt.chosen) - 1
     return [
         Trial(
             receipt.decision_id,
@@ -79,10 +69,10 @@ def trials(receipt: Receipt, reward: Reward) -> list[Trial]:
             chosen.placement,
             chosen.action or SILENCE,
             probabilities(chosen),
-            reward(receipt.decision_id, chosen.placement),
+            reward(receipt.decision_id, chosen.placement) + (of_page(receipt.decision_id) if at == last else 0.0),
             stage,
         )
-        for chosen in receipt.chosen
+        for at, chosen in enumerate(receipt.chosen)
     ]
 
 
@@ -171,69 +161,31 @@ class NothingLogged(ValueError):
     """No receipt can be used; says why not."""
 
 
-def replayed(receipts: Iterable[Receipt], reward: Reward, policies: Mapping[str, Choice], seed: int = 1) -> Replayed:
+def replayed(
+    receipts: Iterable[Receipt],
+    reward: Reward,
+    policies: Mapping[str, Choice],
+    of_page: PageReward = nothing,
+    seed: int = 1,
+) -> Replayed:
     """The receipts' decisions under each policy. Raises NothingLogged."""
     rows: list[Trial] = []
     asked: dict[str, list[Probabilities]] = {name: [] for name in policies}
     left_out: Counter[str] = Counter()
     decisions = 0
     for receipt in receipts:
-        if why := unusable(receipt):
+        made = trials(receipt, reward, of_page)
+        why = unusable(receipt) or ("reward not known yet" if any(isnan(row.reward) for row in made) else "")
+        if why:
             left_out[why] += 1
             continue
         decisions += 1
-        rows += trials(receipt, reward)
+        rows += made
         for name, choice in policies.items():
             said = choice(receipt)
-            asked[name] += [said[chosen.placement] for chosen in receipt.chosen]
+            asked[name] += [said[row.placement] for row in made]
     if not rows:
         told = ", ".join(f"{count:,} {why}" for why, count in left_out.items())
         raise NothingLogged(f"no decision can be used{f': {told}' if told else ''}")
     placement = np.array([row.placement for row in rows])
     return Replayed(logged_under(rows, asked, seed), placement, decisions, dict(left_out))
-
-
-def logged_under(
-    rows: Sequence[Trial], policies: Mapping[str, Sequence[Probabilities]], seed: int = 1
-) -> dict[str, Logged]:
-    """The rows under each policy. policies: for each its probabilities in each row.
-
-    rows: at least one; those of a decision follow each other, in the page's order.
-    """
-    keys = {(row.placement, action) for row in rows for action in row.propensity}
-    for said in policies.values():
-        keys |= {(row.placement, action) for row, one in zip(rows, said, strict=True) for action in one}
-    cell = {key: at for at, key in enumerate(sorted(keys))}
-    return {name: _under(rows, said, cell, seed) for name, said in policies.items()}
-
-
-def _under(
-    rows: Sequence[Trial], said: Sequence[Probabilities], cell: Mapping[tuple[str, str], int], seed: int
-) -> Logged:
-    choice, logged = _table(rows, said, cell), _table(rows, [row.propensity for row in rows], cell)
-    taken = np.array([cell[row.placement, row.chosen] for row in rows])
-    reward = np.array([row.reward for row in rows], np.float64)
-    visitor = np.unique([row.visitor_id for row in rows], return_inverse=True)[1]
-    stage = np.array([row.stage for row in rows], np.float64).reshape(len(rows), -1)
-    q_logged, q_target = cross_fitted(stage, taken, reward, choice, visitor, seed)
-    at = np.arange(len(rows)), taken
-    before = _before(rows, choice[at] / logged[at])
-    return Logged(reward, logged[at], choice[at], visitor, q_logged, q_target, before, weighed(choice, logged, before))
-
-
-def _before(rows: Sequence[Trial], ratio: Floats) -> Floats:
-    """Product of the ratios of the earlier rows of the same decision, (n,). rows: a decision's follow each other."""
-    before = np.ones(len(rows))
-    for at in range(1, len(rows)):
-        if rows[at].decision_id == rows[at - 1].decision_id:
-            before[at] = before[at - 1] * ratio[at - 1]
-    return before
-
-
-def _table(rows: Sequence[Trial], said: Sequence[Probabilities], cell: Mapping[tuple[str, str], int]) -> Floats:
-    """Each row's probability of everything that may stand anywhere, (n, A)."""
-    table = np.zeros((len(rows), len(cell)))
-    for at, (row, one) in enumerate(zip(rows, said, strict=True)):
-        for action, probability in one.items():
-            table[at, cell[row.placement, action]] = probability
-    return table

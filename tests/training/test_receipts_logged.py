@@ -16,7 +16,8 @@ from tests.models.deciding import FixedScores, Visitor, action, shop
 from training.off_policy import dr, ips
 from training.overlap import overlap
 from training.promotion import judge
-from training.receipts_logged import SILENCE, NothingLogged, choices, replayed, trials, unusable
+from training.receipts_logged import NothingLogged, choices, nothing, replayed, trials, unusable
+from training.trial_rows import SILENCE
 
 BUNDLE = FixedScores()
 ACTIONS = tuple(action(f"x{i}", placements=["top", "side"], cost=3.0) for i in range(3))
@@ -102,6 +103,23 @@ def test_the_value_of_the_other_policy_is_found(log: list[Receipt]) -> None:
     assert overlap(found.logged["better"]).ess > 1_000
 
 
+def test_what_follows_a_whole_page_counts_once_and_for_all_its_placements(log: list[Receipt]) -> None:
+    def together(one: Receipt) -> float:
+        """An order, likelier where the page shows both: what neither placement earns alone."""
+        both = {got.action for got in one.chosen} >= {"x1", "x2"}
+        return float(hash64(f"{one.decision_id}|orders") / 2**64 < (0.6 if both else 0.1))
+
+    paid = {one.decision_id: together(one) for one in log}
+    better = draws_of({"x0": 0.1, "x1": 0.25, "x2": 0.3}, 0.15)
+    asked = {"live": choices(LIVE, SPREAD), "better": choices(LIVE, better)}
+    found = replayed(log, nothing, asked, paid.__getitem__)
+    truth = float(np.mean([together(made(at + 50_000, draws=better)) for at in range(DECISIONS)]))
+    now = found.per_decision(ips(found.logged["live"]))
+    assert now.value == pytest.approx(np.mean(list(paid.values())))
+    assert found.per_decision(dr(found.logged["better"])).covers(truth)
+    assert not now.covers(truth)
+
+
 def test_a_page_is_worth_its_placements_together(log: list[Receipt]) -> None:
     paid = reward_of(log)
     found = replayed(log, lambda *key: paid[key], {"live": choices(LIVE, SPREAD)})
@@ -128,6 +146,8 @@ def test_what_says_nothing_is_left_out_and_counted(log: list[Receipt]) -> None:
     assert (unusable(silent), unusable(degraded), unusable(log[0])) == ("holdout", "degraded", "")
     found = replayed([log[0], degraded, silent], lambda *_: 0.0, {"live": choices(LIVE, SPREAD)})
     assert found.decisions == 1 and found.left_out == {"holdout": 1, "degraded": 1}
+    waits = replayed(log[:3], nothing, {}, lambda key: np.nan if key == log[1].decision_id else 1.0)
+    assert waits.decisions == 2 and waits.left_out == {"reward not known yet": 1}
     with pytest.raises(NothingLogged, match="1 degraded, 1 holdout"):
         replayed([degraded, silent], lambda *_: 0.0, {})
     with pytest.raises(NothingLogged, match=r"no decision can be used$"):
