@@ -81,17 +81,13 @@ def _starts(group: Ints) -> Ints:
 
 
 def as_it_happened(
-    touches: Touches, wanted: Ints, index: SessionIndex, step_ms: int = STEP_MS, fresh: bool = True
+    touches: Touches, wanted: Ints, index: SessionIndex, step_ms: int = STEP_MS
 ) -> Iterator[tuple[int, SessionIndex]]:
-    """Each wanted touch (positions, ascending) with the index as it was before the touch's step began.
-
-    fresh=False: as it was before the first wanted touch's step.
-    """
-    learned = -1
+    """Each wanted touch (positions, ascending) with the index as it was before the touch's step began."""
+    learned = 0
     for at in wanted.tolist():
-        if fresh or learned < 0:
-            step = int(touches.ts_ms[at]) // step_ms * step_ms
-            until = int(np.searchsorted(touches.ts_ms, step))
-            touches.teach(index, max(learned, 0), until)
-            learned = until
+        step = int(touches.ts_ms[at]) // step_ms * step_ms
+        until = int(np.searchsorted(touches.ts_ms, step))
+        touches.teach(index, learned, until)
+        learned = until
         yield at, index

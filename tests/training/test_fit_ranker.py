@@ -6,6 +6,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 
 from features.record import hash64
+from models.candidates import SINCE
 from models.factors import ItemFactors
 from models.ranker import COLUMNS, Ranker
 from models.session_index import SessionIndex
@@ -14,6 +15,8 @@ from training.fit_factors import fit_factors
 from training.fit_ranker import Groups, fit_ranker, groups, pays, reciprocal_rank, targets
 from training.lake import Log
 from training.replay_views import STEP_MS, Touches, as_it_happened
+
+HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +32,18 @@ def test_nothing_of_the_targets_minute_or_later_is_in_the_index_that_predicts_it
         assert int(index.live().tables.counts.sum()) == int((touches.ts_ms < step).sum())
 
 
-def test_frozen_nothing_of_the_wanted_span_is_in_the_index(touches: Touches) -> None:
+def test_an_index_that_learns_every_hour_holds_what_came_before_the_hour_and_nothing_else(touches: Touches) -> None:
     wanted = targets(touches, int(np.quantile(touches.ts_ms, 0.5)))
-    first = int(touches.ts_ms[wanted[0]])
-    for _, index in as_it_happened(touches, wanted, SessionIndex(), fresh=False):
-        assert index.as_of_ms < first
+    for at, index in as_it_happened(touches, wanted, SessionIndex(), HOUR_MS):
+        hour = int(touches.ts_ms[at]) // HOUR_MS * HOUR_MS
+        assert index.as_of_ms < hour
+        assert int(index.live().tables.counts.sum()) == int((touches.ts_ms < hour).sum())
+
+
+def test_groups_for_a_frozen_recommender_are_asked_of_an_older_index(touches: Touches) -> None:
+    wanted = targets(touches, int(np.quantile(touches.ts_ms, 0.5)))
+    fresh, aged = (groups(touches, wanted, True, one).x[:, SINCE] for one in (True, False))
+    assert np.nanmedian(aged) > np.nanmedian(fresh)
 
 
 def test_a_question_holds_only_what_the_visitor_did_before(touches: Touches) -> None:
