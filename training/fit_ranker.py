@@ -18,8 +18,7 @@ from features.events import CODE
 from models.factors import ItemFactors
 from models.ranker import COLUMNS, plain_scores
 from models.recommend import Found, Recommender, with_facts
-from models.session_index import SessionIndex
-from training.replay_views import STEP_MS, Touches, as_it_happened
+from training.replay_views import STEP_MS, Lesson, Touches, as_it_happened
 from training.table import MAX_PREFIX, Progress
 
 Ints = npt.NDArray[np.int64]
@@ -53,7 +52,7 @@ def targets(touches: Touches, since_ms: int, max_prefix: int = MAX_PREFIX) -> In
 
 
 def groups(
-    touches: Touches,
+    lesson: Lesson,
     wanted: Ints,
     own: bool,
     fresh: bool,
@@ -65,15 +64,16 @@ def groups(
 ) -> Groups:
     """Candidates of the wanted views of which one was the view: that one and some of the others.
 
-    own: whether the visitor's own products are a source. fresh: whether the index learns every minute, or every few
-    hours. factors: learned from what came before the wanted views.
+    lesson: at its beginning, and left where the last wanted view's step begins. own: whether the visitor's own products
+    are a source. fresh: whether the index learns every minute, or every few hours. factors: learned from what came
+    before the wanted views.
     """
-    rng = np.random.default_rng(seed)
+    rng, touches = np.random.default_rng(seed), lesson.touches
     recommender: Recommender | None = None
     parts: list[npt.NDArray[np.float32]] = []
     shown = -1
     step_ms = STEP_MS if fresh else _aged(touches)
-    for done, (at, state) in enumerate(as_it_happened(touches, wanted, SessionIndex(), step_ms)):
+    for done, (at, state) in enumerate(as_it_happened(lesson, wanted, step_ms)):
         if done % 500 == 0:
             told(done / len(wanted))
         if recommender is None or state.as_of_ms != shown:
@@ -138,7 +138,7 @@ def fit(found: Groups, seed: int, rounds: int = ROUNDS, **changed: Any) -> lgb.B
 
 
 def fit_ranker(
-    touches: Touches,
+    lesson: Lesson,
     since_ms: int,
     seed: int,
     progress: Progress,
@@ -150,12 +150,13 @@ def fit_ranker(
 ) -> str:
     """A ranker's text (models.ranker.Ranker), "" where there is too little to learn from.
 
-    since_ms: groups begin here; what came before is only learned by the index.
+    lesson: at its beginning; the caller may go on with it. since_ms: groups begin here; what came before is only
+    learned by the index.
     """
-    wanted = _spread(targets(touches, since_ms, max_prefix), at_most)
+    wanted = _spread(targets(lesson.touches, since_ms, max_prefix), at_most)
     progress("ranker", 0.0)
     found = groups(
-        touches, wanted, True, fresh, catalog, factors, seed=seed, told=lambda share: progress("ranker", 0.7 * share)
+        lesson, wanted, True, fresh, catalog, factors, seed=seed, told=lambda share: progress("ranker", 0.7 * share)
     )
     text = fit(found, seed).model_to_string() if pays(found, seed) else ""
     progress("ranker", 1.0)

@@ -65,8 +65,7 @@ def train(
     table = portable(table) if only_portable else table
     parted = split(table.start_ms, table.end_ms, table.labels.session, window)
     fitted = fit_models(table, parted, seed, progress, settings)
-    inside = _inside(log, window)
-    touches = Touches.of(log.records[inside], log.visitor[inside], log.session[inside], log.item_ids)
+    touches = Touches.of(log.records, log.visitor, log.session, log.item_ids, _inside(log, window))
     items = fit_recommender(touches, seed, progress, catalog=catalog, max_prefix=max_prefix, views=views)
     parts = Parts(
         models={name: one.model for name, one in fitted.items()},
@@ -91,10 +90,10 @@ def fit_models(
 
 def _stats(log: Log, window: Window) -> ItemStats:
     """Item statistics at the window's end, as a learner would have them; without the sessions in progress."""
-    before = log.records["ts_ms"] < window.until_ms
-    records, visitors = log.records[before], (log.visitor[before] + 1).astype(np.uint64)
-    by_time = np.argsort(records["ts_ms"], kind="stable")
-    return ItemStats.empty().updated(records[by_time], visitors[by_time]).settled()
+    before = np.flatnonzero(log.records["ts_ms"] < window.until_ms)
+    by_time = before[np.argsort(log.records["ts_ms"][before], kind="stable")]
+    visitors = (log.visitor[by_time] + 1).astype(np.uint64)
+    return ItemStats.empty().updated(log.records[by_time], visitors).settled()
 
 
 def _inside(log: Log, window: Window) -> Flags:
