@@ -65,8 +65,14 @@ def train(
     table = portable(table) if only_portable else table
     parted = split(table.start_ms, table.end_ms, table.labels.session, window)
     fitted = fit_models(table, parted, seed, progress, settings)
-    touches = Touches.of(log.records, log.visitor, log.session, log.item_ids, _inside(log, window))
-    items = fit_recommender(touches, seed, progress, catalog=catalog, max_prefix=max_prefix, views=views)
+    items = fit_recommender(  # holds its touches no longer than it runs: they are as large as the log
+        Touches.of(log.records, log.visitor, log.session, log.item_ids, _inside(log, window)),
+        seed,
+        progress,
+        catalog=catalog,
+        max_prefix=max_prefix,
+        views=views,
+    )
     parts = Parts(
         models={name: one.model for name, one in fitted.items()},
         calibrations={name: one.calibration for name, one in fitted.items()},
