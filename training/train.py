@@ -95,11 +95,11 @@ def fit_models(
 
 
 def _stats(log: Log, window: Window) -> ItemStats:
-    """Item statistics at the window's end, as a learner would have them; without the sessions in progress."""
+    """Item statistics at the window's end, as a learner would have them; sessions in progress count as they stand."""
     before = np.flatnonzero(log.records["ts_ms"] < window.until_ms)
     by_time = before[np.argsort(log.records["ts_ms"][before], kind="stable")]
     visitors = (log.visitor[by_time] + 1).astype(np.uint64)
-    return ItemStats.empty().updated(log.records[by_time], visitors).settled()
+    return ItemStats.empty().updated(log.records[by_time], visitors).ended()
 
 
 def _inside(log: Log, window: Window) -> Flags:

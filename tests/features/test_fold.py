@@ -227,7 +227,7 @@ def test_the_session_s_products_say_together_what_each_says_of_buying():
     others = [row("view_item", 3 + n, item_id="b", event_id=f"b{n}") for n in range(9)]
     log = pack([*seen, row("purchase", 2.5), *others])
     visitors = np.array([1, 2, 1, 1, *range(10, 19)], np.uint64)
-    catalog = Catalog.of([], ItemStats.empty().updated(log, visitors))
+    catalog = Catalog.of([], ItemStats.empty().updated(log, visitors).ended())
     one = Read(row("view_item", item_id="a"), catalog=catalog)
     other = Read(row("view_item", item_id="b"), catalog=catalog)
     again = row("view_item", 2, item_id="a")
