@@ -14,7 +14,7 @@ from features.record import KNOWN, Records
 from features.stats import ItemStats
 from models.bundle import Parts
 from models.intent import INTENTS
-from training.figures import binary_figures, stage_figures
+from training.figures import binary_figures, number, stage_figures
 from training.fit_intent import fit_intents
 from training.fit_ranker import GROUPS
 from training.fit_recommend import fit_recommender
@@ -82,6 +82,7 @@ def train(
         factors=items.factors,
         arrays={"stats": _stats(log, window).to_arrays()},
         linears={name: one.linear for name, one in fitted.items() if one.linear is not None},
+        stage_weights=fitted["stage"].weights,
     )
     return Trained(with_reference(parts, table, parted), fitted, parted)
 
@@ -129,7 +130,8 @@ def _model_card(one: Fitted) -> dict[str, Any]:
     best = sorted(one.importance.items(), key=lambda pair: (-pair[1], pair[0]))[:IMPORTANT]
     settings = asdict(one.settings) if one.settings is not None else None
     words = {"rounds": one.rounds, "calibration": one.calibrated_by, "note": one.note, "importance": dict(best)}
-    return {**words, "settings": settings}
+    weights = {} if one.weights is None else {"weights": [number(weight) for weight in one.weights]}
+    return {**words, "settings": settings, **weights}
 
 
 def held_figures(table: Table, parted: Split, fitted: Mapping[str, Fitted]) -> dict[str, Any]:
@@ -143,7 +145,7 @@ def held_figures(table: Table, parted: Split, fitted: Mapping[str, Fitted]) -> d
         sessions = len(np.unique(table.labels.session[rows]))
         intents[name] = binary_figures(target[rows], said, one.note) | {"sessions": sessions}
     said = fitted["stage"].said_of_held(int(parted.hold.sum()))
-    stages = stage_figures(table.labels.stage[parted.hold].astype(np.int64), said)
+    stages = stage_figures(table.labels.stage[parted.hold].astype(np.int64), said, fitted["stage"].named(said))
     return figures | {"intent": intents, "stage": stages}
 
 
