@@ -31,6 +31,7 @@ def test_counts_are_of_this_session_and_move_to_before_when_a_new_one_begins():
     assert (journey["session_events"], journey["session_views"], journey["search_count"]) == (1, 1, 0)
     assert (journey["visitor_events"], journey["visitor_views"], journey["visitor_searches"]) == (2, 1, 1)
     assert (journey["visitor_sessions"], journey["visitor_since_session_s"]) == (1, 39 * 60)
+    assert journey["visitor_since_first_s"] == 40 * 60
 
 
 def test_a_session_is_over_after_thirty_minutes_and_not_before():
