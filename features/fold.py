@@ -15,7 +15,7 @@ import numpy.typing as npt
 from features.catalog import Facts
 from features.events import SESSION_GAP_MS, TAIL_EVENTS
 from features.fold_emit import emit
-from features.fold_state import CATEGORY_SLOT, ITEM_SLOT, MESSAGES, STATE, K, begin, roll_session
+from features.fold_state import CATEGORY_SLOT, ITEM_SLOT, MESSAGES, NEVER, STATE, K, begin, roll_session
 from features.fold_steps import apply_event, apply_item, apply_message
 from features.record import Records
 from features.schema import N_FEATURES
@@ -48,6 +48,8 @@ def _step(record, facts, row, state, items, categories, counts, messages):  # ty
     if record.ts_ms - s.last_any_ms > SESSION_GAP_MS:
         roll_session(s, counts, record.ts_ms)
     s.last_any_ms = record.ts_ms
+    if s.first_ms == NEVER:
+        s.first_ms = record.ts_ms
     kind = record.kind
     if kind == K.view_promotion or kind == K.select_promotion or kind == K.dismiss_promotion:
         apply_message(s, counts, messages, record)

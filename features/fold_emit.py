@@ -93,6 +93,7 @@ def _emit_visitor(s, counts, now_ms, out):  # type: ignore[no-untyped-def]
     out[F.visitor_known] = s.known
     out[F.visitor_sessions] = s.sessions
     out[F.visitor_since_session_s] = _since(s.session_start_ms, s.earlier_end_ms)
+    out[F.visitor_since_first_s] = _since(now_ms, s.first_ms)
     out[F.visitor_purchases] = c[K.purchase] + b[K.purchase]
     out[F.visitor_since_purchase_s] = _since(now_ms, s.purchase_ms)
     out[F.visitor_spent] = s.spent if s.unvalued == 0 else np.nan

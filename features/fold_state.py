@@ -52,7 +52,7 @@ CATEGORY_SLOT: Final = np.dtype([("session", "i8"), ("key", "i8")], align=True)
 MESSAGES: Final = np.dtype([("ts_ms", "i8"), ("kind", "i8")], align=True)
 
 _TIMES = (
-    *("last_any_ms", "last_ms", "session_start_ms", "earlier_end_ms", "view_ms", "list_ms", "cart_ms"),
+    *("first_ms", "last_any_ms", "last_ms", "session_start_ms", "earlier_end_ms", "view_ms", "list_ms", "cart_ms"),
     *("checkout_ms", "purchase_ms", "search_ms", "friction_ms", "shown_ms", "cart_open_ms"),
 )
 _WHOLE = (
@@ -80,6 +80,7 @@ def begin(s, counts):  # type: ignore[no-untyped-def]
     s.run = s.tick
     s.session = s.tick
     s.sessions = 0
+    s.first_ms = NEVER
     s.last_any_ms = NEVER
     s.last_ms = NEVER
     s.session_start_ms = NEVER

@@ -43,6 +43,7 @@ FEATURES: Final = (
     Feature("visitor_known", "0/1", "Whether the visitor was identified (a user id) in any event of the tail."),
     Feature("visitor_sessions", "sessions", "Earlier sessions in the tail."),
     Feature("visitor_since_session_s", "s", "From the end of the session before to the start of this; NaN if none."),
+    Feature("visitor_since_first_s", "s", "Since the first event in the tail."),
     Feature("visitor_purchases", "events", "Purchases in the tail, this session's included."),
     Feature("visitor_since_purchase_s", "s", "Since the last purchase; NaN if none."),
     Feature("visitor_spent", "money", "Value of the purchases in the tail; NaN if the value of any is unknown."),

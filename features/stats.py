@@ -1,7 +1,8 @@
 """Item statistics: how often each product was viewed, carted and bought, and how often its viewers then bought.
 
 One definition for the learner (live), for training (as of each event) and for the catalog's facts. Counts fade with
-time. A session converts a product that it viewed when it buys, not before: so nothing is known from the future.
+time. A session counts when it is over: so nothing is known from the future, and what visitors do does not move the
+lifts of what they looked at while their session lasts, neither in training nor where it is served.
 """
 
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from features.stats_count import (
     PRIOR,
     RATES,
     count,
+    end_sessions,
     fade_all,
     rates_of_all,
 )
@@ -32,6 +34,8 @@ Counts = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
 Rates = npt.NDArray[np.float32]
 _NO_RATES = np.empty((0, len(RATES)), np.float32)
+_END = np.int64(2**62)
+"""A time after all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +104,14 @@ class ItemStats:
         return ItemStats(self.items, self.counts, self.touched_ms, self.visits.without(visitor))
 
     def settled(self) -> "ItemStats":
-        """These without any session in progress: what is published and what a bundle holds."""
+        """These without any session in progress: what is published."""
         return ItemStats(self.items, self.counts, self.touched_ms, Visits.empty())
+
+    def ended(self) -> "ItemStats":
+        """These with the sessions in progress counted as they stand: what a bundle holds."""
+        counts, touched, visits = self.counts.copy(), self.touched_ms.copy(), self.visits.copy()
+        end_sessions(counts, touched, *visits.columns(), _END)
+        return ItemStats(self.items, counts, touched, Visits.empty())
 
     def at_most(self, rows: int) -> "ItemStats":
         """These, or if they have more rows, three quarters of so many: those with most activity left."""
@@ -123,7 +133,7 @@ class ItemStats:
             "counts": self.counts,
             "touched_ms": self.touched_ms,
         }
-        return own | self.visits.to_arrays(self.as_of_ms)
+        return own | self.visits.to_arrays()
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, npt.NDArray[np.generic]]) -> "ItemStats":

@@ -21,6 +21,8 @@ LONG_HALF_LIFE_MS = 60 * DAY_MS
 """Of conversion: a rate needs many sessions (90, 28 and 7 days gave .287, .280 and .273 of average precision)."""
 SHORT_HALF_LIFE_MS = DAY_MS
 """Of trends."""
+SWEEP_MS = 5 * 60_000
+"""How often sessions are looked for that are over."""
 PRIOR = 20.0
 """A rate is drawn to the shop's with the weight of so many views or sessions (empirical Bayes)."""
 
@@ -94,24 +96,51 @@ def _add_session(counts, touched, row, column, now_ms):  # type: ignore[no-untyp
 
 @numba.njit(cache=True)
 def _look(counts, touched, seen, many, row, now_ms):  # type: ignore[no-untyped-def]
-    """A session views a product: counted once, as far as it is remembered."""
+    """A session views a product: remembered once. What must make room for it counts with what came of it so far."""
     for at in range(min(many, SEEN)):
         if seen[at] >> FLAG_BITS == row:
             return many
+    if many >= SEEN:
+        _count_seen(counts, touched, seen[many % SEEN], now_ms)
     seen[many % SEEN] = row << FLAG_BITS
-    _add_session(counts, touched, row, C.sessions, now_ms)
     return many + 1
 
 
 @numba.njit(cache=True)
-def _convert(counts, touched, seen, many, kind, now_ms):  # type: ignore[no-untyped-def]
-    """A session buys or carts: all that it viewed before has led to it, each once."""
-    flag, column = (_BOUGHT, C.bought) if kind == _PURCHASE else (_CARTED, C.carted)
+def _convert(seen, many, kind):  # type: ignore[no-untyped-def]
+    """A session buys or carts: all that it viewed before has led to it."""
+    flag = _BOUGHT if kind == _PURCHASE else _CARTED
     for at in range(min(many, SEEN)):
-        viewed = seen[at] >> FLAG_BITS
-        if viewed >= 0 and not seen[at] & flag:
-            seen[at] |= flag
-            _add_session(counts, touched, viewed, column, now_ms)
+        seen[at] |= flag
+
+
+@numba.njit(cache=True)
+def _count_seen(counts, touched, entry, end_ms):  # type: ignore[no-untyped-def]
+    """One product of a session counts, with what the session did after it; not one whose row has gone."""
+    row = entry >> FLAG_BITS
+    if row < 0:
+        return
+    _add_session(counts, touched, row, C.sessions, end_ms)
+    if entry & _BOUGHT:
+        _add_session(counts, touched, row, C.bought, end_ms)
+    if entry & _CARTED:
+        _add_session(counts, touched, row, C.carted, end_ms)
+
+
+@numba.njit(cache=True)
+def _end_session(counts, touched, visitors, last_ms, seen, many, place):  # type: ignore[no-untyped-def]
+    """The session in a place counts, as of its last event, and leaves."""
+    for at in range(min(many[place], SEEN)):
+        _count_seen(counts, touched, seen[place, at], last_ms[place])
+    visitors[place], last_ms[place], many[place] = 0, 0, 0
+
+
+@numba.njit(cache=True)
+def end_sessions(counts, touched, visitors, last_ms, seen, many, now_ms):  # type: ignore[no-untyped-def]
+    """All sessions that are over at now_ms count."""
+    for place in range(visitors.size):
+        if visitors[place] != 0 and now_ms - last_ms[place] > SESSION_GAP_MS:
+            _end_session(counts, touched, visitors, last_ms, seen, many, place)
 
 
 @numba.njit(cache=True)
@@ -150,14 +179,14 @@ def write_rates(out, counts, row):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _in_session(visitors, last_ms, many, place, visitor, now_ms):  # type: ignore[no-untyped-def]
+def _in_session(counts, touched, visitors, last_ms, seen, many, place, visitor, now_ms):  # type: ignore[no-untyped-def]
     """Whether an event belongs to the session in its visitor's place, which it may begin; not if it came before it."""
     if visitors[place] == visitor and last_ms[place] - now_ms > SESSION_GAP_MS:
         return False
     if visitors[place] != visitor or now_ms - last_ms[place] > SESSION_GAP_MS:
+        _end_session(counts, touched, visitors, last_ms, seen, many, place)
         visitors[place] = visitor
         last_ms[place] = now_ms
-        many[place] = 0
     last_ms[place] = max(last_ms[place], now_ms)
     return True
 
@@ -173,6 +202,8 @@ def count(  # type: ignore[no-untyped-def]
     for n in range(at, order.size):
         i = order[n]
         kind, item, now_ms = records[i].kind, records[i].item, records[i].ts_ms
+        if now_ms // SWEEP_MS > touched[0] // SWEEP_MS:
+            end_sessions(counts, touched, visitors, last_ms, seen, many, now_ms)
         counted = kind in (_VIEW, _CART, _PURCHASE)
         place = -1
         if counted and keys[i] != 0:
@@ -200,10 +231,10 @@ def count(  # type: ignore[no-untyped-def]
             column = C.views if kind == _VIEW else (C.carts if kind == _CART else C.units)
             _add(counts, touched, 0, column, units, now_ms)
             _add(counts, touched, row, column, units, now_ms)
-        if place < 0 or not _in_session(visitors, last_ms, many, place, keys[i], now_ms):
+        if place < 0 or not _in_session(counts, touched, visitors, last_ms, seen, many, place, keys[i], now_ms):
             continue
         if kind != _VIEW:
-            _convert(counts, touched, seen[place], many[place], kind, now_ms)
+            _convert(seen[place], many[place], kind)
         elif item != 0:
             many[place] = _look(counts, touched, seen[place], many[place], row, now_ms)
     return used, order.size

@@ -11,7 +11,6 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from features.events import SESSION_GAP_MS
 from features.table import Keys, slot_of
 
 WAYS: Final = 8
@@ -98,9 +97,9 @@ class Visits:
         seen = rows[np.minimum(self.seen >> FLAG_BITS, rows.size - 1)] << FLAG_BITS | self.seen & (1 << FLAG_BITS) - 1
         return Visits(self.visitors.copy(), self.last_ms.copy(), seen.astype(np.int32), self.many.copy())
 
-    def to_arrays(self, as_of_ms: int) -> Arrays:
-        """Those that may still go on at as_of_ms."""
-        live = (self.visitors != 0) & (self.last_ms >= as_of_ms - SESSION_GAP_MS)
+    def to_arrays(self) -> Arrays:
+        """Those that were not counted yet."""
+        live = self.visitors != 0
         return {
             "visit_visitors": self.visitors[live],
             "visit_last_ms": self.last_ms[live],

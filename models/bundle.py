@@ -57,6 +57,9 @@ RANKER: Final = "ranker.txt"
 LINEAR: Final = "linear.npz"
 _OPTIONAL_FILES: Final = frozenset({RANKER, LINEAR, *(f"{name}.npz" for name in OPTIONAL)})
 _FACTORS: Final = "factors_"
+_STAGE_WEIGHTS: Final = "stage_weights"
+"""Among the calibrations' arrays; bundles of before it name the likeliest stage."""
+
 _PICKLES = (".pkl", ".pickle", ".joblib")
 
 
@@ -70,10 +73,19 @@ class InvalidBundle(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a bundle says of a vector. stage: float64 (6,), intent: float64 (4,)."""
+    """What a bundle says of a vector. stage: float64 (6,), intent: float64 (4,).
+
+    named: the place of the stage it names (models/stage.py); where not given, the likeliest.
+    """
 
     stage: Floats
     intent: Floats
+    named: int = -1
+
+    @property
+    def stage_name(self) -> str:
+        """The stage named, of STAGES."""
+        return STAGES[self.named if self.named >= 0 else int(np.argmax(self.stage))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +95,8 @@ class Parts:
     models: by name (MODELS), a LightGBM text, or base rates (K,). calibrations: by the same names. about: JSON values
     for the manifest (window, rows, figures, seed, notes). ranker: text of a models.ranker.Ranker, "" for none. arrays:
     by the names in OPTIONAL. factors: of the products, None where there was too little to learn them from. linears: of
-    models that are trees, the part blended into them; a constant's is not written.
+    models that are trees, the part blended into them; a constant's is not written. stage_weights: float64 (6,), of
+    the stages when one is named (models/stage.py); None: all alike.
     """
 
     models: Mapping[str, str | Floats]
@@ -94,6 +107,7 @@ class Parts:
     arrays: Mapping[str, ArrayMap] = field(default_factory=dict)
     factors: ItemFactors | None = None
     linears: Mapping[str, Linear] = field(default_factory=dict)
+    stage_weights: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +126,8 @@ class Bundle:
 
     def score(self, vector: Vector) -> Scores:
         """Stage and intent of one vector, shape (N,)."""
-        return Scores(self.stage.probabilities(vector), self.intent.probabilities(vector))
+        stages = self.stage.probabilities(vector)
+        return Scores(stages, self.intent.probabilities(vector), int(self.stage.named(stages)))
 
     def explain(self, vector: Vector) -> dict[str, dict[str, float]]:
         """By model (`stage_<name>`, `intent_<name>`), what each feature adds to the raw log-odds; "base" is the rest.
@@ -140,7 +155,9 @@ def encode(parts: Parts) -> tuple[str, dict[str, bytes]]:
     if not set(parts.arrays) <= set(OPTIONAL):
         raise InvalidBundle("manifest", f"arrays must be some of {', '.join(OPTIONAL)}")
     files = {f"{name}.txt": model.encode() for name, model in parts.models.items() if isinstance(model, str)}
-    files["calibration.npz"] = _npz(_joined(parts.calibrations[name].to_arrays(name) for name in MODELS))
+    weights: ArrayMap = {} if parts.stage_weights is None else {_STAGE_WEIGHTS: parts.stage_weights}
+    curves = _joined(parts.calibrations[name].to_arrays(name) for name in MODELS)
+    files["calibration.npz"] = _npz({**curves, **weights})
     linears = {name: one for name, one in parts.linears.items() if isinstance(parts.models[name], str)}
     if linears:
         files[LINEAR] = _npz(_joined(one.to_arrays(name) for name, one in linears.items()))
@@ -265,7 +282,8 @@ def decode(identifier: str, files: Mapping[str, bytes]) -> Bundle:
     try:
         scorers = {name: _scorer(name, manifest, files, linears) for name in MODELS}
         curves = {name: Calibration.from_arrays(arrays, name) for name in MODELS}
-        stage = StageModel(scorers["stage"], curves["stage"])
+        weights = np.asarray(arrays.get(_STAGE_WEIGHTS, np.ones(len(STAGES))), np.float64)
+        stage = StageModel(scorers["stage"], curves["stage"], weights)
         intents = [f"intent_{name}" for name in INTENTS]
         intent = IntentModel(tuple(scorers[i] for i in intents), tuple(curves[i] for i in intents))
         items, factors = ItemIndex.from_arrays(indexed), _factors(indexed)

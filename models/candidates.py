@@ -183,6 +183,8 @@ NEAR_PRODUCTS: Final = 3
 NEAR_VIEWS: Final = 6
 ACROSS_VIEWS: Final = 2
 SESSION_VIEWS_AT_MOST: Final = 50
+OWN_SESSIONS: Final = 64
+"""So many sessions may look at one product in one second before this one is not told from them."""
 SECOND_STEPS: Final = 12
 """Of so many of the best found, what is linked with them is found, too."""
 POOL: Final = 4096
@@ -287,23 +289,32 @@ def _distinct(items: Rows, begin: int, out: Rows) -> tuple[int, int]:
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _own_roots(t: Tables, items: Rows, at_s: Times, begin: int, out: Rows) -> int:
-    """Sessions of the ring that are this session: they hold a view of the same product in the same second."""
-    found = 0
+    """Sessions of the ring that are this session: they hold a view of the same product in the same second.
+
+    As many views of a product are looked at as _follow follows: one that lies further back makes no neighbour.
+    """
+    found, reach = 0, SAMPLE
     for i in range(items.size - 1, max(begin, items.size - SESSION_VIEWS_AT_MOST) - 1, -1):
         entry = t.last[items[i]] if items[i] >= 0 else -1
-        for _ in range(64):
+        met = False
+        for _ in range(reach):
             if entry < 0 or t.item[entry] != items[i] or np.int64(t.at[entry]) + 60 < at_s[i]:
                 break
-            if np.int64(t.at[entry]) == at_s[i] and found < out.size:
+            same = np.int64(t.at[entry]) == at_s[i]
+            if met and not same:
+                break
+            met = met or same
+            if same and found < out.size:
                 known = False
                 for j in range(found):
                     known = known or out[j] == t.root[entry]
                 if not known:
                     out[found] = t.root[entry]
                     found += 1
-                break
             before = t.same[entry]
             entry = before if before >= 0 and _older(t, before, entry) else -1
+        if items[i] >= 0:
+            reach = SAMPLE_OF_EARLIER
     return found
 
 
@@ -741,7 +752,7 @@ def gather(
     its place in SOURCES and its FEATURES.
     """
     s.call[0] += 1
-    products, roots = np.empty(PRODUCTS, np.int32), np.empty(4, np.int32)
+    products, roots = np.empty(PRODUCTS, np.int32), np.empty(OWN_SESSIONS, np.int32)
     known, different = _distinct(items, begin, products)
     owned = _own_roots(t, items, at_s, begin, roots)
     n, met = 0, 0

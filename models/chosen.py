@@ -10,7 +10,6 @@ import numpy.typing as npt
 from models.bundle import Scores
 from models.inputs import Inputs, Suggestion
 from models.policy_terms import Policy
-from models.stage import STAGES
 
 REASONS: Final = ("won", "explored", "silence", "no_candidate", "holdout", "fallback", "degraded")
 """Why a placement got what it got: it won the draw; the exploration floor decided; silence won; every candidate was
@@ -89,8 +88,8 @@ class Decision:
 
     @property
     def stage(self) -> str:
-        """The likeliest stage; "" where degraded."""
-        return STAGES[int(np.argmax(self.scores.stage))] if self.scores is not None else ""
+        """The stage named; "" where degraded."""
+        return self.scores.stage_name if self.scores is not None else ""
 
     @property
     def silent(self) -> bool:

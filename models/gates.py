@@ -5,7 +5,7 @@
 | stopped    | somebody stopped the action, its placement or the whole shop                       |
 | consent    | the visitor has not allowed what the action needs; or it interrupts, and a no to it could not be kept |
 | schedule   | now is outside the action's dates, weekdays or hours                                |
-| stage      | the likeliest stage is not one of the action's                                      |
+| stage      | the stage named is not one of the action's                                          |
 | rule       | the action's rule does not hold, or what it needs is unknown                        |
 | rule_error | the rule failed                                                                     |
 | cap        | the visitor has seen the action as often as its caps allow                          |
@@ -89,7 +89,7 @@ def _schedule(action: Action, now_ms: int) -> Closed | None:
 def stage(action: Action, moment: Moment) -> Closed | None:
     if not action.stages or moment.stage in action.stages:
         return None
-    return Closed("stage", f"the likeliest stage is {moment.stage}; needs {' or '.join(action.stages)}")
+    return Closed("stage", f"the stage named is {moment.stage}; needs {' or '.join(action.stages)}")
 
 
 def rule(action: Action, moment: Moment) -> Closed | None:

@@ -139,7 +139,7 @@ class Moment:
     @classmethod
     def of(cls, inputs: Inputs, policy: Policy, tail: Records, vector: Vector, scores: Scores) -> "Moment":
         """The moment of a visitor whose state is known."""
-        stage = STAGES[int(np.argmax(scores.stage))]
+        stage = scores.stage_name
         history = History.of(tail, inputs.now_ms, refused(inputs))
         context = cel.Context(variables=rule_variables(policy, inputs, vector, scores, stage))
         locale = locale_of(policy, inputs.context.locale)

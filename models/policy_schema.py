@@ -142,7 +142,7 @@ ACTION: Final = Table(
         Field("value", _MONEY, "What it is worth when it works.", required=True),
         Field("cost", _MONEY, "What the interruption costs; by kind if left out."),
         Field("lever", Number(0, 10), "The shop's own weight on its value (1)."),
-        Field("stages", ListOf(Choice(STAGES), 1), "Only while this stage is the likeliest; all if left out."),
+        Field("stages", ListOf(Choice(STAGES), 1), "Only while this stage is the one named; all if left out."),
         Field("when", Cel(), "A rule in CEL that must hold."),
         Field("caps", CAPS, "How often one visitor may see it."),
         Field("cooldown_after_dismissal_s", _SECONDS, "How long it stays away after a no; by kind if left out."),

@@ -12,7 +12,7 @@ an item (Space-Saving, Metwally et al. 2005: the weakest gives its place and its
 visitors (the longest silent goes). At the bounds about 150 MB.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numba
@@ -44,6 +44,7 @@ Ints = npt.NDArray[np.int32]
 Times = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
+Hashes = npt.NDArray[np.uint64]
 
 
 class _State(NamedTuple):
@@ -229,22 +230,34 @@ class SessionIndex:
 
         prices: money per unit, NaN if unknown. categories: features.record.category16 of each, 0 if unknown.
         """
-        at_once = max(1, min(self.max_items // 4, self.max_visitors))
-        for start in range(0, len(items), at_once):
-            chosen = slice(start, start + at_once)
+        for chosen in self._parts(len(items)):
             n = len(items[chosen])
             price = np.full(n, -1, np.float32) if prices is None else np.array(prices[chosen], np.float32)
             category = np.zeros(n, np.int32) if categories is None else np.array(categories[chosen], np.int32)
-            self._learn(items[chosen], visitors[chosen], np.array(ts_ms[chosen], np.int64), price, category)
+            rows = self._rows_of(items[chosen])
+            self._learn(rows, visitors[chosen], np.array(ts_ms[chosen], np.int64), price, category)
 
-    def _learn(
-        self, items: Sequence[str], visitors: Sequence[int], times: Times, prices: Floats, categories: Ints
+    def learn_columns(
+        self, items: Hashes, names: Mapping[int, str], visitors: Times, ts_ms: Times, prices: Floats, categories: Ints
     ) -> None:
+        """The same of a whole log's columns: no text is touched but the names of products that are new.
+
+        items: uint64 (n,), hash64 of each id; names: the ids, by hash; visitors: any numbers that tell them apart.
+        """
+        for chosen in self._parts(len(items)):
+            rows = self._rows_of_hashes(items[chosen], names)
+            self._learn(rows, visitors[chosen].tolist(), ts_ms[chosen], prices[chosen], categories[chosen])
+
+    def _parts(self, n: int) -> Iterator[slice]:
+        """So many at a time that what one part brings in is not dropped again within it."""
+        at_once = max(1, min(self.max_items // 4, self.max_visitors))
+        return (slice(start, start + at_once) for start in range(0, n, at_once))
+
+    def _learn(self, rows: Ints, visitors: Sequence[int], times: Times, prices: Floats, categories: Ints) -> None:
         if not self._s.clock[1]:
             self._s.landmarks[:] = times[0]
-        rows = self._rows_of(items)
         slots, fresh = self._slots_of(visitors)
-        self._grow(_ENTRIES, min(int(self._s.clock[0]) + len(items), self.max_entries), self.max_entries)
+        self._grow(_ENTRIES, min(int(self._s.clock[0]) + len(rows), self.max_entries), self.max_entries)
         _learn(self._s, rows, slots, fresh, times, prices, categories, np.empty(RECENT, np.int32))
 
     def forget(self, visitor: int) -> None:
@@ -284,7 +297,7 @@ class SessionIndex:
             self._s = self._s._replace(**{n: _grown(getattr(self._s, n), room, fill) for n, fill in names.items()})
 
     def _rows_of(self, items: Sequence[str]) -> Ints:
-        if len(self._ids) + len(set(items) - self._ids.keys()) > self.max_items:
+        if len(self._ids) + sum(item not in self._ids for item in set(items)) > self.max_items:
             self._drop_least_popular()
         ids = self._ids
         found = np.array([ids.setdefault(item, len(ids)) for item in items], np.int32)
@@ -295,6 +308,16 @@ class SessionIndex:
             self._table = _with(self._table, self._hashes, known)
             self._grow(_ITEMS, len(ids))
         return found
+
+    def _rows_of_hashes(self, items: Hashes, names: Mapping[int, str]) -> Ints:
+        rows = self._table.find(items)
+        if rows.min() >= 0:
+            return rows
+        found, first, place = np.unique(items, return_index=True, return_inverse=True)
+        come = np.argsort(first)  # new products get their rows in the order in which they come
+        rows_of_found = np.empty(len(found), np.int32)
+        rows_of_found[come] = self._rows_of([names[item] for item in found[come].tolist()])
+        return rows_of_found[place]
 
     def _drop_least_popular(self) -> None:
         keep, n, s = self.max_items * 3 // 4, len(self._ids), self._s
@@ -344,7 +367,7 @@ class SessionIndex:
         }
         ages = (self.as_of_ms - s.landmarks[1:]) / np.array([TREND_HALF_LIFE_MS, POPULAR_HALF_LIFE_MS])
         given["popularity"] = (s.popularity[:n] * 2.0**-ages).astype(np.float32)
-        given["popular"] = most(given["popularity"].sum(axis=1))
+        given["popular"] = most(given["popularity"][:, 0] + given["popularity"][:, 1])
         given["fresh"] = most(s.first[:n].astype(np.int64), FRESH)
         given |= {"slots": self._table.slots, "rows": self._table.rows}
         head = int(s.clock[0]) % self.max_entries if s.clock[0] > self.max_entries else m

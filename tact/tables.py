@@ -58,7 +58,7 @@ def sheets(figures: Figures) -> list[Sheet]:
     for regime, one in figures.get("recommend", {}).items():
         found += _recommend(regime, one)
     if "cold_start" in figures:
-        found.append(_cold_start(figures["cold_start"]))
+        found += _cold_start(figures["cold_start"])
     return found
 
 
@@ -182,17 +182,23 @@ def _recommend(regime: str, figures: Figures) -> Iterator[Sheet]:
             yield Sheet(f"Recommendations, {regime}: {ours} ahead of", ("", "HR@20", "MRR@20"), rows)
 
 
-def _cold_start(figures: Figures) -> Sheet:
-    """Models from other shops beside local ones of each span."""
+def _cold_start(figures: Figures) -> Iterator[Sheet]:
+    """Models from other shops beside local ones of each span, when these overtake, and what was left out."""
     measures = (("buy", "auc"), ("buy", "average_precision"), ("cart", "auc"), ("leave", "auc"), ("stage", "macro_f1"))
     shown = [pair for pair in measures if pair[0] == "stage" or pair[0] in figures["models"]["foreign"]["intent"]]
     rows = tuple(
         (
             name.replace("_", ", "),
+            f"{figures['rows'].get(name.partition('_')[2], figures['train']['rows']):,}",
             *(_cell(one["stage"] if model == "stage" else one["intent"][model], measure) for model, measure in shown),
             "" if name == "foreign" else _cell(one["ahead"].get("buy", {}), "auc", True),
         )
         for name, one in figures["models"].items()
     )
-    head = ("trained on", *(f"{model} {_head(measure)}" for model, measure in shown), "ahead of foreign in buy AUC")
-    return Sheet("Cold start", head, rows)
+    head = ("trained on", "moments", *(f"{model} {_head(measure)}" for model, measure in shown))
+    yield Sheet("Cold start", (*head, "ahead of foreign in buy AUC"), rows)
+    overtakes = figures["overtakes"].items()
+    ahead = tuple((m, _head(measure), at or "never") for m, one in overtakes for measure, at in one.items())
+    yield Sheet("Local models are surely ahead of foreign ones", ("model", "in", "from a span of"), ahead)
+    if figures["skipped"]:
+        yield Sheet("Spans left out", ("span", "why"), tuple(figures["skipped"].items()))

@@ -155,14 +155,14 @@ def _scored(fitted: dict[str, Fitted], test: _Test, masked: bool) -> _Said:
             if drawn is not None:
                 runs[name, measure] = drawn[:, at]
         figures["intent"][name] = one
-    figures["stage"] = _stage(fitted["stage"].probabilities(table.matrix), test, runs)
+    figures["stage"] = _stage(fitted["stage"], table, test, runs)
     return _Said(figures, runs)
 
 
-def _stage(said: Floats, test: _Test, runs: dict[tuple[str, str], Floats]) -> dict[str, Any]:
-    truth = test.table.labels.stage.astype(np.int64)
-    figures = stage_figures(truth, said)
-    drawn = resampled_stage(said, said.argmax(axis=1), truth, test.group, test.weights)
+def _stage(one: Fitted, table: Table, test: _Test, runs: dict[tuple[str, str], Floats]) -> dict[str, Any]:
+    truth, said = table.labels.stage.astype(np.int64), one.probabilities(table.matrix)
+    figures = stage_figures(truth, said, one.named(said))
+    drawn = resampled_stage(said, one.named(said), truth, test.group, test.weights)
     for at, measure in enumerate(STAGE_MEASURES):
         figures[f"{measure}_ci"] = limits(drawn[:, at])
         runs["stage", measure] = drawn[:, at]

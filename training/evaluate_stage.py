@@ -11,6 +11,7 @@ from training.baselines import logistic, stages_of_map
 from training.compared import Compared, Scored, by_prefix, limits
 from training.figures import number, stage_figures
 from training.metrics_stage import confusion, per_class, resampled_stage
+from training.naming import class_weights
 from training.plain_trees import plain_trees
 from training.shape import with_nothing_missing
 from training.table import Progress
@@ -18,7 +19,7 @@ from training.table import Progress
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-BASELINES: Final = ("majority", "static_map", "logistic", "plain_trees")
+BASELINES: Final = ("majority", "static_map", "logistic", "plain_trees", "plain_trees_weighted")
 
 
 def evaluate_stage(shared: Compared, progress: Progress) -> tuple[dict[str, Any], Scored]:
@@ -35,10 +36,14 @@ def evaluate_stage(shared: Compared, progress: Progress) -> tuple[dict[str, Any]
     trees = plain_trees(shared.table, shared.table.labels.stage, shared.trained.split, shared.test.matrix, len(STAGES))
     if trees is not None:
         by["plain_trees"] = trees.test
-    named = {name: static if name == "static_map" else p.argmax(axis=1) for name, p in by.items()}
+    named = {name: p.argmax(axis=1) for name, p in by.items()}
+    named |= {"static_map": static, "tact": shared.bundle.stage.named(ours)}
+    if trees is not None:
+        named["plain_trees_weighted"] = (trees.test * class_weights(trees.held)).argmax(axis=1)
+        by["plain_trees_weighted"] = trees.test
     figures = _with_stage_intervals(shared, truth, by, named)
     figures["by_prefix"] = by_prefix(
-        shared.test.labels.prefix, lambda chosen: stage_figures(truth[chosen], ours[chosen])
+        shared.test.labels.prefix, lambda chosen: stage_figures(truth[chosen], ours[chosen], named["tact"][chosen])
     )
     table = confusion(truth, named["tact"], len(STAGES))
     figures |= {"classes": per_class(table, STAGES), "confusion": table.astype(int).tolist(), "stages": list(STAGES)}

@@ -1,8 +1,8 @@
 """The re-ranker: LightGBM lambdarank over candidates as they were at each view, none of them from its future.
 
 The index runs through the log as the learner would have: what happened in a minute is predicted from what was learned
-before that minute, then learned. `fresh=False` stops learning where the groups begin, for a recommender that will be
-frozen: how much is known of a product is spread otherwise there.
+before that minute, then learned. `fresh=False` is for a recommender that will be frozen: what is known is then some
+hours old, not a minute, so how much is known of a product is spread otherwise. The index learns every AGED_MS there.
 """
 
 from collections.abc import Callable
@@ -18,8 +18,7 @@ from features.events import CODE
 from models.factors import ItemFactors
 from models.ranker import COLUMNS, plain_scores
 from models.recommend import Found, Recommender, with_facts
-from models.session_index import SessionIndex
-from training.replay_views import Touches, as_it_happened
+from training.replay_views import STEP_MS, Lesson, Touches, as_it_happened
 from training.table import MAX_PREFIX, Progress
 
 Ints = npt.NDArray[np.int64]
@@ -31,6 +30,9 @@ MIN_GROUPS: Final = 200
 """With fewer views whose product was found, trees would learn names."""
 NEGATIVES: Final = 30
 ROUNDS: Final = 100
+AGED_MS: Final = 6 * 3_600_000
+"""How long an index that will be frozen goes without learning, at most; a short log has at least AGED_STEPS of them."""
+AGED_STEPS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def targets(touches: Touches, since_ms: int, max_prefix: int = MAX_PREFIX) -> In
 
 
 def groups(
-    touches: Touches,
+    lesson: Lesson,
     wanted: Ints,
     own: bool,
     fresh: bool,
@@ -62,13 +64,16 @@ def groups(
 ) -> Groups:
     """Candidates of the wanted views of which one was the view: that one and some of the others.
 
-    own: whether the visitor's own products are a source. factors: learned from what came before the wanted views.
+    lesson: at its beginning, and left where the last wanted view's step begins. own: whether the visitor's own products
+    are a source. fresh: whether the index learns every minute, or every few hours. factors: learned from what came
+    before the wanted views.
     """
-    rng = np.random.default_rng(seed)
+    rng, touches = np.random.default_rng(seed), lesson.touches
     recommender: Recommender | None = None
     parts: list[npt.NDArray[np.float32]] = []
     shown = -1
-    for done, (at, state) in enumerate(as_it_happened(touches, wanted, SessionIndex(), fresh=fresh)):
+    step_ms = STEP_MS if fresh else _aged(touches)
+    for done, (at, state) in enumerate(as_it_happened(lesson, wanted, step_ms)):
         if done % 500 == 0:
             told(done / len(wanted))
         if recommender is None or state.as_of_ms != shown:
@@ -80,6 +85,12 @@ def groups(
         if len(hit):
             parts.append(_thinned(found, int(hit[0]), negatives, rng))
     return _joined(parts)
+
+
+def _aged(touches: Touches) -> int:
+    """How often an index that will be frozen learns while the ranker is trained, ms."""
+    span_ms = int(touches.ts_ms[-1] - touches.ts_ms[0]) if len(touches) else 0
+    return max(STEP_MS, min(AGED_MS, span_ms // AGED_STEPS))
 
 
 def _joined(parts: list[npt.NDArray[np.float32]]) -> Groups:
@@ -127,7 +138,7 @@ def fit(found: Groups, seed: int, rounds: int = ROUNDS, **changed: Any) -> lgb.B
 
 
 def fit_ranker(
-    touches: Touches,
+    lesson: Lesson,
     since_ms: int,
     seed: int,
     progress: Progress,
@@ -139,12 +150,13 @@ def fit_ranker(
 ) -> str:
     """A ranker's text (models.ranker.Ranker), "" where there is too little to learn from.
 
-    since_ms: groups begin here; what came before is only learned by the index.
+    lesson: at its beginning; the caller may go on with it. since_ms: groups begin here; what came before is only
+    learned by the index.
     """
-    wanted = _spread(targets(touches, since_ms, max_prefix), at_most)
+    wanted = _spread(targets(lesson.touches, since_ms, max_prefix), at_most)
     progress("ranker", 0.0)
     found = groups(
-        touches, wanted, True, fresh, catalog, factors, seed=seed, told=lambda share: progress("ranker", 0.7 * share)
+        lesson, wanted, True, fresh, catalog, factors, seed=seed, told=lambda share: progress("ranker", 0.7 * share)
     )
     text = fit(found, seed).model_to_string() if pays(found, seed) else ""
     progress("ranker", 1.0)

@@ -1,17 +1,21 @@
 """The recommender of a bundle: the session index at the end of the window, factors of its products, and the ranker."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from features.catalog import EMPTY_CATALOG, Catalog
 from models.factors import ItemFactors
 from models.item_index import ItemIndex
-from models.session_index import SessionIndex
+from models.session_index import MAX_ENTRIES, SessionIndex
 from training.fit_factors import fit_factors
 from training.fit_ranker import GROUPS, LATER, fit_ranker
-from training.replay_views import Touches
+from training.replay_views import Lesson, Touches
 from training.table import MAX_PREFIX, Progress
+
+FACTOR_TOUCHES: Final = MAX_ENTRIES
+"""Factors are learned from so many touches, the latest, as many as the index's ring holds: their cost ends there."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,17 @@ def fit_recommender(
     if not len(touches):
         return FittedItems(ItemIndex.empty(), None, "")
     progress("items", 0.0)
-    index = SessionIndex()
-    touches.teach(index, 0, len(touches))
     since_ms = int(np.quantile(touches.ts_ms, 1 - LATER))
-    before = touches.ts_ms < since_ms
-    earlier = fit_factors(touches.item[before], touches.session[before], seed)
-    ranker = fit_ranker(touches, since_ms, seed, progress, fresh, catalog, earlier, max_prefix, views)
-    factors = fit_factors(touches.item, touches.session, seed)
+    earlier = _factors(touches, int(np.searchsorted(touches.ts_ms, since_ms)), seed)
+    lesson = Lesson(SessionIndex(), touches)
+    ranker = fit_ranker(lesson, since_ms, seed, progress, fresh, catalog, earlier, max_prefix, views)
+    index = lesson.learn_all().index()
+    factors = _factors(touches, len(touches), seed)
     progress("items", 1.0)
-    return FittedItems(index.index(), factors, ranker)
+    return FittedItems(index, factors, ranker)
+
+
+def _factors(touches: Touches, until: int, seed: int) -> ItemFactors | None:
+    """Of what was touched last before a position."""
+    part = slice(max(0, until - FACTOR_TOUCHES), until)
+    return fit_factors(touches.item[part], touches.session[part], seed)

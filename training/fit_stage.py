@@ -1,10 +1,12 @@
-"""The stage model: one LightGBM of six classes, calibrated together."""
+"""The stage model: one LightGBM of six classes, calibrated together, and the weights by which one is named."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from models.stage import STAGES
 from training.fitted import Fitted, fit_output
+from training.naming import class_weights
 from training.settings import Settings, default_settings
 from training.split import Split
 from training.table import Progress, Table
@@ -17,4 +19,5 @@ def fit_stage(table: Table, split: Split, seed: int, progress: Progress, setting
     """
     classes = len(STAGES)
     chosen = settings.get("stage", default_settings("stage", classes))
-    return fit_output(table, table.labels.stage, split, classes, seed, partial(progress, "stage"), chosen)
+    fitted = fit_output(table, table.labels.stage, split, classes, seed, partial(progress, "stage"), chosen)
+    return replace(fitted, weights=class_weights(fitted.said_of_held(int(split.hold.sum()))))

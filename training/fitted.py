@@ -25,7 +25,8 @@ MIN_EACH: Final = 25
 class Fitted:
     """model: a LightGBM text or base rates (K,). linear: what is blended into the trees, if anything. held: what the
     model of the earlier part said of the rows held back, uncalibrated, (h, K) in the table's order. note: in words, for
-    the manifest; "" if all is as usual. settings: of the trees; None for a constant.
+    the manifest; "" if all is as usual. settings: of the trees; None for a constant. weights: (K,), of the classes when
+    one is named (training/naming.py); None where none is.
     """
 
     model: str | npt.NDArray[np.float64]
@@ -37,6 +38,7 @@ class Fitted:
     note: str
     settings: Settings | None = None
     linear: Linear | None = None
+    weights: npt.NDArray[np.float64] | None = None
 
     def said_of_held(self, rows: int) -> npt.NDArray[np.float64]:
         """Calibrated probabilities of the rows held back, (h, K); the base rates for a constant."""
@@ -51,6 +53,11 @@ class Fitted:
             scorer = trees if self.linear is None else Blended(trees, self.linear)
             return self.calibration.apply(scorer.predict_batch(matrix))
         return np.tile(self.calibration.apply(self.model), (len(matrix), 1))
+
+    def named(self, probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """The class that is named, (n, K) -> (n,)."""
+        weighted = probabilities if self.weights is None else probabilities * self.weights
+        return np.asarray(weighted.argmax(axis=1), np.int64)
 
 
 def fit_output(

@@ -294,8 +294,9 @@ def _compare_stage(
 ) -> Check:
     truth = later.labels.stage.astype(np.int64)
     pair = [bundle.stage.probabilities_batch(later.matrix) for bundle in (candidate, live)]
-    new, old = (stage_figures(truth, p)["macro_f1"] for p in pair)
-    runs = [resampled_stage(p, p.argmax(axis=1), truth, group, weights)[:, 0] for p in pair]
+    named = [bundle.stage.named(p) for bundle, p in zip((candidate, live), pair, strict=True)]
+    new, old = (stage_figures(truth, p, said)["macro_f1"] for p, said in zip(pair, named, strict=True))
+    runs = [resampled_stage(p, s, truth, group, weights)[:, 0] for p, s in zip(pair, named, strict=True)]
     return _judged("stage macro_f1 against live", "macro_f1", new, old, runs[0] - runs[1])
 
 

@@ -3,9 +3,8 @@
 At a step, what stands first in the rest of the session: `carts` (an add_to_cart) or `buys` (a purchase), whichever
 comes first; `views_on` if there is neither but something follows; `leaves` if nothing does.
 
-The model is ours in every respect (vectors, trees, calibration). It names the class of the largest weight times
-probability, the weights chosen on the slice held back as those of the highest macro-F1 there: the most probable class
-would hardly ever be the rare one. Beside it:
+The model is ours in every respect (vectors, trees, calibration) and names as the stage's does (training/naming.py):
+the most probable class would hardly ever be the rare one. Beside it:
 
 * majority              the same class for everyone
 * static_map            read off the last event: a cart or checkout -> buys, a purchase -> leaves, else views on
@@ -28,6 +27,7 @@ from training.figures import number
 from training.fitted import fit_output
 from training.labels import Labels, label
 from training.metrics_stage import confusion, macro_f1, per_class, resampled_macro_f1
+from training.naming import class_weights
 from training.plain_trees import plain_trees
 from training.settings import default_settings
 from training.shape import with_nothing_missing
@@ -45,7 +45,6 @@ _TO_BUYS: Final = ("add_to_cart", "view_cart", "begin_checkout", "add_shipping_i
 _MAP: Final = np.array(
     [BUYS if kind in _TO_BUYS else LEAVES if kind == "purchase" else VIEWS_ON for kind in KINDS], np.int64
 )
-_STEPS: Final = np.exp(np.linspace(-2.0, 2.0, 17))
 
 
 def milestones(log: Log, labels: Labels) -> Codes:
@@ -98,42 +97,16 @@ def _fixed(shared: Compared, learned: Codes) -> dict[str, Ints]:
 
 def _fitted(shared: Compared, target: Codes, seed: int, progress: Progress) -> dict[str, Ints]:
     """What ours and the plain trees name in each test row."""
-    split, held = shared.trained.split, target[shared.trained.split.hold].astype(np.int64)
-    classes = len(MILESTONES)
+    split, classes = shared.trained.split, len(MILESTONES)
     settings = default_settings("milestone", classes)
     ours = fit_output(shared.table, target, split, classes, seed, partial(progress, "milestone"), settings)
-    weights = class_weights(ours.said_of_held(len(held)), held)
+    weights = class_weights(ours.said_of_held(int(split.hold.sum())))
     names = {"tact": (ours.probabilities(shared.test.matrix) * weights).argmax(axis=1)}
     plain = plain_trees(shared.table, target, split, shared.test.matrix, classes)
     if plain is not None:
         names["plain_trees"] = plain.test.argmax(axis=1)
-        names["plain_trees_weighted"] = (plain.test * class_weights(plain.held, held)).argmax(axis=1)
+        names["plain_trees_weighted"] = (plain.test * class_weights(plain.held)).argmax(axis=1)
     return names
-
-
-def class_weights(said: Floats, truth: Ints) -> Floats:
-    """Weights of the classes by which the largest weighted probability gives the highest macro-F1, (K,).
-
-    said: (n, K); truth: (n,). Found class by class, twice; ones where there is nothing to choose on.
-    """
-    classes = said.shape[1]
-    weights = np.ones(classes)
-    if not len(truth):
-        return weights
-    best = _score(said, truth)
-    for _ in range(2):
-        for c in range(classes):
-            for step in _STEPS:
-                tried = weights.copy()
-                tried[c] = weights[c] * step
-                score = _score(said * tried, truth)
-                if score > best:
-                    best, weights = score, tried
-    return weights
-
-
-def _score(said: Floats, truth: Ints) -> float:
-    return macro_f1(confusion(truth, said.argmax(axis=1), said.shape[1]))
 
 
 def _figures(names: Mapping[str, Ints], truth: Ints, shared: Compared) -> dict[str, Any]:

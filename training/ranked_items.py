@@ -23,7 +23,7 @@ from training.fit_recommend import FittedItems, fit_recommender
 from training.next_item import DEPTH, Asked, NextItem, Rows
 from training.next_regimes import Learn
 from training.next_views import Flags, Task
-from training.replay_views import TOUCH_CODES, Touches
+from training.replay_views import TOUCH_CODES, Lesson, Touches
 from training.split import Window
 from training.table import Log, Progress
 
@@ -58,22 +58,6 @@ class RankedItems:
             place = np.minimum(np.searchsorted(self._hashes, found), len(self._hashes) - 1)
             out[at, : len(found)] = np.where(self._hashes[place] == found, place, -1)
         return out
-
-
-class Lesson:
-    """Teaches an index touches in the order of time."""
-
-    def __init__(self, index: SessionIndex, touches: Touches) -> None:
-        self._index, self._touches, self._done = index, touches, 0
-
-    def learn_until(self, until_ms: int) -> bool:
-        """Teaches what happened before; whether there was anything."""
-        since, until = self._done, int(np.searchsorted(self._touches.ts_ms, until_ms))
-        if until <= since:
-            return False
-        self._touches.teach(self._index, since, until)
-        self._done = until
-        return True
 
 
 class RankedOurs:
@@ -154,4 +138,4 @@ class RankedOurs:
 
 def touches_of(log: Log, kept: Flags) -> Touches:
     """The touches among the records that count. kept: bool (n,)."""
-    return Touches.of(log.records[kept], log.visitor[kept], log.session[kept], log.item_ids)
+    return Touches.of(log.records, log.visitor, log.session, log.item_ids, kept)

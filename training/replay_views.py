@@ -13,6 +13,7 @@ from models.recommend import Asked
 from models.session_index import SessionIndex
 
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 TOUCH_CODES: Final = tuple(CODE[kind] for kind in TOUCHES)
 STEP_MS: Final = 60_000
@@ -39,18 +40,20 @@ class Touches:
     by_visitor: Ints
 
     @classmethod
-    def of(cls, records: Records, visitor: Ints, session: Ints, ids: Mapping[int, str]) -> "Touches":
-        """The touches of a log. records: EVENT (n,), visitor by visitor in time order."""
+    def of(
+        cls, records: Records, visitor: Ints, session: Ints, ids: Mapping[int, str], kept: Flags | None = None
+    ) -> "Touches":
+        """The touches of a log. records: EVENT (n,), visitor by visitor in time order. kept: bool (n,), default all."""
         mine = np.isin(records["kind"], TOUCH_CODES) & (records["item"] != 0)
-        taken, visitor, session = records[mine], visitor[mine], session[mine]
-        place = np.argsort(taken["ts_ms"], kind="stable")
+        rows = np.flatnonzero(mine if kept is None else mine & kept)
+        place = np.argsort(records["ts_ms"][rows], kind="stable")
         by_visitor = np.empty(len(place), np.int64)
         by_visitor[place] = np.arange(len(place))
-        first, begin = _starts(visitor), _starts(session)
-        at = taken[place]
-        columns = (at["item"], ids, at["kind"], visitor[place], session[place], at["ts_ms"].astype(np.int64))
-        facts = (at["price"].astype(np.float32), at["category"].astype(np.int32))
-        return cls(*columns, *facts, place, first[place], begin[place], by_visitor)
+        first, begin = _starts(visitor[rows])[place], _starts(session[rows])[place]
+        at = rows[place]
+        columns = (records["item"][at], ids, records["kind"][at], visitor[at], session[at])
+        facts = (records["ts_ms"][at].astype(np.int64), records["price"][at].astype(np.float32))
+        return cls(*columns, *facts, records["category"][at].astype(np.int32), place, first, begin, by_visitor)
 
     def __len__(self) -> int:
         return len(self.item)
@@ -67,11 +70,9 @@ class Touches:
 
     def teach(self, index: SessionIndex, since: int, until: int) -> None:
         """Learns the touches of a range."""
-        if since < until:
-            part = slice(since, until)
-            items = [self.ids[item] for item in self.item[part].tolist()]
-            visitors, times = self.visitor[part].tolist(), self.ts_ms[part].tolist()
-            index.learn(items, visitors, times, self.price[part].tolist(), self.category[part].tolist())
+        part = slice(since, max(since, until))
+        facts = (self.price[part], self.category[part])
+        index.learn_columns(self.item[part], self.ids, self.visitor[part], self.ts_ms[part], *facts)
 
 
 def _starts(group: Ints) -> Ints:
@@ -80,18 +81,33 @@ def _starts(group: Ints) -> Ints:
     return np.repeat(begins, np.diff(np.append(begins, len(group))))
 
 
-def as_it_happened(
-    touches: Touches, wanted: Ints, index: SessionIndex, step_ms: int = STEP_MS, fresh: bool = True
-) -> Iterator[tuple[int, SessionIndex]]:
+class Lesson:
+    """Teaches an index touches in the order of time, each once."""
+
+    def __init__(self, index: SessionIndex, touches: Touches) -> None:
+        self.index, self.touches = index, touches
+        self._done = 0
+
+    def learn_until(self, until_ms: int) -> bool:
+        """Teaches what happened before; whether there was anything."""
+        return self._learn(int(np.searchsorted(self.touches.ts_ms, until_ms)))
+
+    def learn_all(self) -> SessionIndex:
+        """The index that knows all touches."""
+        self._learn(len(self.touches))
+        return self.index
+
+    def _learn(self, until: int) -> bool:
+        since, self._done = self._done, max(self._done, until)
+        self.touches.teach(self.index, since, self._done)
+        return since < self._done
+
+
+def as_it_happened(lesson: Lesson, wanted: Ints, step_ms: int = STEP_MS) -> Iterator[tuple[int, SessionIndex]]:
     """Each wanted touch (positions, ascending) with the index as it was before the touch's step began.
 
-    fresh=False: as it was before the first wanted touch's step.
+    lesson: at its beginning; it is left where the last step begins.
     """
-    learned = -1
     for at in wanted.tolist():
-        if fresh or learned < 0:
-            step = int(touches.ts_ms[at]) // step_ms * step_ms
-            until = int(np.searchsorted(touches.ts_ms, step))
-            touches.teach(index, max(learned, 0), until)
-            learned = until
-        yield at, index
+        lesson.learn_until(int(lesson.touches.ts_ms[at]) // step_ms * step_ms)
+        yield at, lesson.index

@@ -14,7 +14,7 @@ from features.record import KNOWN, Records
 from features.stats import ItemStats
 from models.bundle import Parts
 from models.intent import INTENTS
-from training.figures import binary_figures, stage_figures
+from training.figures import binary_figures, number, stage_figures
 from training.fit_intent import fit_intents
 from training.fit_ranker import GROUPS
 from training.fit_recommend import fit_recommender
@@ -66,9 +66,14 @@ def train(
     table = portable(table) if only_portable else table
     parted = split(table.start_ms, table.end_ms, table.labels.session, window)
     fitted = fit_models(table, parted, seed, progress, settings)
-    inside = _inside(log, window)
-    touches = Touches.of(log.records[inside], log.visitor[inside], log.session[inside], log.item_ids)
-    items = fit_recommender(touches, seed, progress, catalog=catalog, max_prefix=max_prefix, views=views)
+    items = fit_recommender(  # holds its touches no longer than it runs: they are as large as the log
+        Touches.of(log.records, log.visitor, log.session, log.item_ids, _inside(log, window)),
+        seed,
+        progress,
+        catalog=catalog,
+        max_prefix=max_prefix,
+        views=views,
+    )
     parts = Parts(
         models={name: one.model for name, one in fitted.items()},
         calibrations={name: one.calibration for name, one in fitted.items()},
@@ -78,6 +83,7 @@ def train(
         factors=items.factors,
         arrays={"stats": _stats(log, window).to_arrays()} | _timing(log, window),
         linears={name: one.linear for name, one in fitted.items() if one.linear is not None},
+        stage_weights=fitted["stage"].weights,
     )
     return Trained(with_reference(parts, table, parted), fitted, parted)
 
@@ -96,11 +102,11 @@ def _timing(log: Log, window: Window) -> dict[str, dict[str, Any]]:
 
 
 def _stats(log: Log, window: Window) -> ItemStats:
-    """Item statistics at the window's end, as a learner would have them; without the sessions in progress."""
-    before = log.records["ts_ms"] < window.until_ms
-    records, visitors = log.records[before], (log.visitor[before] + 1).astype(np.uint64)
-    by_time = np.argsort(records["ts_ms"], kind="stable")
-    return ItemStats.empty().updated(records[by_time], visitors[by_time]).settled()
+    """Item statistics at the window's end, as a learner would have them; sessions in progress count as they stand."""
+    before = np.flatnonzero(log.records["ts_ms"] < window.until_ms)
+    by_time = before[np.argsort(log.records["ts_ms"][before], kind="stable")]
+    visitors = (log.visitor[by_time] + 1).astype(np.uint64)
+    return ItemStats.empty().updated(log.records[by_time], visitors).ended()
 
 
 def _inside(log: Log, window: Window) -> Flags:
@@ -130,7 +136,8 @@ def _model_card(one: Fitted) -> dict[str, Any]:
     best = sorted(one.importance.items(), key=lambda pair: (-pair[1], pair[0]))[:IMPORTANT]
     settings = asdict(one.settings) if one.settings is not None else None
     words = {"rounds": one.rounds, "calibration": one.calibrated_by, "note": one.note, "importance": dict(best)}
-    return {**words, "settings": settings}
+    weights = {} if one.weights is None else {"weights": [number(weight) for weight in one.weights]}
+    return {**words, "settings": settings, **weights}
 
 
 def held_figures(table: Table, parted: Split, fitted: Mapping[str, Fitted]) -> dict[str, Any]:
@@ -144,7 +151,7 @@ def held_figures(table: Table, parted: Split, fitted: Mapping[str, Fitted]) -> d
         sessions = len(np.unique(table.labels.session[rows]))
         intents[name] = binary_figures(target[rows], said, one.note) | {"sessions": sessions}
     said = fitted["stage"].said_of_held(int(parted.hold.sum()))
-    stages = stage_figures(table.labels.stage[parted.hold].astype(np.int64), said)
+    stages = stage_figures(table.labels.stage[parted.hold].astype(np.int64), said, fitted["stage"].named(said))
     return figures | {"intent": intents, "stage": stages}
 
 

@@ -52,7 +52,7 @@ def test_an_item_nobody_knows_is_served_as_it_is_trained_on():
     log["item"][4] = 0
     visitors = np.ones(log.size, np.uint64)
     catalog = Catalog.of([Product("a", price=10, category="x")])
-    before = ItemStats.empty().updated(log[:3], visitors[:3])
+    before = ItemStats.empty().updated(log[:3], visitors[:3]).ended()
     _, rates = before.known_before_each(log[3:], visitors[3:])
     trained = facts_as_of(log[3:], rates, catalog)
     served = catalog.with_stats(before).facts(log[3:])

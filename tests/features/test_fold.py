@@ -31,6 +31,7 @@ def test_counts_are_of_this_session_and_move_to_before_when_a_new_one_begins():
     assert (journey["session_events"], journey["session_views"], journey["search_count"]) == (1, 1, 0)
     assert (journey["visitor_events"], journey["visitor_views"], journey["visitor_searches"]) == (2, 1, 1)
     assert (journey["visitor_sessions"], journey["visitor_since_session_s"]) == (1, 39 * 60)
+    assert journey["visitor_since_first_s"] == 40 * 60
 
 
 def test_a_session_is_over_after_thirty_minutes_and_not_before():
@@ -227,7 +228,7 @@ def test_the_session_s_products_say_together_what_each_says_of_buying():
     others = [row("view_item", 3 + n, item_id="b", event_id=f"b{n}") for n in range(9)]
     log = pack([*seen, row("purchase", 2.5), *others])
     visitors = np.array([1, 2, 1, 1, *range(10, 19)], np.uint64)
-    catalog = Catalog.of([], ItemStats.empty().updated(log, visitors))
+    catalog = Catalog.of([], ItemStats.empty().updated(log, visitors).ended())
     one = Read(row("view_item", item_id="a"), catalog=catalog)
     other = Read(row("view_item", item_id="b"), catalog=catalog)
     again = row("view_item", 2, item_id="a")

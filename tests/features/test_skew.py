@@ -11,7 +11,7 @@ from features.catalog import Catalog, Facts, Product, facts_as_of
 from features.events import CODE, KINDS, TAIL_EVENTS
 from features.fold import fold, replay
 from features.record import EVENT, Records
-from features.schema import FEATURES
+from features.schema import FEATURES, INDEX
 from features.stats import ItemStats
 from features.tail import order
 
@@ -72,6 +72,26 @@ def test_fold_equals_replay_with_item_statistics_as_of_each_event():
     assert np.isfinite(rates).any(axis=0).all()
     facts = facts_as_of(log, rates, CATALOG)
     assert differing(folds(log, visitor, facts), replay(log, visitor, facts)) == []
+
+
+def test_lifts_are_served_as_they_were_trained_also_after_the_visitors_own_cart_and_purchase():
+    """Training knows lifts as of the view; serving reads live statistics, which have heard of the cart by then."""
+    kinds, minute = SHOPPING[1:], 60_000
+    log, visitor = np.zeros(126, EVENT), np.arange(126) // 3
+    log["kind"], log["item"], log["quantity"] = np.tile(kinds, 42), PRODUCTS[visitor % 3], 1
+    log["ts_ms"] = 1_700_000_000_000 + visitor * 9 * minute + np.tile([0, 1, 2], 42) * minute
+    log["ts_ms"][-3:] += 60 * minute  # when the others' sessions are over
+    log["kind"][7:100:3] = SHOPPING[0]  # some only look
+    log["kind"][8:100:6] = SHOPPING[0]
+    _, rates = ItemStats.empty().known_before_each(log, (visitor + 1).astype(np.uint64))
+    trained = replay(log, visitor, facts_as_of(log, rates, CATALOG))
+    lifts = [INDEX[name] for name in ("session_buy_lift", "session_cart_lift", "item_buy_lift", "item_cart_lift")]
+    for at in (123, 124, 125):
+        live = ItemStats.empty().updated(log[: at + 1], (visitor + 1).astype(np.uint64)[: at + 1]).settled()
+        tail = log[123 : at + 1]
+        served = fold(tail, int(tail["ts_ms"][-1]), CATALOG.with_stats(live).facts(tail))
+        assert np.abs(trained[at, lifts]).min() > 0.001
+        np.testing.assert_allclose(served[lifts], trained[at, lifts], rtol=1e-3)
 
 
 @settings(deadline=None, max_examples=60)

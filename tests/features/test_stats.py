@@ -9,7 +9,8 @@ import pytest
 from features import visits
 from features.events import CODE, SESSION_GAP_MS
 from features.record import EVENT, Records, hash64
-from features.stats import HALF_LIFE_MS, PRIOR, RATES, ItemStats
+from features.stats import COUNTS, HALF_LIFE_MS, PRIOR, RATES, ItemStats
+from features.stats_count import SWEEP_MS
 from features.visits import SEEN, WAYS, Visits
 
 MINUTE = 60_000
@@ -113,36 +114,62 @@ def test_a_session_that_buys_converts_every_product_it_viewed_before_once():
         ("view_item", "a", 0), ("view_item", "b", 1), ("view_item", "a", 2), ("purchase", "b", 3), ("purchase", "b", 4),
         ("view_item", "c", 5), ("view_item", "a", 6, 2),
     )  # fmt: skip
-    stats = ItemStats.empty().updated(log, visitors)
+    stats = ItemStats.empty().updated(log, visitors).ended()
     base = 2 / (4 + 1)  # a and b of the four product sessions: c came after the purchase
     for item, bought, sessions in (("a", 1, 2), ("b", 1, 1), ("c", 0, 1)):
         expected = math.log((bought + PRIOR * base) / (sessions + PRIOR) / base)
         assert rate(stats, item, "buy_lift") == pytest.approx(expected, rel=1e-3, abs=1e-6), item
 
 
-def test_a_purchase_counts_for_its_session_at_its_own_moment_and_not_before():
-    log, visitors = events(("view_item", "a", 0), ("view_item", "a", 1, 2), ("purchase", "a", 2), ("search", "a", 3))
+def test_a_session_counts_when_it_is_over_and_not_before():
+    over = 2 + SESSION_GAP_MS + SWEEP_MS
+    log, visitors = events(
+        ("view_item", "a", 0), ("purchase", "a", 2), ("search", "a", 3), ("view_item", "a", over, 2),
+    )  # fmt: skip
     _, known = ItemStats.empty().known_before_each(log, visitors)
     lift = known[:, RATES.index("buy_lift")]
-    assert np.isnan(lift[:3]).all()  # nobody had bought yet, not even when the purchase came
+    assert np.isnan(lift[:3]).all()  # nobody had bought yet, as far as was known
     assert np.isfinite(lift[3])
+
+
+def test_what_visitors_do_moves_no_lift_while_their_session_lasts():
+    looks = [("view_item", item, n, 100 + n) for n in range(40) for item in "ab"]
+    carts = [("add_to_cart", "a", 50 + n, 100 + n) for n in range(0, 40, 8)]
+    before = ItemStats.empty().updated(*events(*looks, *carts)).ended()
+    own = [("view_item", "a", 100), ("add_to_cart", "a", 101), ("purchase", "a", 102)]
+    after = before.updated(*events(*own))
+    for name in ("buy_lift", "cart_lift"):
+        assert rate(after, "a", name) == pytest.approx(rate(before, "a", name), abs=1e-6, nan_ok=True)
+    assert rate(after.ended(), "a", "cart_lift") > rate(before, "a", "cart_lift")
+    assert np.isfinite(rate(after.ended(), "a", "buy_lift"))
+
+
+def test_a_session_that_begins_where_its_visitors_last_one_was_leaves_that_one_counted():
+    again = SESSION_GAP_MS + 2
+    stats = ItemStats.empty().updated(
+        *events(("view_item", "a", 0), ("purchase", "a", 1), ("view_item", "b", again)),
+    )
+    converted = stats.counts[np.flatnonzero(stats.items == hash64("a"))[0]]
+    assert converted[COUNTS.index("bought")] == pytest.approx(1, rel=1e-3)
+    assert stats.counts[np.flatnonzero(stats.items == hash64("b"))[0], COUNTS.index("sessions")] == 0
 
 
 def test_a_purchase_after_the_session_or_of_another_visitor_converts_nothing():
     late = ("purchase", "a", SESSION_GAP_MS + 2)
     for journey in ([("view_item", "a", 0), late], [("view_item", "a", 0), ("purchase", "a", 1, 2)]):
-        stats = ItemStats.empty().updated(*events(*journey))
+        stats = ItemStats.empty().updated(*events(*journey)).ended()
         assert np.isnan(rate(stats, "a", "buy_lift"))
 
 
 def test_carting_is_counted_like_buying():
-    stats = ItemStats.empty().updated(*events(("view_item", "a", 0), ("add_to_cart", "a", 1), ("view_item", "b", 2, 2)))
+    log = events(("view_item", "a", 0), ("add_to_cart", "a", 1), ("view_item", "b", 2, 2))
+    stats = ItemStats.empty().updated(*log).ended()
     assert rate(stats, "a", "cart_lift") > 0 > rate(stats, "b", "cart_lift")
     assert np.isnan(rate(stats, "a", "buy_lift"))
 
 
 def test_a_purchase_that_names_no_product_converts_too():
-    stats = ItemStats.empty().updated(*events(("view_item", "a", 0), ("purchase", "", 1)))
+    stats = ItemStats.empty().updated(*events(("view_item", "a", 0), ("purchase", "", 1))).ended()
     assert np.isfinite(rate(stats, "a", "buy_lift"))
 
 
@@ -151,7 +178,7 @@ def test_the_shops_own_rate_follows_what_happens_now():
     calm = [("view_item", "a", n * day // 20, n) for n in range(1, 200)] + [("purchase", "a", day, 20)]
     sale = [(kind, "a", 10 * day + n, 500 + n) for n in range(99) for kind in ("view_item", "purchase")]
     before = ItemStats.empty().updated(*events(*sorted(calm, key=lambda told: told[2])))
-    after = before.updated(*events(*sale))
+    after = before.updated(*events(*sale)).ended()
     assert rate(after, "a", "shop_buy_rate") > 5 * rate(before, "a", "shop_buy_rate")
 
 
@@ -165,7 +192,7 @@ def test_a_late_event_counts_less_and_does_not_turn_the_clock_back():
 
 def test_an_event_of_a_session_that_is_over_joins_no_later_session():
     stats = ItemStats.empty().updated(*events(("view_item", "a", 9 * SESSION_GAP_MS)))
-    stats = stats.updated(*events(("view_item", "b", 0), ("purchase", "a", 9 * SESSION_GAP_MS + 1)))
+    stats = stats.updated(*events(("view_item", "b", 0), ("purchase", "a", 9 * SESSION_GAP_MS + 1))).ended()
     assert rate(stats, "a", "buy_lift") == pytest.approx(math.log((1 + PRIOR / 2) / (1 + PRIOR) * 2), rel=1e-3)
     assert stats.counts[stats.items == hash64("b"), 3:].sum() == 0
 
@@ -199,9 +226,9 @@ def test_a_forgotten_visitor_leaves_no_session():
     stats = ItemStats.empty().updated(*log)
     assert sorted(stats.to_arrays()["visit_visitors"].tolist()) == [7, 8]
     assert stats.without(7).without(99).to_arrays()["visit_visitors"].tolist() == [8]
-    after = stats.without(7).updated(*events(("purchase", "a", 2, 7)))
+    after = stats.without(7).updated(*events(("purchase", "a", 2, 7))).ended()
     assert np.isnan(rate(after, "a", "buy_lift"))
-    assert np.isfinite(rate(stats.updated(*events(("purchase", "a", 2, 7))), "a", "buy_lift"))
+    assert np.isfinite(rate(stats.updated(*events(("purchase", "a", 2, 7))).ended(), "a", "buy_lift"))
 
 
 def test_what_is_published_holds_no_session():
@@ -218,14 +245,16 @@ class TestBounds:
         less = stats.at_most(40)
         assert less.items.size == 30 and less.items[0] == 0 and hash64("hit") in less.items
         assert less.at_most(40) is less
-        after = less.updated(*events(("purchase", "", 61, 3)))  # visitor 3 had seen the hit, whose row has moved
+        after = less.updated(
+            *events(("purchase", "", 61, 3))
+        ).ended()  # visitor 3 had seen the hit, whose row has moved
         converted = after.items[after.counts[:, 4] > 0].tolist()
         assert converted == [0, hash64("hit")]
 
     def test_the_table_of_sessions_grows_before_it_drops_one_that_may_go_on(self) -> None:
         n = 40 * visits.FEWEST_VISITS
         looks = [("view_item", f"i{v}", v, v) for v in range(1, n)]
-        stats = ItemStats.empty().updated(*events(*looks, *[("purchase", "", n + v, v) for v in range(1, n)]))
+        stats = ItemStats.empty().updated(*events(*looks, *[("purchase", "", n + v, v) for v in range(1, n)])).ended()
         assert stats.counts[0, 4] == pytest.approx(n - 1, rel=1e-3)
 
     def test_sessions_that_are_over_make_room(self) -> None:
@@ -235,8 +264,9 @@ class TestBounds:
 
     def test_a_session_remembers_its_last_products(self) -> None:
         looks = [("view_item", f"i{n}", n) for n in range(SEEN + 5)]
-        stats = ItemStats.empty().updated(*events(*looks, ("purchase", "", 99)))
+        stats = ItemStats.empty().updated(*events(*looks, ("purchase", "", 99))).ended()
         assert stats.counts[0, 4] == pytest.approx(SEEN, rel=1e-3)
+        assert stats.counts[0, 3] == pytest.approx(SEEN + 5, rel=1e-3)  # what was forgotten was viewed all the same
 
     def test_of_a_full_bucket_the_longest_silent_goes(self) -> None:
         table = Visits.empty()

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import pickle
@@ -11,6 +12,7 @@ from features.schema import INDEX
 from models.bundle import InvalidBundle, load, write
 from models.calibration import Calibration
 from models.intent import HELP
+from models.stage import STAGES
 from tests.models.bundles import booster, parts, vectors
 
 
@@ -47,6 +49,20 @@ def test_a_bundle_scores_as_its_models_do(folder: Path) -> None:
     assert scores.intent[0] == pytest.approx(float(np.asarray(booster(1).predict(row[None]))[0]))
     assert scores.intent[HELP] == pytest.approx(0.01)
     assert len(bundle.items) == 6
+
+
+def test_a_bundle_names_the_stage_by_its_weights_and_without_any_the_likeliest(tmp_path: Path) -> None:
+    weights = np.array([0.1, 1.0, 1.0, 1.0, 1.0, 9.0])
+    write(tmp_path / "a", parts())
+    write(tmp_path / "b", dataclasses.replace(parts(), stage_weights=weights))
+    likeliest, weighted = load(tmp_path / "a"), load(tmp_path / "b")
+    for row in vectors(50, seed=5):
+        said = likeliest.score(row).stage
+        assert np.array_equal(weighted.score(row).stage, said)
+        assert likeliest.score(row).stage_name == STAGES[int(said.argmax())]
+        assert weighted.score(row).stage_name == STAGES[int((said * weights).argmax())]
+    with pytest.raises(InvalidBundle, match="weights"):
+        write(tmp_path / "c", dataclasses.replace(parts(), stage_weights=np.ones(5)))
 
 
 def test_the_same_parts_give_the_same_bytes_and_id(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_the_likeliest_stage_must_be_one_of_the_action_s():
     policy = shop(action("x", stages=["hesitation", "purchase"]))
     assert name(policy, stage="hesitation") == ""
     closed = gate(policy, stage="awareness")
-    assert closed == Closed("stage", "the likeliest stage is awareness; needs hesitation or purchase")
+    assert closed == Closed("stage", "the stage named is awareness; needs hesitation or purchase")
 
 
 def test_a_rule_sees_the_session():

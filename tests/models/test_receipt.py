@@ -181,7 +181,7 @@ def test_why_shows_every_candidate_beside_silence():
 def test_why_not_names_the_gate_and_what_the_rule_saw():
     kept, _ = receipt_of()
     (found,) = why(kept, "late")["placements"]
-    assert found["because"] == "gate stage: the likeliest stage is evaluation; needs loyalty"
+    assert found["because"] == "gate stage: the stage named is evaluation; needs loyalty"
     (ruled,) = why(kept, "ruled")["placements"]
     assert ruled["gate"] == "rule"
     assert set(ruled["values"]) == {"session.views", "visitor.since_purchase_s"}

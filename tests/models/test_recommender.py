@@ -115,6 +115,21 @@ def test_the_visitors_own_session_is_no_neighbour_of_itself() -> None:
     assert Recommender.of(index.index()).find(stranger, own=False).x[:, COLUMNS.index("knn")].max() > 0
 
 
+@pytest.mark.parametrize("others", [0, 3, 70])
+def test_a_session_amid_a_rush_is_no_neighbour_of_itself(others: int) -> None:
+    """Other people look at its last product, in the second of its last view and after; the tail begins after "a"."""
+    tail = ["a", "c", "c", "c"]
+    index, times = SessionIndex(), [START_MS + n * 4000 for n in range(len(tail))]
+    index.learn(tail, [1] * len(tail), times)
+    index.learn(["c"] * others, list(range(10, 10 + others)), [times[-1] + 1 + 30 * n for n in range(others)])
+    mine = Asked(np.array([hash64("c")] * 3, np.uint64), np.array(times[1:]), 0, times[-1] + 8000)
+    stranger = replace(mine, ts_ms=mine.ts_ms + 5 * MINUTE_MS)
+    for question, theirs in ((mine, False), (stranger, True)):
+        found = Recommender.of(index.index()).find(question, own=False)
+        only_there = found.items == hash64("a")  # in that session and in no other
+        assert bool(np.any(found.x[only_there, COLUMNS.index("knn")] > 0)) is theirs
+
+
 def test_a_visitor_that_was_erased_leads_to_nothing() -> None:
     index = index_of(("a", 1, 0), ("secret", 1, 1), ("a", 2, 2))
     index.forget(1)

@@ -152,6 +152,22 @@ def test_learned_one_by_one_it_is_as_learned_at_once(room: int) -> None:
     assert_same(one_by_one, at_once)
 
 
+@pytest.mark.parametrize("bounds", [{}, {"max_entries": 64}, {"max_items": 40, "max_visitors": 12, "max_entries": 64}])
+def test_learned_from_columns_it_is_as_learned_from_texts(bounds: dict[str, int]) -> None:
+    visits = by_chance(900)
+    items, visitors, minutes = zip(*visits, strict=True)
+    times = [START_MS + m * 60_000 for m in minutes]
+    prices = [float("nan") if n % 3 else float(n) for n in range(900)]
+    categories = [n % 5 for n in range(900)]
+    texts, columns = (SessionIndex(**bounds) for _ in range(2))
+    texts.learn(items, visitors, times, prices, categories)
+    hashes = np.array([hash64(item) for item in items], np.uint64)
+    told = (np.array(prices, np.float32), np.array(categories, np.int32))
+    names = dict(zip(hashes.tolist(), items, strict=True))
+    columns.learn_columns(hashes, names, np.array(visitors), np.array(times), *told)
+    assert_same(columns, texts)
+
+
 def test_the_oldest_views_go_when_the_ring_is_full() -> None:
     index = SessionIndex(max_entries=4)
     learn(index, ("a", 1, 0), ("b", 1, 1), ("c", 2, 2), ("d", 2, 3), ("e", 3, 4), ("f", 3, 5))

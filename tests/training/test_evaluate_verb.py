@@ -79,6 +79,9 @@ def test_a_new_shop_is_started_from_another(two: Path, tmp_path: Path) -> None:
     assert {"foreign", "local_all", "both_all"} <= set(found["models"])
     assert found["test"]["since"] > found["begins"]
     assert "Cold start" in done.output and "foreign" in done.output
+    assert "Local models are surely ahead" in done.output
+    left_out = " ".join(done.output.split())  # 1h holds too little, 30d is longer than the log
+    assert "Spans left out" in left_out and "reaches into the test" in left_out
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,18 @@ from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 
 from features.record import hash64
+from models.candidates import SINCE
 from models.factors import ItemFactors
 from models.ranker import COLUMNS, Ranker
 from models.session_index import SessionIndex
 from tests.training.conftest import untold
-from training.fit_factors import fit_factors
+from training.fit_factors import SIMILAR, _similar, fit_factors
 from training.fit_ranker import Groups, fit_ranker, groups, pays, reciprocal_rank, targets
+from training.fit_recommend import fit_recommender
 from training.lake import Log
-from training.replay_views import STEP_MS, Touches, as_it_happened
+from training.replay_views import STEP_MS, Lesson, Touches, as_it_happened
+
+HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")
@@ -21,19 +25,57 @@ def touches(log: Log) -> Touches:
     return Touches.of(log.records, log.visitor, log.session, log.item_ids)
 
 
+def _ranker(touches: Touches, since_ms: int, seed: int) -> str:
+    return fit_ranker(Lesson(SessionIndex(), touches), since_ms, seed, untold)
+
+
 def test_nothing_of_the_targets_minute_or_later_is_in_the_index_that_predicts_it(touches: Touches) -> None:
     wanted = targets(touches, int(np.quantile(touches.ts_ms, 0.5)))[::5]
-    for at, index in as_it_happened(touches, wanted, SessionIndex()):
+    for at, index in as_it_happened(Lesson(SessionIndex(), touches), wanted):
         step = int(touches.ts_ms[at]) // STEP_MS * STEP_MS
         assert index.as_of_ms < step
         assert int(index.live().tables.counts.sum()) == int((touches.ts_ms < step).sum())
 
 
-def test_frozen_nothing_of_the_wanted_span_is_in_the_index(touches: Touches) -> None:
+def test_an_index_that_learns_every_hour_holds_what_came_before_the_hour_and_nothing_else(touches: Touches) -> None:
     wanted = targets(touches, int(np.quantile(touches.ts_ms, 0.5)))
-    first = int(touches.ts_ms[wanted[0]])
-    for _, index in as_it_happened(touches, wanted, SessionIndex(), fresh=False):
-        assert index.as_of_ms < first
+    for at, index in as_it_happened(Lesson(SessionIndex(), touches), wanted, HOUR_MS):
+        hour = int(touches.ts_ms[at]) // HOUR_MS * HOUR_MS
+        assert index.as_of_ms < hour
+        assert int(index.live().tables.counts.sum()) == int((touches.ts_ms < hour).sum())
+
+
+def test_groups_for_a_frozen_recommender_are_asked_of_an_older_index(touches: Touches) -> None:
+    wanted = targets(touches, int(np.quantile(touches.ts_ms, 0.5)))
+    fresh, aged = (groups(Lesson(SessionIndex(), touches), wanted, True, one).x[:, SINCE] for one in (True, False))
+    assert np.nanmedian(aged) > np.nanmedian(fresh)
+
+
+def test_the_index_that_the_ranker_learned_beside_is_the_one_taught_at_once(touches: Touches) -> None:
+    once = SessionIndex()
+    once.learn(
+        [touches.ids[item] for item in touches.item.tolist()],
+        touches.visitor.tolist(),
+        touches.ts_ms.tolist(),
+        touches.price.tolist(),
+        touches.category.tolist(),
+    )
+    expected = once.index().to_arrays()
+    for fresh in (True, False):
+        found = fit_recommender(touches, 1, untold, fresh).index.to_arrays()
+        for name, array in expected.items():
+            np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def test_what_is_alike_is_what_a_full_sort_finds() -> None:
+    vectors = np.random.default_rng(3).integers(-2, 3, (700, 6)).astype(np.float32)  # many equal ones
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    found = _similar(vectors)
+    for start in range(0, 700, 512):  # in the same blocks, so that the products are the same bits
+        cosine = unit[start : start + 512] @ unit.T
+        for row, own in enumerate(cosine, start):
+            own[row] = -2.0
+            np.testing.assert_array_equal(found[row], np.argsort(-own, kind="stable")[:SIMILAR])
 
 
 def test_a_question_holds_only_what_the_visitor_did_before(touches: Touches) -> None:
@@ -52,26 +94,26 @@ def test_what_comes_later_changes_no_group(touches: Touches, log: Log) -> None:
     past = log.records["ts_ms"] <= until
     cut = Touches.of(log.records[past], log.visitor[past], log.session[past], log.item_ids)
     for own in (True, False):
-        here, there = (groups(one, wanted, own, True) for one in (touches, cut))
+        here, there = (groups(Lesson(SessionIndex(), one), wanted, own, True) for one in (touches, cut))
         np.testing.assert_array_equal(here.x, there.x)
 
 
 def test_a_group_holds_its_hit_once(touches: Touches) -> None:
     for own in (True, False):
-        found = groups(touches, targets(touches, 0)[:300], own, fresh=True, negatives=10)
+        found = groups(Lesson(SessionIndex(), touches), targets(touches, 0)[:300], own, fresh=True, negatives=10)
         assert found.hit.sum() == len(found.size) > 50
         assert found.size.max() <= 11 and found.size.sum() == len(found.x) == len(found.hit)
 
 
 def test_the_same_log_and_seed_give_the_same_bytes_and_another_seed_others(touches: Touches) -> None:
     since_ms = int(np.quantile(touches.ts_ms, 0.4))
-    one, again, other = (fit_ranker(touches, since_ms, seed, untold) for seed in (1, 1, 2))
+    one, again, other = (_ranker(touches, since_ms, seed) for seed in (1, 1, 2))
     assert one == again != other
     assert Ranker.of(one).score(np.zeros((3, len(COLUMNS)), np.float32)).shape == (3,)
 
 
 def test_too_little_gives_no_ranker_and_no_factors(touches: Touches) -> None:
-    assert fit_ranker(touches, int(touches.ts_ms.max()), 1, untold) == ""
+    assert _ranker(touches, int(touches.ts_ms.max()), 1) == ""
     assert fit_factors(touches.item[:40], touches.session[:40], 1) is None
     assert fit_factors(touches.item[:0], touches.session[:0], 1) is None
 

@@ -9,8 +9,8 @@ from sklearn.metrics import f1_score
 from tests.training.conftest import untold
 from tests.training.logs import Did, log_of
 from training.evaluate import Evaluation
-from training.metrics_stage import confusion, macro_f1, resampled_macro_f1
-from training.milestone import BASELINES, BUYS, CARTS, LEAVES, MILESTONES, VIEWS_ON, class_weights, milestones
+from training.metrics_stage import resampled_macro_f1
+from training.milestone import BASELINES, BUYS, CARTS, LEAVES, MILESTONES, VIEWS_ON, milestones
 from training.table import build
 
 
@@ -41,17 +41,6 @@ def test_steps_beyond_the_longest_prefix_still_count_as_the_rest(tmp_path: Path)
     log = log_of(tmp_path, [*(Did(n, "view_item", "a") for n in range(9)), Did(20, "purchase", "a")])
     table = build(log, untold, max_prefix=3)
     assert milestones(log, table.labels).tolist() == [BUYS] * 3
-
-
-def test_weights_lift_a_rare_class_that_would_never_be_named() -> None:
-    rng = np.random.default_rng(1)
-    truth = (rng.random(4000) < 0.1).astype(np.int64)
-    rare = np.clip(0.12 + 0.2 * truth + rng.normal(0, 0.06, 4000), 0.01, 0.45)
-    said = np.column_stack([1 - rare, rare])
-    weights = class_weights(said, truth)
-    plain, lifted = (macro_f1(confusion(truth, p.argmax(axis=1), 2)) for p in (said, said * weights))
-    assert plain < 0.6 and lifted > plain + 0.2
-    assert class_weights(said[:0], truth[:0]).tolist() == [1.0, 1.0]
 
 
 def test_resamples_of_weight_one_are_scikit_learns_macro_f1() -> None:
