@@ -134,6 +134,8 @@ def rows(kinds: Sequence[Shop], arguments: argparse.Namespace) -> Iterator[dict[
     """Each kind of shop without and then with a lift, told as it is done."""
     for lift in (0.0, arguments.lift):
         shops = arguments.power_shops if lift else arguments.shops
+        if not shops:
+            continue
         print(f"true lift {lift:.0%}: ever told apart in {arguments.days} daily looks, {shops} shops each")
         for place, kind in enumerate(kinds):
             one = run(replace(kind, lift=lift), shops, arguments.days, 1000 * place + (lift > 0))
