@@ -137,8 +137,8 @@ def rows(kinds: Sequence[Shop], arguments: argparse.Namespace) -> Iterator[dict[
         if not shops:
             continue
         print(f"true lift {lift:.0%}: ever told apart in {arguments.days} daily looks, {shops} shops each")
-        for place, kind in enumerate(kinds):
-            one = run(replace(kind, lift=lift), shops, arguments.days, 1000 * place + (lift > 0))
+        for kind in kinds:
+            one = run(replace(kind, lift=lift), shops, arguments.days, 1000 * SHOPS.index(kind) + (lift > 0))
             print(f"  {kind.name}: {told(one)}", flush=True)
             yield one
 

@@ -116,7 +116,7 @@ def _outcome(found: Found, outcome: str) -> str:
     name = OUTCOMES[outcome].capitalize()
     chances = ", ".join(f"{one.arm} {one.adjusted.p:.2g}" for one in found.last.lifts[outcome])
     below = f'<p class="quiet">Always-valid p: {escape(chances)}.</p>'
-    return section(outcome, name, table(HEAD, rows), below, row(_pictures(found, outcome)))
+    return section(outcome, name, table(HEAD, rows, "words"), below, row(_pictures(found, outcome)))
 
 
 def _pictures(found: Found, outcome: str) -> Iterator[str]:
@@ -131,7 +131,7 @@ def _pictures(found: Found, outcome: str) -> Iterator[str]:
             lift, low, high = (
                 scale * np.array([getattr(one, end) for _, one in looks]) for end in ("estimate", "low", "high")
             )
-            unit = "per cent of visitors" if outcome == "conversion" else "money a visitor"
+            unit = "percentage points" if outcome == "conversion" else "money a visitor"
             words = f"{last.arm} against {found.question.base}: lift in {OUTCOMES[outcome]} by day"
             yield picture(lift_by_day([day for day, _ in looks], lift, low, high, unit, words), words)
 
