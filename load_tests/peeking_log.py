@@ -18,7 +18,8 @@ from features.lakefile import DAY_MS, read_events, rows_by_day
 from features.record import hash64
 from load_tests.peeking import Z, wilson
 from training.lift import BETTER, OUTCOMES, WORSE, Asked, Visitors, lifts
-from training.lift_read import Entrants, looks
+from training.lift_journal import Entrants
+from training.lift_read import looks
 from training.moments import parse_moment
 from training.sequential import Plan
 

@@ -8,7 +8,7 @@ from models.policy import PolicyError, load_policy
 from models.policy_terms import Policy
 from service.settings import Settings
 from tact.receipts import Archive
-from training.lift_days import SharesUnknown
+from training.lift_found import SharesUnknown
 
 OTHERS: Final = ("random", "propensity_only", "no_levers", "rules_only")
 

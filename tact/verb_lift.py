@@ -15,7 +15,8 @@ from tact.console import console, fail, load_settings
 from tact.learning import MOMENT, LakeOption, ShopOption, moment, steps, the_lake
 from tact.outputs import file_to_write, write_text
 from training.lift import OUTCOMES
-from training.lift_days import Found, NoLift, Question, Shares, evaluate
+from training.lift_days import NoLift, evaluate
+from training.lift_found import Found, Question, Shares
 from training.moments import iso
 from training.open_log import NoLog, the_shop
 from training.report_lift import HEAD, cells, notes, render

@@ -9,7 +9,7 @@ import numpy as np
 
 from training.lift import BETTER, NONE_YET, OFF, OUTCOMES, WINSOR, WORSE, Lift
 from training.lift_checks import ALARM_ALPHA
-from training.lift_days import MANY, Found
+from training.lift_found import MANY, Found
 from training.moments import iso
 from training.pictures import lift_by_day
 from training.report_page import page, picture, row, section, table

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from tact.cli import build
 from tests.docs.test_service_pages import table
-from training import lift, lift_days
+from training import lift, lift_found
 from training.lift_checks import ALARM_ALPHA, SPLITS, most_by_chance
 from training.sequential import RATIO_WEIGHT, Plan, boundary
 
@@ -35,7 +35,7 @@ def test_the_numbers_are_the_code_s() -> None:
     assert f"worth {RATIO_WEIGHT:,.0f} visitors" in PAGE
     assert f"p < {ALARM_ALPHA}".replace("0.", ".") in PAGE
     assert f"by {SPLITS} other hashes" in PAGE and f"({most_by_chance(SPLITS)} of {SPLITS})" in PAGE
-    assert f"Those above {lift_days.MANY:,} are always named" in PAGE
+    assert f"Those above {lift_found.MANY:,} are always named" in PAGE
 
 
 @pytest.mark.parametrize(("visitors", "told"), [(100_000, "3.04"), (20_000, "3.35"), (1_000_000, "3.25")])

@@ -27,7 +27,8 @@ from tests.training.lifting import (
 )
 from training.lift import BETTER, NONE_YET, NOT_APART, Asked, Visitors, lifts, rounded, winsorised
 from training.lift_checks import by_second_hash, halves, most_by_chance
-from training.lift_days import Found, NoLift, Question, evaluate
+from training.lift_days import NoLift, evaluate
+from training.lift_found import Found, Question
 from training.lift_read import arm_in, entrants, looks
 from training.sequential import Plan
 
