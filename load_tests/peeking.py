@@ -3,9 +3,9 @@
     python -m load_tests.peeking [--shops 1000] [--power-shops 200] [--days 28] [--lift 0.3] [--only NAME] [--json FILE]
 
 Made-up shops without any difference between two arms (A/A), looked at after each of the days: the share in which a look
-ever says "better" or "worse". Beside it the z-test of a fixed sample size on the same data, looked at as often. Then
-the same shops with a true lift: how many it finds, and on which day. Shares are printed with 95 % intervals (Wilson
-1927).
+ever says "better" or "worse". Beside it a z-test of a fixed sample size on the same data, unadjusted and with the
+same standard error, looked at as often. Then the same shops with a true lift: how many it finds, and on which day.
+Shares are printed with 95 % intervals (Wilson 1927).
 
 A shop: visitors come evenly over the days. A third were there before, and of them those who bought before buy more.
 Buyers buy on the day they come (60 %) or some days after; orders are lognormal, one in fifty has a Pareto tail; one

@@ -12,7 +12,7 @@ from rich.table import Table as Grid
 from models.policy import PolicyError
 from tact.configured import shares_of_file, shares_of_versions
 from tact.console import console, fail, load_settings
-from tact.learning import MOMENT, LakeOption, ShopOption, moment, steps, the_lake
+from tact.learning import MOMENT, LakeOption, ShopOption, span_of, steps, the_lake
 from tact.outputs import file_to_write, write_text
 from training.lift import OUTCOMES
 from training.lift_days import NoLift, evaluate
@@ -58,11 +58,11 @@ def lift(
     """Measure each arm against the holdout. Ends with 1 where a check forbids to read it, with 2 on bad input."""
     file_to_write(json_file, "--json")
     file_to_write(html, "--html")
-    root = the_lake(lake)
+    root, (since_ms, until_ms) = the_lake(lake), span_of(since, until)
     question = Question(
         shop=_shop(root, shop),
-        since_ms=moment(since, "--since") if since else None,
-        until_ms=moment(until, "--until") if until else None,
+        since_ms=since_ms,
+        until_ms=until_ms,
         base=against,
         plan=_plan(alpha, plan),
         smallest=_smallest(smallest),

@@ -142,6 +142,7 @@ def test_the_shares_of_a_policy_leave_the_rest_to_full(policy: Path) -> None:
     [
         (("--alpha", "0"), "alpha 0.0 is not between 0 and 1"),
         (("--smallest", "-1"), "--smallest -1.0 is no relative lift"),
+        (("--since", "2026-01-02", "--until", "2026-01-01"), "is not before --until"),
         (("--since", "yesterday"), "'yesterday' is no date"),
         (("--policy", "nowhere.yaml"), "--policy nowhere.yaml cannot be read"),
         (("--shop", "t"), "holds no shop 't'; it has s"),
@@ -157,7 +158,7 @@ def test_what_cannot_be_done_ends_with_2(lifted: Path, arguments: tuple[str, ...
 
 def test_an_empty_lake_and_a_single_arm_are_told(tmp_path: Path) -> None:
     done = tact("--lake", tmp_path / "none")
-    assert done.exit_code == 2 and "holds no events" in done.stderr
+    assert done.exit_code == 2 and "is not there" in done.stderr
     write_events(tmp_path / "one", [event("a", 1, START_MS, "page_view")], "a")
     done = tact("--lake", tmp_path / "one")
     assert done.exit_code == 2 and "no visitor of shop 's' whose first decision" in done.stderr
