@@ -50,6 +50,7 @@ VERBS: Mapping[str, Verb] = {
     "publish": Verb("Publish a bundle, if it passes the gate; running services pick it up.", LEARN),
     "card": Verb("Show a bundle's model card: data, figures with intervals, importance, known limits.", LEARN),
     "rollback": Verb("Make the bundle before this one live again.", LEARN),
+    "lift": Verb("Measure each arm against the holdout, per visitor: conversion and revenue.", LOOK),
     "why": Verb("Explain a decision, or why an action was not chosen.", LOOK),
     "replay": Verb("Recompute decisions from their receipts and compare the bytes.", LOOK),
     "drift": Verb("Compare features and scores of the lake's decisions with the live bundle's training.", LOOK),

@@ -188,3 +188,23 @@ def bars(figures: Mapping[str, Mapping[str, Any]], measure: str, name: str, word
     axis.grid(visible=False, axis="y")
     axis.set(xlabel=name)
     return _svg(figure, words)
+
+
+def lift_by_day(days: Sequence[str], lift: Floats, low: Floats, high: Floats, name: str, words: str) -> str:
+    """A lift with its confidence sequence, a look a day. days: "YYYY-MM-DD"; lift, low, high: (n,).
+
+    Early looks reach far: what goes beyond three times the last interval is cut off.
+    """
+    figure, (axis,) = _figure(1, height=2.6)
+    at = np.arange(len(days))
+    axis.axhline(0, color=QUIET, linewidth=1)
+    axis.fill_between(at, low, high, color=OURS, alpha=0.18, linewidth=0)
+    for edge in (low, high):
+        axis.plot(at, edge, color=OURS, linewidth=0.9)
+    axis.plot(at, lift, "o-", color=OURS, markersize=3.5, linewidth=1.6)
+    reach = 3 * max(float(high[-1] - lift[-1]), 1e-9)
+    axis.set_ylim(max(float(np.min([*low, 0])), lift[-1] - reach), min(float(np.max([*high, 0])), lift[-1] + reach))
+    shown = at[:: max(1, -(-len(at) // 6))]
+    axis.set_xticks(shown, [days[place][5:] for place in shown])
+    axis.set(ylabel=name)
+    return _svg(figure, words)
