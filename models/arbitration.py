@@ -8,10 +8,15 @@ draw wins if it is above 0, the worth of silence. Over all ids each candidate wi
 net value = value x lever x P(works | stage) - cost x (1 + messages already shown in this session), the probability
 mixed over the visitor's stage distribution. Compiled, in plain float32 steps without fused or reordered operations:
 the same bits on every machine, so that a receipt replays.
+
+Where an action has an uplift model (models/uplift.py) its draws keep their spread and get the model's effect as centre:
+effect in draw d = mixed draw d - mean of the mixed draws + tau.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numba
@@ -125,16 +130,26 @@ class Contest:
 
     @classmethod
     def of(
-        cls, policy: Policy, draws: Draws, actions: tuple[int, ...], stage: Floats, shown_in_session: int
+        cls,
+        policy: Policy,
+        draws: Draws,
+        actions: tuple[int, ...],
+        stage: Floats,
+        shown_in_session: int,
+        shift: Mapping[int, float] = MappingProxyType({}),
     ) -> "Contest":
-        """The contest of the actions under a stage distribution (6,)."""
+        """The contest of the actions under a stage distribution (6,). shift: where an action's effect is known better
+        than by stage, that effect, by the action's hash.
+        """
         chosen = [policy.actions[place] for place in actions]
         rows = np.array(actions, np.int64)
         worth = np.array([action.value * action.lever for action in chosen], np.float32)
         cost = np.array([action.cost * (1 + shown_in_session) for action in chosen], np.float64)
         net = np.empty((len(actions), draws.count), np.float32)
         _net_values(draws.table, rows, stage.astype(np.float32), worth, cost.astype(np.float32), net)
-        return cls(actions, _probability(draws, rows, stage), cost, net)
+        probability = _probability(draws, rows, stage)
+        _recentre(net, probability, worth, [shift.get(action.hash) for action in chosen])
+        return cls(actions, probability, cost, net)
 
     def net_mean(self, place: int, action: Action) -> float:
         """Mean net value of the action at a place of `actions`."""
@@ -147,6 +162,14 @@ def _probability(draws: Draws, rows: npt.NDArray[np.int64], stage: Floats) -> Fl
     for s in range(len(STAGES)):
         probability += draws.mean[rows, s] * float(stage[s])
     return probability
+
+
+def _recentre(net: Table, probability: Floats, worth: Table, effects: list[float | None]) -> None:
+    """Moves each row of net to an effect, its spread over the draws unchanged, and its mean probability with it."""
+    for row, effect in enumerate(effects):
+        if effect is not None:
+            net[row] += np.float32(float(worth[row]) * (effect - float(probability[row])))
+            probability[row] = effect
 
 
 @dataclass(frozen=True, slots=True)

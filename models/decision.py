@@ -146,7 +146,8 @@ def _fill(moment: Moment, draws: Draws, placements: tuple[str, ...]) -> tuple[Ch
     considered = dict.fromkeys(place for placement in placements for place in policy.at[placement])
     gates = {place: first_closed_gate(policy.actions[place], moment) for place in considered}
     eligible = tuple(place for place, closed in gates.items() if closed is None)
-    contest = Contest.of(policy, draws, eligible, moment.scores.stage, moment.history.shown_in_session)
+    shown = moment.history.shown_in_session
+    contest = Contest.of(policy, draws, eligible, moment.scores.stage, shown, moment.scores.uplift)
     page = _Page(moment, draws, gates, contest, {place: row for row, place in enumerate(eligible)})
     taken: dict[int, str] = {}
     filled = []

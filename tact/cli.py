@@ -58,6 +58,9 @@ VERBS: Mapping[str, Verb] = {
     "learner": Verb("Run only the learner: from the event stream to fresh statistics.", PARTS),
 }
 
+PARTS_WITH_OPTIONS: Mapping[str, tuple[str, ...]] = {"evaluate": ("uplift",)}
+"""First words of a verb that take options of their own; each is a module: tact/verb_<verb>_<word>.py."""
+
 
 class Verbs(TyperGroup):
     """A group that knows its commands' names from the table and imports a command when it is used."""
@@ -78,6 +81,8 @@ class Verbs(TyperGroup):
             close = get_close_matches(name, VERBS, n=2)
             hint = f" Did you mean {' or '.join(close)}?" if close else ""
             ctx.fail(f"No such verb {name!r}.{hint}")
+        if args[1:2] and args[1] in PARTS_WITH_OPTIONS.get(name, ()):
+            return f"{name} {args[1]}", load(f"{name}-{args[1]}"), args[2:]
         return name, load(name), args[1:]
 
 

@@ -45,7 +45,8 @@ def evaluate_window(
         typer.Argument(
             metavar="[WHAT]",
             help="all; models: intents, stage, milestone, early warning; recommend; "
-            "cold-start: --shop's models and --test-shop's first days, tested on --test-shop.",
+            "cold-start: --shop's models and --test-shop's first days, tested on --test-shop; "
+            "uplift: whom a message changes, with options of its own (tact evaluate uplift --help).",
         ),
     ] = "all",
     lake: LakeOption = None,
