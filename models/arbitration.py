@@ -10,10 +10,15 @@ visitor's stages; weariness = 1 + messages already shown in this session + w x a
 also say that a message does harm: then its number is negative. The arms of models/arms.py leave out parts of this.
 Compiled, in plain float32 steps without fused or reordered operations: the same bits on every machine, so that a
 receipt replays.
+
+Where an action has an uplift model (models/uplift.py) its draws keep their spread and get the model's effect as centre:
+effect in draw d = mixed draw d - mean of the mixed draws + tau.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numba
@@ -140,14 +145,20 @@ class Contest:
         at: Floats,
         weariness: float = 1.0,
         arm: str = "full",
+        shift: Mapping[int, float] = MappingProxyType({}),
     ) -> "Contest":
-        """The contest of the actions at a moment, effects_of (C,). weariness: by which costs are multiplied."""
+        """The contest of the actions at a moment, effects_of (C,). weariness: by which costs are multiplied.
+
+        shift: where an action's effect is known better than by stage, that effect, by the action's hash.
+        """
         chosen = [policy.actions[place] for place in actions]
         rows = np.array(actions, np.int64)
         worth, cost = _terms(policy, chosen, weariness, arm)
         net = np.empty((len(actions), draws.count), np.float32)
         _net_values(draws.table, rows, at.astype(np.float32), worth.astype(np.float32), cost.astype(np.float32), net)
-        return cls(actions, _effect(draws, rows, at), worth, cost, net, arm)
+        effect = _effect(draws, rows, at)
+        _recentre(net, effect, worth, [shift.get(action.hash) for action in chosen])
+        return cls(actions, effect, worth, cost, net, arm)
 
     def net_mean(self, place: int) -> float:
         """Mean net value of the action at a place of `actions`."""
@@ -168,6 +179,14 @@ def _effect(draws: Draws, rows: npt.NDArray[np.int64], at: Floats) -> Floats:
     for column in range(N_EFFECTS):
         effect += draws.mean[rows, column] * float(at[column])
     return effect
+
+
+def _recentre(net: Table, probability: Floats, worth: Floats, effects: list[float | None]) -> None:
+    """Moves each row of net to an effect, its spread over the draws unchanged, and its mean probability with it."""
+    for row, effect in enumerate(effects):
+        if effect is not None:
+            net[row] += np.float32(float(worth[row]) * (effect - float(probability[row])))
+            probability[row] = effect
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ from models.ranker import Ranker
 from models.scorer import ConstantScorer, InvalidModel, Predictor, Scorer
 from models.stage import STAGES, StageModel
 from models.timing import Timing
+from models.uplift import Uplift
+from models.uplift import decode as decode_uplift
 
 Floats = npt.NDArray[np.float64]
 Vector = npt.NDArray[np.float32]
@@ -55,11 +57,13 @@ long visitors stay on a page."""
 
 RANKER: Final = "ranker.txt"
 LINEAR: Final = "linear.npz"
-_OPTIONAL_FILES: Final = frozenset({RANKER, LINEAR, *(f"{name}.npz" for name in OPTIONAL)})
+UPLIFT: Final = "uplift.json"
+_OPTIONAL_FILES: Final = frozenset({RANKER, LINEAR, UPLIFT, *(f"{name}.npz" for name in OPTIONAL)})
 _FACTORS: Final = "factors_"
 _STAGE_WEIGHTS: Final = "stage_weights"
 """Among the calibrations' arrays; bundles of before it name the likeliest stage."""
 
+_NO_UPLIFT: Final = Uplift({})
 _PICKLES = (".pkl", ".pickle", ".joblib")
 
 
@@ -76,11 +80,13 @@ class Scores:
     """What a bundle says of a vector. stage: float64 (6,), intent: float64 (4,).
 
     named: the place of the stage it names (models/stage.py); where not given, the likeliest.
+    uplift: effects of the actions that have a model of their own, by the action's hash (models/uplift.py).
     """
 
     stage: Floats
     intent: Floats
     named: int = -1
+    uplift: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def stage_name(self) -> str:
@@ -96,7 +102,8 @@ class Parts:
     for the manifest (window, rows, figures, seed, notes). ranker: text of a models.ranker.Ranker, "" for none. arrays:
     by the names in OPTIONAL. factors: of the products, None where there was too little to learn them from. linears: of
     models that are trees, the part blended into them; a constant's is not written. stage_weights: float64 (6,), of
-    the stages when one is named (models/stage.py); None: all alike.
+    the stages when one is named (models/stage.py); None: all alike. uplift: text of
+    models.uplift.encode, "" for none.
     """
 
     models: Mapping[str, str | Floats]
@@ -108,11 +115,15 @@ class Parts:
     factors: ItemFactors | None = None
     linears: Mapping[str, Linear] = field(default_factory=dict)
     stage_weights: Floats | None = None
+    uplift: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A checked, immutable set of models. ranker, arrays, factors: as in Parts. timing: None if it was not learned."""
+    """A checked, immutable set of models. ranker, arrays, factors: as in Parts. timing: None if it was not learned.
+
+    effects: of actions.
+    """
 
     id: str
     manifest: Mapping[str, Any]
@@ -123,11 +134,17 @@ class Bundle:
     arrays: Mapping[str, ArrayMap] = field(default_factory=dict)
     factors: ItemFactors | None = None
     timing: Timing | None = None
+    effects: Uplift = _NO_UPLIFT
 
     def score(self, vector: Vector) -> Scores:
-        """Stage and intent of one vector, shape (N,)."""
+        """Stage, intent and the actions' effects of one vector, shape (N,)."""
         stages = self.stage.probabilities(vector)
-        return Scores(stages, self.intent.probabilities(vector), int(self.stage.named(stages)))
+        named = int(self.stage.named(stages))
+        return Scores(stages, self.intent.probabilities(vector), named, self.uplift(vector))
+
+    def uplift(self, vector: Vector) -> dict[int, float]:
+        """The effect of each action that has an uplift model, by the action's hash. vector: shape (N,)."""
+        return self.effects.predict(vector)
 
     def explain(self, vector: Vector) -> dict[str, dict[str, float]]:
         """By model (`stage_<name>`, `intent_<name>`), what each feature adds to the raw log-odds; "base" is the rest.
@@ -166,6 +183,8 @@ def encode(parts: Parts) -> tuple[str, dict[str, bytes]]:
     files |= {f"{name}.npz": _npz(parts.arrays[name]) for name in OPTIONAL if name in parts.arrays}
     if parts.ranker:
         files[RANKER] = parts.ranker.encode()
+    if parts.uplift:
+        files[UPLIFT] = parts.uplift.encode()
     manifest = {
         **parts.about,
         "format": FORMAT,
@@ -291,11 +310,18 @@ def decode(identifier: str, files: Mapping[str, bytes]) -> Bundle:
         if ranker:
             Ranker.of(ranker)
         timing = Timing.from_arrays(optional["timing"]) if "timing" in optional else None
+        effects = _effects(files)
     except InvalidModel as error:
         raise InvalidBundle("model", str(error)) from error
     except (KeyError, ValueError) as error:
         raise InvalidBundle("array", str(error)) from error
-    return Bundle(identifier, manifest, stage, intent, items, ranker, optional, factors, timing)
+    return Bundle(identifier, manifest, stage, intent, items, ranker, optional, factors, timing, effects)
+
+
+def _effects(files: Mapping[str, bytes]) -> Uplift:
+    if UPLIFT not in files:
+        return _NO_UPLIFT
+    return decode_uplift(files[UPLIFT].decode("utf-8", "replace"), tuple(feature.name for feature in FEATURES))
 
 
 def _factors(arrays: ArrayMap) -> ItemFactors | None:

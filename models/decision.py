@@ -182,7 +182,7 @@ def _fill(
     eligible = tuple(place for place, closed in gates.items() if closed is None)
     switches = Switches.of(moment.inputs.switches)
     at = effects_of(moment.scores.stage, moment.scores.intent, moment.weariness)
-    contest = Contest.of(policy, draws, eligible, at, moment.weariness, arm)
+    contest = Contest.of(policy, draws, eligible, at, moment.weariness, arm, moment.scores.uplift)
     learning = frozenset(place for place in eligible if switches.apprentice(policy.actions[place], policy))
     page = _Page(
         moment, draws, timing, switches, learning, gates, contest, {place: row for row, place in enumerate(eligible)}

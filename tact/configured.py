@@ -2,23 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
+from models import arms
 from models.policy import PolicyError, load_policy
 from models.policy_terms import Policy
 from service.settings import Settings
 from tact.receipts import Archive
 from training.lift_found import SharesUnknown
 
-OTHERS: Final = ("random", "propensity_only", "no_levers", "rules_only")
-
 
 def shares_of(policy: Policy) -> dict[str, float]:
-    """The share of each arm that has one: full, holdout, and the others where the policy knows them."""
-    arms = getattr(policy, "arms", None)
-    others = {name: float(getattr(arms, name, 0.0)) for name in OTHERS}
-    given = {"holdout": policy.holdout} | others
-    return {"full": 1.0 - sum(given.values())} | {name: share for name, share in given.items() if share > 0}
+    """The share of each arm that has one."""
+    return {arm: share for arm, share in arms.shares_of(policy).items() if share > 0 or arm == "full"}
 
 
 def shares_of_file(path: Path) -> dict[str, float]:

@@ -46,7 +46,8 @@ def evaluate_window(
             metavar="[WHAT]",
             help="all; models: intents, stage, milestone, early warning; recommend; "
             "cold-start: --shop's models and --test-shop's first days, tested on --test-shop; "
-            "off-policy: what a policy would have earned, with options of its own (tact evaluate off-policy --help).",
+            "with options of their own (tact evaluate uplift --help): off-policy: what a policy would have earned; "
+            "uplift: whom a message changes.",
         ),
     ] = "all",
     lake: LakeOption = None,

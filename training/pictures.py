@@ -138,6 +138,22 @@ def ranking(label: Ints, by: Mapping[str, Floats], words: str) -> tuple[str, str
     return _svg(first, f"{words}: ROC"), _svg(second, f"{words}: precision and recall")
 
 
+def qini_curves(share: Floats, curves: Mapping[str, Floats], unit: str, words: str) -> str:
+    """What each score gains over silence while more rows get the action, and what chance would. share: (k,), in %.
+
+    curves: (k,) of each score by its name, the first ours.
+    """
+    figure, (axis,) = _figure(1)
+    for place, (name, gain) in enumerate(curves.items()):
+        colour = (OURS, SECOND, FOURTH, THIRD)[place % 4]
+        axis.plot(share, gain, color=colour, label=name, linewidth=1.4 if place else 2.2)
+        if not place:
+            axis.plot([0, 100], [0, gain[-1]], color=QUIET, linewidth=1, label="by chance")
+    axis.set(xlabel="share that gets the action, %", ylabel=unit)
+    _legend(axis)
+    return _svg(figure, words)
+
+
 def calibration(bins: Sequence[Mapping[str, Any]], words: str) -> str:
     """Said against was, a dot per bin of equally many rows."""
     figure, (axis,) = _figure(1)

@@ -86,6 +86,63 @@ def test_the_probability_is_mixed_over_the_stages():
     assert at.probability[0] == 0.375
 
 
+def shifted(policy, shift, draws=None, stage=EVEN) -> Contest:
+    return Contest.of(
+        policy, draws or prior_draws(policy), tuple(range(len(policy.actions))), stage, 1.0, "full", shift
+    )
+
+
+def test_an_uplift_model_becomes_the_centre_and_the_draws_keep_their_spread():
+    policy = shop(action("x", value=10, lever=2, cost=0.5), action("y", value=10))
+    plain, moved = contest(policy), shifted(policy, {policy.actions[0].hash: 0.25})
+    assert moved.probability.tolist() == [0.25, plain.probability[1]]
+    assert moved.net_mean(0) == pytest.approx(10 * 2 * 0.25 - 0.5)
+    assert moved.net[0].mean(dtype=np.float64) == pytest.approx(moved.net_mean(0), abs=1e-5)
+    by = 10 * 2 * (0.25 - plain.probability[0])
+    assert moved.net[0] - plain.net[0] == pytest.approx(np.full(DRAWS, by), abs=1e-5)
+    assert np.array_equal(moved.net[1], plain.net[1])
+
+
+def test_an_uplift_model_that_says_what_the_posterior_says_changes_no_bit():
+    policy = several(3)
+    plain = contest(policy)
+    means = {one.hash: float(plain.probability[place]) for place, one in enumerate(policy.actions)}
+    same = shifted(policy, means)
+    assert same.net.tobytes() == plain.net.tobytes()
+    assert same.probability.tobytes() == plain.probability.tobytes()
+    assert arbitrate(same, (0, 1, 2), "id", "top", 0.01) == arbitrate(plain, (0, 1, 2), "id", "top", 0.01)
+
+
+def test_effects_of_actions_that_do_not_compete_change_nothing():
+    policy = several(2)
+    assert shifted(policy, {12345: 0.9}).net.tobytes() == contest(policy).net.tobytes()
+    assert Contest.of(policy, prior_draws(policy), (), EVEN, 1.0, "full", {policy.actions[0].hash: 0.1}).net.shape == (
+        0,
+        DRAWS,
+    )
+
+
+def test_a_harmful_effect_silences_an_action_that_its_prior_would_show():
+    policy = shop(action("x", value=30, prior={"mean": 0.3, "strength": 1000}))
+    assert arbitrate(contest(policy), (0,), "id", "top", 0.0).share == (0.0, 1.0)
+    harmed = shifted(policy, {policy.actions[0].hash: -0.3})
+    assert arbitrate(harmed, (0,), "id", "top", 0.0).share == (1.0, 0.0)
+    assert arbitrate(harmed, (0,), "id", "top", 0.01).propensity == pytest.approx((0.99, 0.01))
+
+
+@settings(max_examples=60, deadline=None)
+@given(effects=st.lists(st.floats(-1, 1), min_size=4, max_size=4), floor=st.floats(0, 0.1))
+def test_with_uplift_models_propensities_are_still_the_exact_shares(effects, floor):
+    policy = shop(*(action(f"x{i}", cost=0.5, prior={"mean": 0.1, "strength": 20}) for i in range(4)))
+    at = shifted(policy, {one.hash: effect for one, effect in zip(policy.actions, effects, strict=True)})
+    outcome = arbitrate(at, (0, 1, 2, 3), "id", "top", floor)
+    by_hand = np.argmax(np.vstack([np.zeros((1, DRAWS), np.float32), at.net]), axis=0)
+    assert outcome.share == tuple(np.bincount(by_hand, minlength=5) / DRAWS)
+    assert sum(outcome.propensity) == pytest.approx(1, abs=1e-12)
+    each = floor_of(5, floor)
+    assert outcome.propensity == tuple((1 - 5 * each) * won + each for won in outcome.share)
+
+
 def test_propensities_sum_to_one_and_are_what_a_hundred_thousand_ids_give():
     policy = shop(action("a", value=30), action("b", value=28), action("c", value=1, cost=3))
     at = contest(policy)
