@@ -5,6 +5,7 @@ from pathlib import Path
 
 from models.action_kinds import KINDS
 from models.gates import GATE_NAMES
+from models.policy_lint import LINTS
 from models.policy_schema import sections
 from models.policy_terms import MAX_LIFT, SOURCES
 from models.rules import EVENT_NAMES, FUNCTIONS, ITEM_NAMES
@@ -55,3 +56,8 @@ def test_every_function_and_name_of_rules_is_told():
 def test_every_gate_is_told_in_its_order():
     lines = [line.split("|")[1].strip() for line in part("Gates").splitlines() if line.startswith("| ")]
     assert lines[1:] == list(GATE_NAMES)
+
+
+def test_every_lint_is_told_with_its_severity_and_meaning():
+    told = [(code.strip("`"), severity, meaning) for code, severity, meaning in rows("Lints")]
+    assert told == [(each.code, each.severity, each.meaning) for each in LINTS]
