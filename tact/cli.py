@@ -42,6 +42,7 @@ VERBS: Mapping[str, Verb] = {
     "stop": Verb("Show nothing more of an action, in a placement, or of the whole shop, within a second.", RUN),
     "switch": Verb("Stop something, make it an apprentice (decided, not shown), or switch it on; list what is.", RUN),
     "check": Verb("Check a policy file: every problem and lint with file and line.", RUN),
+    "test-policy": Verb("Test a policy with example visitors: what they see, and what they never see.", RUN),
     "import": Verb("Import an event log (CSV, NDJSON, Parquet) into the lake.", LEARN),
     "replay-log": Verb("Send an event log to a running service, in order, with its own clock.", LEARN),
     "check-data": Verb("Check a shop's log before training: what it would teach wrongly, and what to do.", LEARN),

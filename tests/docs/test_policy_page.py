@@ -9,6 +9,7 @@ from models.policy_lint import LINTS
 from models.policy_schema import sections
 from models.policy_terms import MAX_LIFT, SOURCES
 from models.rules import EVENT_NAMES, FUNCTIONS, ITEM_NAMES
+from tact.personas import CASE, EXPECTED, TESTS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
 
@@ -61,3 +62,9 @@ def test_every_gate_is_told_in_its_order():
 def test_every_lint_is_told_with_its_severity_and_meaning():
     told = [(code.strip("`"), severity, meaning) for code, severity, meaning in rows("Lints")]
     assert told == [(each.code, each.severity, each.meaning) for each in LINTS]
+
+
+def test_every_field_of_a_persona_test_is_told_with_its_meaning():
+    for title, table in (("A file of tests", TESTS), ("An example visitor", CASE), ("What is expected", EXPECTED)):
+        told = [(name.strip("`"), bool(must), meaning) for name, must, meaning in rows(title)]
+        assert told == [(f.name, f.required, f.doc) for f in table.fields], title
