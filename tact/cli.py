@@ -43,6 +43,7 @@ VERBS: Mapping[str, Verb] = {
     "switch": Verb("Stop something, make it an apprentice (decided, not shown), or switch it on; list what is.", RUN),
     "check": Verb("Check a policy file: every problem and lint with file and line.", RUN),
     "test-policy": Verb("Test a policy with example visitors: what they see, and what they never see.", RUN),
+    "simulate": Verb("Replay the lake's decisions through a changed policy: who gains or loses which message.", RUN),
     "import": Verb("Import an event log (CSV, NDJSON, Parquet) into the lake.", LEARN),
     "replay-log": Verb("Send an event log to a running service, in order, with its own clock.", LEARN),
     "check-data": Verb("Check a shop's log before training: what it would teach wrongly, and what to do.", LEARN),

@@ -9,6 +9,7 @@ from models.policy_lint import LINTS
 from models.policy_schema import sections
 from models.policy_terms import MAX_LIFT, SOURCES
 from models.rules import EVENT_NAMES, FUNCTIONS, ITEM_NAMES
+from tact.fail_if import CONDITIONS, LOST
 from tact.personas import CASE, EXPECTED, TESTS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
@@ -68,3 +69,9 @@ def test_every_field_of_a_persona_test_is_told_with_its_meaning():
     for title, table in (("A file of tests", TESTS), ("An example visitor", CASE), ("What is expected", EXPECTED)):
         told = [(name.strip("`"), bool(must), meaning) for name, must, meaning in rows(title)]
         assert told == [(f.name, f.required, f.doc) for f in table.fields], title
+
+
+def test_every_condition_of_a_what_if_is_told():
+    told = [(name.strip("`"), meaning) for name, meaning in rows("What-if")]
+    there_are = [(f"{f.name}:ACTION" if f.of_action else f.name, f.meaning) for f in CONDITIONS]
+    assert told == [*there_are, ("lost:ACTION", LOST)]
