@@ -215,6 +215,11 @@ def stock_key(shop: str) -> str:
     return f"c:{{{shop}}}:stock"
 
 
+def product_of(line: bytes, now_ms: int) -> Product:
+    """The product of one line of an upload. Raises Problem."""
+    return _checked(read_json(_item, line), now_ms)
+
+
 def _checked(item: ItemLine, now_ms: int) -> Product:
     check_id("item_id", item.item_id, "/item_id")
     for name in ("url", "image"):

@@ -1,0 +1,101 @@
+"""What followed each decision of a log, by the policy's own reward and window: what a what-if weighs.
+
+The same as the learner makes from the stream (models/credit.py), told apart: what followed the page as a whole, such
+as an order, and what the message of one placement met with, such as a click.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from math import nan
+from typing import NamedTuple
+
+from models.credit import Credit
+from models.policy_terms import Policy, Reward
+from models.trial import Trial
+
+
+class Line(NamedTuple):
+    """What a reward needs of one line of an event; text is "" and numbers None where unknown."""
+
+    visitor_id: str
+    event_id: str
+    ts_ms: int
+    event: str
+    item_id: str
+    quantity: int
+    order_id: str
+    decision_id: str
+    action: str
+    price: float | None
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What followed, in the reward's units; NaN where the window is still open or the decision is not known."""
+
+    page: dict[str, float]
+    own: dict[tuple[str, str], float]
+
+    def of_page(self, decision_id: str) -> float:
+        return self.page.get(decision_id, nan)
+
+    def of_placement(self, decision_id: str, placement: str) -> float:
+        return self.own.get((decision_id, placement), nan)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What counts, and for how long. page, own: the reward's parts. window_s: 0 is the visitor's session."""
+
+    page: Reward
+    own: Reward
+    window_s: int
+    margin_of: Callable[[str], float | None]
+
+    @classmethod
+    def of(cls, policy: Policy, margin_of: Callable[[str], float | None]) -> "Terms":
+        """A policy's; without a `reward` each order counts 1."""
+        whole = policy.reward or Reward(order=1.0)
+        page = replace(whole, click=0.0, dismissal=0.0)
+        own = Reward(click=whole.click, dismissal=whole.dismissal)
+        return cls(page, own, policy.attribution.window_s, margin_of)
+
+
+def followed(trials: Iterable[Trial], lines: Iterable[Line], terms: Terms, until_ms: int) -> Followed:
+    """What followed each trial. lines: by time, those of an event together. until_ms: up to when the log is known."""
+    decided: dict[str, dict[str, list[Trial]]] = defaultdict(dict)
+    for trial in trials:
+        decided[trial.visitor_id].setdefault(trial.decision_id, []).append(trial)
+    happened: dict[str, list[list[Line]]] = defaultdict(list)
+    for (visitor_id, _), event in groupby(lines, key=lambda line: (line.visitor_id, line.event_id)):
+        if visitor_id in decided:
+            happened[visitor_id].append(list(event))
+    found = Followed({}, {})
+    for visitor_id, decisions in decided.items():
+        _follow(found, list(decisions.values()), happened[visitor_id], terms, until_ms)
+    return found
+
+
+def _follow(
+    found: Followed, decisions: Sequence[list[Trial]], events: Sequence[list[Line]], terms: Terms, until_ms: int
+) -> None:
+    """One visitor's decisions and events, in time; a decision before the events of the same moment."""
+    page, own = (Credit(reward, terms.window_s, terms.margin_of) for reward in (terms.page, terms.own))
+    moments: list[tuple[int, int, list[Trial] | list[Line]]] = [(trials[0].ts_ms, 0, trials) for trials in decisions]
+    moments += [(event[0].ts_ms, 1, event) for event in events]
+    for ts_ms, is_event, what in sorted(moments, key=lambda moment: moment[:2]):
+        _settle(found, page, own, ts_ms)
+        for credit in (page, own):
+            if is_event:
+                credit.happened(what)  # type: ignore[arg-type]  # by is_event
+            else:
+                credit.decided(what)  # type: ignore[arg-type]
+    _settle(found, page, own, until_ms)
+
+
+def _settle(found: Followed, page: Credit, own: Credit, now_ms: int) -> None:
+    found.page.update((trial.decision_id, trial.reward) for trial in page.settle(now_ms))
+    found.own.update(((trial.decision_id, trial.placement), trial.reward) for trial in own.settle(now_ms))
