@@ -130,10 +130,8 @@ def steady(policy: str) -> str:
     """The example policy without what a test cannot control (the hour, the holdout, exploration) or would wait for."""
     policy = policy.replace("id: chat_in_doubt\n", "id: chat_in_doubt\n    show_after_s: 1\n")
     policy = re.sub(r"^    schedule: .*\n", "", policy, flags=re.MULTILINE)
-    policy = policy.replace(
-        "holdout: 0.05\n", "holdout: 0\narms: {random: 0, propensity_only: 0, no_levers: 0, rules_only: 0}\n"
-    )
-    return re.sub(r"^exploration_floor: .*$", "exploration_floor: 0", policy, flags=re.MULTILINE)
+    policy = re.sub(r"(random|propensity_only|no_levers|rules_only): 0\.01", r"\1: 0", policy)
+    return re.sub(r"^(holdout|exploration_floor): .*$", r"\1: 0", policy, flags=re.MULTILINE)
 
 
 def wait_for(path: Path, process: "subprocess.Popen[bytes]") -> str:
