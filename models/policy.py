@@ -2,7 +2,7 @@
 
 * PolicyError   the file cannot be used; lists every problem as file:line:column: message
 
-`load_policy` is pure: the same text gives the same policy. Only `warnings` looks at the time, and is given it.
+`load_policy` is pure: the same text gives the same policy.
 """
 
 import hashlib
@@ -40,10 +40,7 @@ from models.policy_terms import (
 )
 from models.stage import STAGES
 
-__all__ = ["Action", "Policy", "PolicyError", "Problem", "empty_policy", "load_policy", "warnings"]
-
-SOON_MS = 30 * 86_400_000
-"""A claim that expires within 30 days deserves a warning."""
+__all__ = ["Action", "Policy", "PolicyError", "Problem", "empty_policy", "load_policy"]
 
 _CONTENT_FIELDS = ("title", "text", "cta", "url", "image")
 _RECOMMEND_FIELDS = ("count", "exclude", "returns", "fill", "max_per_category", "near_duplicates")
@@ -68,38 +65,6 @@ def load_policy(text: str, filename: str) -> Policy:
 def empty_policy(shop: str) -> Policy:
     """A policy without placements and actions, for a shop that has no valid file: all it can give is silence."""
     return Policy(shop, "none", ("en",), (), (), MappingProxyType({}), UTC)
-
-
-def warnings(policy: Policy, now_ms: int) -> tuple[Problem, ...]:
-    """What is valid and still deserves a look, at a moment (Unix ms)."""
-    found = [
-        Problem(policy.filename, action.line, 0, f"{action.id}: {message}")
-        for action in policy.actions
-        for message in (*_aging(action, now_ms), *_worth(action))
-    ]
-    idle = [p.id for p in policy.placements if not policy.at[p.id]]
-    return (*found, *(Problem(policy.filename, 1, 0, f"placement {name!r} has no action") for name in idle))
-
-
-def _aging(action: Action, now_ms: int) -> list[str]:
-    """Claims and schedules that are over, or nearly."""
-    found = []
-    for claim in action.claims:
-        if claim.expires_ms is not None and claim.expires_ms <= now_ms:
-            found.append(f"the proof of {claim.text!r} has expired; the action is blocked")
-        elif claim.expires_ms is not None and claim.expires_ms <= now_ms + SOON_MS:
-            found.append(f"the proof of {claim.text!r} expires within 30 days")
-    if action.schedule and action.schedule.to_ms is not None and action.schedule.to_ms <= now_ms:
-        found.append("its schedule is over")
-    return found
-
-
-def _worth(action: Action) -> list[str]:
-    """An action that its own prior never lifts above silence."""
-    allowed = [action.prior.mean[STAGES.index(stage)] for stage in action.stages or STAGES]
-    if max(allowed) * action.value * action.lever > action.cost:
-        return []
-    return [f"by its prior it is worth less than its cost ({action.cost:g}) in every stage; silence wins on average"]
 
 
 def _policy(read: Mapping[str, Any], version: str, filename: str) -> Policy:

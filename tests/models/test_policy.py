@@ -8,11 +8,11 @@ import pytest
 from jsonschema_rs import validator_for
 
 from features.catalog import Product
-from models.policy import PolicyError, empty_policy, load_policy, warnings
+from models.policy import PolicyError, empty_policy, load_policy
 from models.policy_file import Node, parse
 from models.policy_schema import json_schema, json_schema_text
 from models.policy_terms import CATALOG_FACTS
-from tests.models.deciding import DAY, NOW, action, shop, text_of
+from tests.models.deciding import action, shop, text_of
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = [ROOT / "examples" / "shop" / "policy.yaml", ROOT / "examples" / "starter" / "policy.yaml"]
@@ -239,29 +239,14 @@ def test_consent_is_not_assumed_unless_the_file_says_so():
     assert load_policy(text, "p.yaml").assumed_consent == ()
 
 
-def test_doubtful_policies_are_warned_of_at_a_moment():
-    claim = {"text": "best", "evidence": "doc-1", "expires": "2026-12-01"}
-    policy = shop(
-        action("old", claims=[claim]), action("dear", value=1, cost=5), action("past", schedule={"to": "2020-01-01"})
-    )
-    now = [str(w) for w in warnings(policy, NOW)]
-    assert any("old: the proof of 'best' expires within 30 days" in w for w in now)
-    assert any("dear: by its prior" in w for w in now)
-    assert any("past: its schedule is over" in w for w in now)
-    assert any("placement 'side' has no action" in w for w in now)
-    assert any("old: the proof of 'best' has expired" in str(w) for w in warnings(policy, NOW + 30 * DAY))
-    assert warnings(shop(action("x"), action("y", placements=["side"])), NOW) == ()
-
-
 def test_the_empty_policy_has_nothing_to_say():
     assert empty_policy("demo").actions == ()
     assert empty_policy("demo").unknown(("top",)) == ("top",)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
-def test_the_examples_are_valid_without_a_warning(path):
+def test_the_examples_are_valid(path):
     policy = load_policy(path.read_text(), str(path))
-    assert warnings(policy, NOW) == ()
     assert all(claim.evidence for a in policy.actions for claim in a.claims)
 
 
