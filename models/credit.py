@@ -220,22 +220,24 @@ class Credit:
                 if self.window_ms and now_ms <= open_.trial.ts_ms + self.window_ms + GRACE_MS:
                     still.append(open_)
                 else:
-                    ended.append(self._close(open_, self._reward(open_, visitor)))
+                    ended.append(self._close(open_, self._of_page(open_, visitor)))
             visitor.open = still
             if not still:
                 del self._visitors[visitor_id]
         return ended
 
-    def _close(self, open_: _Open, reward: float = float("nan")) -> Trial:
+    def _close(self, open_: _Open, of_page: float = float("nan")) -> Trial:
         self._n_open -= 1
         self._decisions.pop(open_.trial.decision_id, None)
-        return msgspec.structs.replace(open_.trial, shown=open_.shown, reward=reward)
+        own = float(self.reward.click * open_.clicked - self.reward.dismissal * open_.dismissed)
+        met = {name: getattr(open_, name) for name in ("shown", "clicked", "dismissed")}
+        return msgspec.structs.replace(open_.trial, reward=own + of_page, own=own, **met)
 
-    def _reward(self, open_: _Open, visitor: _Visitor) -> float:
-        """The weighted sum of what followed the trial in its window."""
+    def _of_page(self, open_: _Open, visitor: _Visitor) -> float:
+        """The weighted sum of what the visitor did from the trial to the end of its window."""
         reward, begin = self.reward, open_.trial.ts_ms
         end = begin + self.window_ms if self.window_ms else visitor.heard_ms
-        total = reward.click * open_.clicked - reward.dismissal * open_.dismissed
+        total = 0.0
         for deed in visitor.deeds:
             if begin <= deed.ts_ms <= end:
                 total += reward.order * deed.order + reward.revenue * deed.revenue

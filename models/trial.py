@@ -4,11 +4,13 @@ It is what effects are learned from, what an off-policy estimate weighs, and wha
 makes trials from the stream as their windows end (models/credit.py); training makes the same from the lake.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from models.receipt import KeptScores
+from models.chosen import Chosen
+from models.receipt import KeptScores, Receipt
 
 SILENCE: Final = ""
 """Silence as a choice."""
@@ -20,7 +22,8 @@ class Trial(msgspec.Struct, frozen=True):
     choices: SILENCE first, then the ids of the eligible actions. propensity: of each, summing to 1; an apprentice is
     no choice. stage (6,) and intent (4,): the scores. weariness: by which costs were multiplied. shown: whether the
     page reported the message (silence counts as shown). reward: in units of the action's value, or in money where the
-    policy has a `reward`; NaN while its window is open. arm: as models/arms.py has it.
+    policy has a `reward`; NaN while its window is open. own: the part of it that the message itself met with (clicked,
+    dismissed); the rest followed the whole page, so all its placements have it. arm: as models/arms.py has it.
     """
 
     decision_id: str
@@ -37,11 +40,24 @@ class Trial(msgspec.Struct, frozen=True):
     weariness: float
     shown: bool = False
     reward: float = float("nan")
+    own: float = float("nan")
+    clicked: bool = False
+    dismissed: bool = False
 
     @property
     def known(self) -> bool:
         """Whether there was a choice whose chances are known: two or more, none of them certain."""
         return len(self.choices) > 1 and max(self.propensity) < 1.0
+
+    @property
+    def chances(self) -> Mapping[str, float]:
+        """How likely each choice was."""
+        return dict(zip(self.choices, self.propensity, strict=True))
+
+    @property
+    def of_page(self) -> float:
+        """The part of the reward that followed the page as a whole: the same for each of its placements."""
+        return self.reward - self.own
 
 
 class _Candidate(msgspec.Struct):
@@ -76,13 +92,17 @@ def read_trials(receipt: bytes) -> tuple[Trial, ...]:
 
     Raises msgspec.MsgspecError for bytes that are no receipt.
     """
-    kept = msgspec.json.decode(receipt, type=_Receipt)
-    if kept.scores is None:
+    return trials_of(msgspec.json.decode(receipt, type=_Receipt))
+
+
+def trials_of(receipt: _Receipt | Receipt) -> tuple[Trial, ...]:
+    """The same of a receipt that was read."""
+    if receipt.scores is None:
         return ()
-    return tuple(_trial(kept, kept.scores, chosen) for chosen in kept.chosen)
+    return tuple(_trial(receipt, receipt.scores, chosen) for chosen in receipt.chosen)
 
 
-def _trial(receipt: _Receipt, scores: KeptScores, chosen: _Chosen) -> Trial:
+def _trial(receipt: _Receipt | Receipt, scores: KeptScores, chosen: _Chosen | Chosen) -> Trial:
     open_ = [c for c in chosen.candidates if not c.gate and not c.apprentice and c.propensity is not None]
     return Trial(
         decision_id=receipt.decision_id,

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import isnan
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -27,10 +28,11 @@ from models.bundle import Scores
 from models.chosen import Chosen
 from models.decision import Known, decide
 from models.inputs import Inputs
-from models.policy_terms import Policy
+from models.policy_terms import Arms, Policy
 from models.receipt import Receipt
+from models.trial import SILENCE, Trial, trials_of
 from training.off_policy import Estimate, Logged
-from training.trial_rows import SILENCE, Probabilities, Trial, logged_under
+from training.trial_rows import Probabilities, logged_under
 
 Reward = Callable[[str, str], float]
 """(decision id, placement) -> what followed this placement alone, such as a click on its message."""
@@ -48,7 +50,7 @@ def unusable(receipt: Receipt) -> str:
         return "degraded"
     if any(chosen.reason == "holdout" for chosen in receipt.chosen):
         return "holdout"
-    if getattr(receipt, "arm", "full") != "full":  # receipts from before there were arms have none
+    if receipt.arm != "full":
         return "another arm"
     return "" if receipt.features == FINGERPRINT else "another feature table"
 
@@ -59,26 +61,24 @@ def nothing(*_: str) -> float:
 
 
 def trials(receipt: Receipt, reward: Reward, of_page: PageReward = nothing) -> list[Trial]:
-    """The placements of a decision, in the page's order."""
-    stage = receipt.scores.stage if receipt.scores is not None else ()
-    last = len(receipt.chosen) - 1
+    """The placements of a decision, in the page's order; what followed the page counts with its last."""
+    made = trials_of(receipt)
     return [
-        Trial(
-            receipt.decision_id,
-            receipt.visitor_id,
-            chosen.placement,
-            chosen.action or SILENCE,
-            probabilities(chosen),
-            reward(receipt.decision_id, chosen.placement) + (of_page(receipt.decision_id) if at == last else 0.0),
-            stage,
+        msgspec.structs.replace(
+            one,
+            reward=reward(one.decision_id, one.placement) + (of_page(one.decision_id) if one is made[-1] else 0.0),
         )
-        for at, chosen in enumerate(receipt.chosen)
+        for one in made
     ]
 
 
 def probabilities(chosen: Chosen) -> Probabilities:
     """How likely each action and silence were in a placement."""
-    open_ones = {c.action: c.propensity for c in chosen.candidates if not c.gate and c.propensity is not None}
+    open_ones = {
+        c.action: c.propensity
+        for c in chosen.candidates
+        if not c.gate and not c.apprentice and c.propensity is not None
+    }
     return {SILENCE: chosen.silence_propensity, **open_ones}
 
 
@@ -96,8 +96,10 @@ class _AsScored:
 def choices(policy: Policy, draws: Draws) -> Choice:
     """A policy with its draws, asked about receipts. Where it has no such placement it is silent."""
 
+    alone = replace(policy, holdout=0.0, arms=Arms(0.0, 0.0, 0.0, 0.0))  # only receipts of the full arm are asked about
+
     def of(receipt: Receipt) -> Mapping[str, Probabilities]:
-        return _choices(receipt, replace(policy, holdout=0.0), draws)
+        return _choices(receipt, alone, draws)
 
     return of
 

@@ -1,35 +1,19 @@
 """Placements of decisions, with what a policy would do in each, as the rows that off-policy estimates are made from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from models.trial import SILENCE, Trial
 from training.off_policy import Logged, weighed
 from training.reward_model import cross_fitted
 
-SILENCE: Final = ""
+__all__ = ["SILENCE", "Probabilities", "Trial", "logged_under"]
+
 Floats = npt.NDArray[np.float64]
 Probabilities = Mapping[str, float]
 """Of each action that may stand in a placement; silence under SILENCE."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """A placement of a decision: what it got, how likely each action was, and what followed.
-
-    chosen: SILENCE or an action. stage: the visitor's stage distribution, for the reward model.
-    """
-
-    decision_id: str
-    visitor_id: str
-    placement: str
-    chosen: str
-    propensity: Probabilities
-    reward: float
-    stage: tuple[float, ...]
 
 
 def logged_under(
@@ -37,9 +21,9 @@ def logged_under(
 ) -> dict[str, Logged]:
     """The rows under each policy. policies: for each its probabilities in each row.
 
-    rows: at least one; those of a decision follow each other, in the page's order.
+    rows: at least one; those of a decision follow each other, in the page's order, and their rewards sum to the page's.
     """
-    keys = {(row.placement, action) for row in rows for action in row.propensity}
+    keys = {(row.placement, action) for row in rows for action in row.choices}
     for said in policies.values():
         keys |= {(row.placement, action) for row, one in zip(rows, said, strict=True) for action in one}
     cell = {key: at for at, key in enumerate(sorted(keys))}
@@ -49,7 +33,7 @@ def logged_under(
 def _under(
     rows: Sequence[Trial], said: Sequence[Probabilities], cell: Mapping[tuple[str, str], int], seed: int
 ) -> Logged:
-    choice, logged = _table(rows, said, cell), _table(rows, [row.propensity for row in rows], cell)
+    choice, logged = _table(rows, said, cell), _table(rows, [row.chances for row in rows], cell)
     taken = np.array([cell[row.placement, row.chosen] for row in rows])
     reward = np.array([row.reward for row in rows], np.float64)
     visitor = np.unique([row.visitor_id for row in rows], return_inverse=True)[1]

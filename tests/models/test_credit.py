@@ -79,6 +79,16 @@ def test_a_reward_is_the_weighted_sum_of_the_policy():
     assert [t.reward for t in ended(waved)] == [-3.0]
 
 
+def test_what_the_message_met_with_is_told_apart_from_what_followed_the_page():
+    weights = Reward(order=1, click=0.2, dismissal=3)
+    events = (row("select_promotion", 0.2, action="x", decision_id=ID), row("purchase", 2))
+    both = (trial(), trial("y", placement="side"))
+    top, side = ended(following(*events, reward=weights, trials=both))
+    assert (top.own, top.of_page, top.clicked, top.dismissed) == (0.2, 1.0, True, False)
+    assert (side.own, side.of_page, side.clicked) == (0.0, 1.0, False)
+    assert [t.reward for t in (top, side)] == pytest.approx([1.2, 1.0])
+
+
 def test_a_refund_takes_off_what_the_order_gave():
     money = Reward(order=5, revenue=1)
     order = row("purchase", 1, item_id="a", value=100.0, order_id="o1")

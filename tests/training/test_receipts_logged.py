@@ -9,15 +9,16 @@ from features.record import hash64
 from models import receipt as receipts
 from models.arbitration import Draws, prior_draws
 from models.decision import Known, decide
+from models.effects import N_EFFECTS
 from models.policy_terms import Policy
 from models.receipt import Receipt
 from models.stage import STAGES
+from models.trial import SILENCE
 from tests.models.deciding import FixedScores, Visitor, action, shop
 from training.off_policy import dr, ips
 from training.overlap import overlap
 from training.promotion import judge
 from training.receipts_logged import NothingLogged, choices, nothing, replayed, trials, unusable
-from training.trial_rows import SILENCE
 
 BUNDLE = FixedScores()
 ACTIONS = tuple(action(f"x{i}", placements=["top", "side"], cost=3.0) for i in range(3))
@@ -30,8 +31,10 @@ PROMISING = {"x0": 0.1, "x1": 0.15, "x2": 0.2}
 def draws_of(effects: dict[str, float], spread: float = 0.05, count: int = 64) -> Draws:
     """Draws about these effects, the same in every stage."""
     random = np.random.default_rng(1)
-    rows = [np.clip(random.normal(mean, spread, (len(STAGES), count)), -1, 1) for mean in effects.values()]
-    return Draws.of(np.array(rows, np.float32))
+    table = np.zeros((len(effects), N_EFFECTS, count), np.float32)
+    for row, mean in zip(table, effects.values(), strict=True):
+        row[: len(STAGES)] = np.clip(random.normal(mean, spread, (len(STAGES), count)), -1, 1)
+    return Draws.of(table)
 
 
 SPREAD = draws_of(PROMISING, 0.15)
@@ -65,7 +68,7 @@ def test_the_policy_that_logged_is_told_its_own_probabilities(log: list[Receipt]
     ask = choices(LIVE, SPREAD)
     for one in log[:300]:
         then = {
-            got.placement: trial.propensity for got, trial in zip(one.chosen, trials(one, lambda *_: 0.0), strict=True)
+            got.placement: trial.chances for got, trial in zip(one.chosen, trials(one, lambda *_: 0.0), strict=True)
         }
         assert ask(one) == then
         assert all(sum(said.values()) == pytest.approx(1.0) for said in then.values())
