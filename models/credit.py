@@ -79,20 +79,21 @@ class _Deed(msgspec.Struct):
     order_id: str = ""
 
 
-class _Open(msgspec.Struct):
-    """A trial whose window is open, and what its message met with."""
+class Open(msgspec.Struct):
+    """A trial whose window is open, and what its message met with. shown_ms: when it was first seen, or 0."""
 
     trial: Trial
     shown: bool
     clicked: bool = False
     dismissed: bool = False
+    shown_ms: int = 0
 
 
 class _Visitor(msgspec.Struct):
     """A visitor with open trials. heard_ms: of their last event or decision."""
 
     heard_ms: int
-    open: list[_Open] = []
+    open: list[Open] = []
     deeds: list[_Deed] = []
 
 
@@ -131,7 +132,7 @@ class Credit:
             visitor = self._heard(trial.visitor_id, trial.ts_ms)
             if trial.decision_id in self._decisions and any(_is(trial, other.trial) for other in visitor.open):
                 continue  # the same receipt again
-            visitor.open.append(_Open(trial, shown=trial.chosen == SILENCE))
+            visitor.open.append(Open(trial, shown=trial.chosen == SILENCE))
             self._decisions[trial.decision_id] = trial.visitor_id
             self._n_open += 1
         dropped = []
@@ -173,7 +174,7 @@ class Credit:
         if getattr(met, name):
             return Told.AGAIN
         setattr(met, name, True)
-        met.shown = True  # who clicks or waves away has seen it
+        met.shown, met.shown_ms = True, met.shown_ms or line.ts_ms  # who clicks or waves away has seen it
         return Told.COUNTED
 
     def _deed(self, lines: Sequence[Line], visitor: _Visitor | None) -> Told:
@@ -185,7 +186,7 @@ class Credit:
         if first.event == "add_to_cart":
             visitor.deeds.append(_Deed(first.ts_ms, cart=float(sum(max(line.quantity, 1) for line in lines))))
             return Told.COUNTED
-        revenue, margin = _money(lines), self._margin(lines)
+        revenue, margin = money_of(lines), self._margin(lines)
         if first.event == "purchase":
             if first.order_id and any(d.order_id == first.order_id and d.order for d in visitor.deeds):
                 return Told.AGAIN
@@ -226,23 +227,28 @@ class Credit:
                 del self._visitors[visitor_id]
         return ended
 
-    def _close(self, open_: _Open, of_page: float = float("nan")) -> Trial:
+    def _close(self, open_: Open, of_page: float = float("nan")) -> Trial:
         self._n_open -= 1
         self._decisions.pop(open_.trial.decision_id, None)
         own = float(self.reward.click * open_.clicked - self.reward.dismissal * open_.dismissed)
         met = {name: getattr(open_, name) for name in ("shown", "clicked", "dismissed")}
         return msgspec.structs.replace(open_.trial, reward=own + of_page, own=own, **met)
 
-    def _of_page(self, open_: _Open, visitor: _Visitor) -> float:
+    def _of_page(self, open_: Open, visitor: _Visitor) -> float:
         """The weighted sum of what the visitor did from the trial to the end of its window."""
         reward, begin = self.reward, open_.trial.ts_ms
         end = begin + self.window_ms if self.window_ms else visitor.heard_ms
         total = 0.0
         for deed in visitor.deeds:
-            if begin <= deed.ts_ms <= end:
+            if begin < deed.ts_ms <= end:  # what came with the question was not its effect
                 total += reward.order * deed.order + reward.revenue * deed.revenue
                 total += reward.margin * deed.margin + reward.cart * deed.cart
         return float(total)
+
+    def open_of(self, visitor_id: str) -> Sequence[Open]:
+        """A visitor's open trials, as they were decided."""
+        visitor = self._visitors.get(visitor_id)
+        return visitor.open if visitor is not None else ()
 
     def forget(self, visitor_id: str) -> None:
         """Drops a visitor and their open trials."""
@@ -267,7 +273,7 @@ def _is(one: Trial, other: Trial) -> bool:
     return one.decision_id == other.decision_id and one.placement == other.placement
 
 
-def _money(lines: Sequence[Line]) -> float:
+def money_of(lines: Sequence[Line]) -> float:
     """What an event is about in money: its own value, else the sum of its lines."""
     value = lines[0].value
     if value is not None and value == value:

@@ -190,6 +190,11 @@ class Belief:
         """Standard deviations, (n C,)."""
         return np.asarray(np.sqrt(np.sum(self.root**2, axis=1)))
 
+    def effect(self, place: int, at: Floats) -> tuple[float, float]:
+        """Mean and standard deviation of an action's effect at a moment. at: (N_EFFECTS,) of models/effects.py."""
+        cells = slice(place * N_EFFECTS, (place + 1) * N_EFFECTS)
+        return float(self.mean[cells] @ at), float(np.linalg.norm(at @ self.root[cells]))
+
     def draws(self, seed: int, count: int = DRAWS) -> Draws:
         """Draws of the effects, float32 (n, C, count), in pairs that mirror each other about the mean."""
         random = np.random.Generator(np.random.Philox(key=[seed & 0xFFFFFFFFFFFFFFFF, hash64("draws")]))

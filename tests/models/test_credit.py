@@ -89,6 +89,10 @@ def test_what_the_message_met_with_is_told_apart_from_what_followed_the_page():
     assert [t.reward for t in (top, side)] == pytest.approx([1.2, 1.0])
 
 
+def test_what_came_with_the_question_was_no_effect_of_it():
+    assert [t.reward for t in ended(following(row("purchase", 0)))] == [0.0]
+
+
 def test_a_refund_takes_off_what_the_order_gave():
     money = Reward(order=5, revenue=1)
     order = row("purchase", 1, item_id="a", value=100.0, order_id="o1")

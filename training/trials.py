@@ -1,0 +1,185 @@
+"""Trials of the lake: decisions and what followed them, through the same models/credit.py that the learner uses.
+
+Events come in the order in which the service took them, as the learner met them; where that is not known (an import),
+or is a day off, by their own time. The lake is read in spans of time of some PIECE_EVENTS rows: memory holds one span
+and the open trials (models/credit.py has their bound), however long the log. The same lake gives the same trials.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+
+from features.lake_catalog import read_catalog
+from features.lakefile import DAY_MS, read_decisions, read_events, rows_by_day
+from models.credit import Credit
+from models.policy_terms import Policy
+from models.trial import Trial, read_trials
+
+PIECE_EVENTS: Final = 200_000
+PIECE_DECISIONS: Final = 10_000
+STEP_MS: Final = 30_000
+"""How often, by the log's clock, trials are asked whether they have ended; a hundredth of a window that is longer."""
+_COLUMNS: Final = (
+    *("visitor_id", "event_id", "ts_ms", "event", "item_id", "quantity", "order_id", "decision_id", "action"),
+    *("price", "value", "received_ms"),
+)
+
+
+class Line(NamedTuple):
+    """What credit needs of an event's line; text is "" and numbers None where unknown."""
+
+    visitor_id: str
+    event_id: str
+    ts_ms: int
+    event: str
+    item_id: str
+    quantity: int
+    order_id: str
+    decision_id: str
+    action: str
+    price: float | None
+    value: float | None
+    received_ms: int
+
+    @property
+    def arrived_ms(self) -> int:
+        """When the service took it, if that is told and believable; else when it happened."""
+        told = self.received_ms > 0 and abs(self.received_ms - self.ts_ms) < DAY_MS
+        return self.received_ms if told else self.ts_ms
+
+
+Moment = tuple[int, bytes | list[Line]]
+"""When something came (Unix ms), and what: a decision's receipt, or an event with all its lines."""
+
+
+def moments(lake: Path, shop: str, since_ms: int | None = None, until_ms: int | None = None) -> Iterator[Moment]:
+    """Decisions with since_ms <= time < until_ms and all events from since_ms, in the order they came.
+
+    An event comes before a decision of the same millisecond: it was sent with the question.
+    """
+    for begin, end in _spans(lake, shop, since_ms or 0):
+        found: list[tuple[int, int, str, bytes | list[Line]]] = []
+        table = read_events(lake, shop, begin, end, _COLUMNS)
+        rows = map(Line._make, zip(*(table.column(name).to_pylist() for name in _COLUMNS), strict=True))
+        for event_id, lines in groupby(rows, key=lambda line: line.event_id):
+            event = list(lines)
+            found.append((event[0].arrived_ms, 0, event_id, event))
+        decisions = read_decisions(
+            *(lake, shop, begin, end if until_ms is None else min(end, until_ms), ("ts_ms", "decision_id", "receipt"))
+        )
+        columns = (decisions.column(name).to_pylist() for name in ("ts_ms", "decision_id", "receipt"))
+        found += [(ts_ms, 1, name, receipt) for ts_ms, name, receipt in zip(*columns, strict=True)]
+        found.sort(key=lambda one: one[:3])
+        yield from ((at, what) for at, _, _, what in found)
+
+
+def _spans(lake: Path, shop: str, since_ms: int) -> Iterator[tuple[int, int]]:
+    """Spans of time, ascending, that hold all rows asked for. A busy day is several."""
+    pieces: Counter[int] = Counter()
+    for decisions, most in ((False, PIECE_EVENTS), (True, PIECE_DECISIONS)):
+        for day_ms, rows in rows_by_day(lake, shop, decisions):
+            pieces[day_ms] = max(pieces[day_ms], -(-rows // most), 1)
+    for day_ms, count in sorted(pieces.items()):
+        edges = np.linspace(day_ms, day_ms + DAY_MS, count + 1).astype(np.int64).tolist()
+        for begin, end in pairwise(edges):
+            if since_ms < end:
+                yield max(begin, since_ms), end
+
+
+@dataclass
+class LakeTrials:
+    """The trials of decisions with since_ms <= time < until_ms whose windows have ended, each with its reward.
+
+    policy: whose reward and window count. now_ms: up to when the lake is complete; its last event, if that is later.
+    heed: called with each event before its lines count, and the Credit. counts: after the iteration; what outcomes
+    were told as (models/credit.py's Told), `decisions`, `unreadable` receipts, trials `ended`, `open`, `dropped`.
+    """
+
+    lake: Path
+    shop: str
+    policy: Policy
+    since_ms: int | None = None
+    until_ms: int | None = None
+    now_ms: int = 0
+    heed: Callable[[list[Line], Credit], None] | None = None
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __iter__(self) -> Iterator[Trial]:
+        self.counts = Counter(decisions=0, unreadable=0, ended=0)
+        credit = self._credit()
+        clock_ms = asked_ms = 0
+        step_ms = max(STEP_MS, credit.window_ms // 100)
+        for at_ms, what in moments(self.lake, self.shop, self.since_ms, self.until_ms):
+            if self._over(at_ms, credit):
+                break
+            clock_ms = max(clock_ms, at_ms)
+            if clock_ms - asked_ms >= step_ms:
+                asked_ms = clock_ms
+                yield from self._ended(credit.settle(clock_ms))
+            if isinstance(what, bytes):
+                self._decided(what, credit)
+                continue
+            if self.heed is not None:
+                self.heed(what, credit)
+            credit.happened(what)
+        yield from self._ended(credit.settle(max(clock_ms, self.now_ms)))
+        self.counts.update(credit.counts | {"open": len(credit)})
+
+    def _credit(self) -> Credit:
+        margins = {product.item_id: product.margin for product in read_catalog(self.lake, self.shop)}
+        return Credit(self.policy.reward, self.policy.attribution.window_s, margins.get)
+
+    def _over(self, at_ms: int, credit: Credit) -> bool:
+        """Whether nothing more counts for the decisions asked for."""
+        return self.until_ms is not None and at_ms >= self.until_ms and not len(credit)
+
+    def _decided(self, receipt: bytes, credit: Credit) -> None:
+        self.counts["decisions"] += 1
+        try:
+            credit.decided(read_trials(receipt))
+        except msgspec.MsgspecError:
+            self.counts["unreadable"] += 1
+
+    def _ended(self, trials: list[Trial]) -> Iterator[Trial]:
+        self.counts["ended"] += len(trials)
+        yield from trials
+
+
+def in_batches(trials: Iterable[Trial], size: int = 5_000) -> Iterator[list[Trial]]:
+    """Lists of so many at most."""
+    batch: list[Trial] = []
+    for trial in trials:
+        batch.append(trial)
+        if len(batch) >= size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+@dataclass
+class Rewards:
+    """What followed decisions, for training/receipts_logged.py; NaN where the window is open."""
+
+    own: dict[tuple[str, str], float] = field(default_factory=dict)
+    page: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, trials: Iterable[Trial]) -> "Rewards":
+        found = cls()
+        for trial in trials:
+            found.own[trial.decision_id, trial.placement] = trial.own
+            found.page[trial.decision_id] = trial.of_page
+        return found
+
+    def of_placement(self, decision_id: str, placement: str) -> float:
+        return self.own.get((decision_id, placement), float("nan"))
+
+    def of_page(self, decision_id: str) -> float:
+        return self.page.get(decision_id, float("nan"))
