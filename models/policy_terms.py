@@ -293,6 +293,11 @@ class Policy:
         """What one unit of an action's effect is worth: its value, or 1 where the reward is money itself."""
         return action.value if self.reward is None else 1.0
 
+    @property
+    def terms(self) -> str:
+        """What makes two rewards comparable, as text: their parts, and how long they are counted."""
+        return f"{self.reward!r}|{self.attribution.window_s}"
+
     def unknown(self, placements: tuple[str, ...]) -> tuple[str, ...]:
         """Those of the given placement ids that this policy does not have."""
         return tuple(p for p in placements if p not in self.at)

@@ -127,6 +127,10 @@ class Posterior:
             self.information, self.evidence = wider, longer
         return self.actions[action]
 
+    def seed(self, policy: Policy) -> int:
+        """Of the draws for a policy: whoever learned the same draws the same."""
+        return hash64(f"{policy.shop}|{policy.version}|{self.trials}|{self.as_of_ms}")
+
     def believed(self, policy: Policy) -> "Belief":
         """What is believed of the policy's actions, those without data included."""
         mean, prior = _prior(policy)

@@ -1,19 +1,24 @@
 """Draws as files: what the learner publishes for a shop's policy, and the archive that replays need.
 
     settings.live/.draws/<shop>/          the newest, in the form of snapshots.py
+    settings.live/.starts/<shop>/         the sums that the learner is to go on from, after a promotion or a rollback
     settings.home/draws-archive/<id>.npz  every one that was published, for as long as receipts of it may be asked for
 
 * InvalidSnapshot   a snapshot that is half there, damaged or does not fit
 """
 
+import fcntl
 import time
 import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from models.arbitration import Draws
 from models.policy_terms import Policy
@@ -21,6 +26,7 @@ from service import snapshots
 from service.snapshots import InvalidSnapshot
 
 FOLDER: Final = ".draws"
+STARTS: Final = ".starts"
 ARCHIVE: Final = "draws-archive"
 KEPT_DAYS: Final = 90
 _DAY_S: Final = 86_400
@@ -57,7 +63,9 @@ class Taught:
 def publish(live: Path, archive: Path, draws: Draws, facts: DrawsFacts) -> None:
     """Keeps draws in the archive, then makes them a shop's newest. Raises OSError."""
     keep(archive, draws)
-    snapshots.publish(live / FOLDER / facts.shop, {"table": draws.table}, msgspec.to_builtins(facts))
+    folder = live / FOLDER / facts.shop
+    with _alone(folder):
+        snapshots.publish(folder, {"table": draws.table}, msgspec.to_builtins(facts))
 
 
 def load(live: Path, shop: str) -> Taught | None:
@@ -73,6 +81,38 @@ def load(live: Path, shop: str) -> Taught | None:
     if facts.shop != shop or facts.id != draws.id:
         raise InvalidSnapshot(f"draws {snapshot.seq} of {shop} say they are {facts.id} of {facts.shop}")
     return Taught(draws, facts)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """The learner and a promotion do not publish at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Sums to go on from. seq: of its publication. terms: what rewards they are of. arrays: of models/posterior.py."""
+
+    seq: int
+    terms: str
+    arrays: Mapping[str, npt.NDArray[Any]]
+
+
+def publish_start(live: Path, shop: str, arrays: Mapping[str, npt.NDArray[Any]], terms: str) -> None:
+    """Leaves sums for the learner, which takes them up at its next look. Raises OSError."""
+    snapshots.publish(live / STARTS / shop, arrays, {"terms": terms})
+
+
+def load_start(live: Path, shop: str) -> Start | None:
+    """The newest sums that were left for the learner; None if there are none. Raises InvalidSnapshot."""
+    snapshot = snapshots.load(live / STARTS / shop)
+    if snapshot is None:
+        return None
+    terms = msgspec.json.decode(snapshot.facts).get("terms", "")
+    return Start(snapshot.seq, terms, {name: np.array(array) for name, array in snapshot.arrays.items()})
 
 
 def keep(archive: Path, draws: Draws) -> None:

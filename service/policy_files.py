@@ -3,6 +3,7 @@
 * PolicyError   a file that cannot be read as text, or that is named after another shop; says which file and line
 """
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,8 @@ from models.policy_file import decoded, parse
 
 SUFFIXES: Final = (".yaml", ".yml", ".toml")
 """In the order in which they count where a shop has several files."""
+REPLACED: Final = "replaced"
+"""In the archive: files that a promotion or a rollback put or took the place of, byte for byte."""
 
 
 def find(folder: Path) -> Mapping[str, tuple[Path, ...]]:
@@ -64,6 +67,50 @@ def load(path: Path, archive: Path) -> Policy:
         new.write_text(text, encoding="utf-8")
         new.replace(kept)
     return policy
+
+
+def put(folder: Path, archive: Path, shop: str, data: bytes, suffix: str) -> None:
+    """Makes a file the shop's policy, whole or not at all; it and the one before are kept. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    before = find(folder).get(shop, ())
+    if before:
+        _keep_bytes(before[0], archive)
+    path = folder / f"{shop}{suffix}"
+    aside = folder / f".{path.name}.{time.monotonic_ns()}.tmp"
+    with aside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    _keep_bytes(path, archive)
+    for other in before:
+        if other != path:  # of another ending: one file a shop
+            other.unlink(missing_ok=True)
+
+
+def replaced(archive: Path, version: str) -> tuple[bytes, str]:
+    """A policy that was live, byte for byte, and the ending of its file. Raises KeyError if it is not kept."""
+    for folder in (archive / REPLACED, archive):
+        for suffix in SUFFIXES:
+            path = folder / f"{version}{suffix}"
+            if path.is_file():
+                return path.read_bytes(), suffix
+    raise KeyError(version)
+
+
+def _keep_bytes(path: Path, archive: Path) -> None:
+    """Keeps a file as it is: what the archive holds beside has its lines' ends made alike. A refused one has no version
+    and is not kept."""
+    data = path.read_bytes()
+    try:
+        version = load_policy(decoded(data, str(path)), str(path)).version
+    except PolicyError:
+        return
+    kept = archive / REPLACED / f"{version}{path.suffix}"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    aside = kept.with_name(f".{kept.name}.{time.monotonic_ns()}")
+    aside.write_bytes(data)
+    aside.replace(kept)
 
 
 def archived(archive: Path, version: str) -> Policy:

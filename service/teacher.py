@@ -16,7 +16,6 @@ import numpy.typing as npt
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from features.record import hash64
 from models.credit import Credit, Told
 from models.policy import Policy, PolicyError
 from models.posterior import Belief, Posterior
@@ -24,6 +23,7 @@ from models.trial import read_trials
 from service import draws_store, policy_files
 from service.draws_store import ARCHIVE, DrawsFacts
 from service.settings import Settings
+from service.snapshots import InvalidSnapshot
 from service.watched import mark
 
 LEARN_S: Final = 5.0
@@ -62,6 +62,7 @@ class _Shop:
     """One shop's lesson. policy: None until its file was read. terms: what rewards are made of.
 
     told: the mean last published, and the policy it was for. heard_s: when the clock was heard, by the process's own.
+    start: which promoted sums it went on from last, and since_ms: up to when they count already; looked: at their mark.
     """
 
     credit: Credit
@@ -72,6 +73,9 @@ class _Shop:
     clock_ms: int = 0
     heard_s: float = 0.0
     told: tuple[npt.NDArray[np.float64], str] | None = None
+    start: int = 0
+    since_ms: int = 0
+    looked: object = None
 
     def now_ms(self, now_s: float) -> int:
         """The shop's clock: its latest event's time, and what passed since it was heard."""
@@ -126,6 +130,7 @@ class Teacher:
         for name, lesson in self._shops.items():
             self._refresh_policy(name, lesson)
             if lesson.policy is not None:
+                self._go_on(name, lesson, lesson.policy)
                 self._learn(name, lesson, lesson.policy, now_s)
             self.metrics.open.labels(name).set(len(lesson.credit))
         self._look_at_s = time.monotonic() + LEARN_S
@@ -154,7 +159,7 @@ class Teacher:
 
     def _begin(self, shop: str, lesson: _Shop, policy: Policy) -> None:
         """Takes up a policy. Rewards of other terms are not comparable: what was learned under them goes."""
-        terms = terms_of(policy)
+        terms = policy.terms
         if lesson.terms and lesson.terms != terms:
             lesson.posterior = Posterior(policy.half_life_days)
             _log.warning("learned_anew", shop=shop, because="the policy's reward or its window changed")
@@ -162,8 +167,31 @@ class Teacher:
         lesson.posterior.half_life_days = policy.half_life_days
         lesson.policy, lesson.terms = policy, terms
 
+    def _go_on(self, shop: str, lesson: _Shop, policy: Policy) -> None:
+        """Goes on from sums that a promotion or a rollback left, once; trials that count in them do not count again."""
+        seen = mark(self._live / draws_store.STARTS / shop / "CURRENT")
+        if seen == lesson.looked:
+            return
+        lesson.looked = seen
+        try:
+            found = draws_store.load_start(self._live, shop)
+            if found is None or found.seq == lesson.start:
+                return
+            lesson.start = found.seq
+            if found.terms != policy.terms:
+                _log.error("start_refused", shop=shop, because="its rewards are not those of the policy")
+                return
+            lesson.posterior = Posterior.from_arrays(found.arrays)
+        except (InvalidSnapshot, KeyError, ValueError) as error:
+            _log.error("start_refused", shop=shop, because=f"{type(error).__name__}: {error}")
+            return
+        lesson.posterior.half_life_days = policy.half_life_days
+        lesson.since_ms = lesson.posterior.as_of_ms
+        lesson.told = (lesson.posterior.believed(policy).mean, policy.version) if policy.actions else None
+        _log.info("went_on_from", shop=shop, trials=lesson.posterior.trials, as_of_ms=lesson.since_ms)
+
     def _learn(self, shop: str, lesson: _Shop, policy: Policy, now_s: float) -> None:
-        ended = lesson.credit.settle(lesson.now_ms(now_s))
+        ended = [t for t in lesson.credit.settle(lesson.now_ms(now_s)) if t.ts_ms > lesson.since_ms]
         told = lesson.posterior.learn(ended)
         self.metrics.trials.labels(shop).inc(told)
         changed = lesson.told is None or lesson.told[1] != policy.version
@@ -176,7 +204,7 @@ class Teacher:
 
     def _publish(self, shop: str, lesson: _Shop, policy: Policy, belief: Belief) -> None:
         posterior = lesson.posterior
-        draws = belief.draws(hash64(f"{shop}|{policy.version}|{posterior.trials}|{posterior.as_of_ms}"))
+        draws = belief.draws(posterior.seed(policy))
         actions = tuple(action.id for action in policy.actions)
         facts = DrawsFacts(draws.id, shop, policy.version, actions, posterior.trials, posterior.as_of_ms, belief.width)
         try:
@@ -191,7 +219,7 @@ class Teacher:
         """The whole state, for the learner's checkpoint; names begin with `teacher`."""
         arrays: Arrays = {}
         for at, (name, lesson) in enumerate(sorted(self._shops.items())):
-            facts = msgspec.msgpack.encode((name, lesson.terms, lesson.clock_ms))
+            facts = msgspec.msgpack.encode((name, lesson.terms, lesson.clock_ms, lesson.start, lesson.since_ms))
             arrays[f"teacher_{at}_facts"] = np.frombuffer(facts, np.uint8)
             arrays[f"teacher_{at}_credit"] = np.frombuffer(lesson.credit.to_bytes(), np.uint8)
             for part, array in lesson.posterior.to_arrays().items():
@@ -202,10 +230,9 @@ class Teacher:
         """Takes up a state of to_arrays. Raises KeyError, ValueError, msgspec.MsgspecError where it does not fit."""
         at = 0
         while f"teacher_{at}_facts" in arrays:
-            name, terms, clock_ms = msgspec.msgpack.decode(bytes(arrays[f"teacher_{at}_facts"]))
-            prefix = f"teacher_{at}_posterior_"
-            parts = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
-            lesson = _Shop(Credit(None, 0), Posterior.from_arrays(parts), terms=terms)
+            name, terms, clock_ms, *start = msgspec.msgpack.decode(bytes(arrays[f"teacher_{at}_facts"]))
+            lesson = _Shop(Credit(None, 0), Posterior.from_arrays(_parts(arrays, at)), terms=terms)
+            lesson.start, lesson.since_ms = start or (0, 0)  # checkpoints from before there were promotions have none
             lesson.credit.take_bytes(bytes(arrays[f"teacher_{at}_credit"]))
             lesson.heard(clock_ms)
             self._shops[name] = lesson
@@ -213,9 +240,19 @@ class Teacher:
             at += 1
 
 
-def terms_of(policy: Policy) -> str:
-    """What makes two rewards comparable, as text."""
-    return f"{policy.reward!r}|{policy.attribution.window_s}"
+def learned(arrays: Mapping[str, npt.NDArray[Any]], shop: str) -> Arrays | None:
+    """What a shop's trials told, out of a state of to_arrays; None if it holds no such shop."""
+    at = 0
+    while f"teacher_{at}_facts" in arrays:
+        if msgspec.msgpack.decode(bytes(arrays[f"teacher_{at}_facts"]))[0] == shop:
+            return _parts(arrays, at)
+        at += 1
+    return None
+
+
+def _parts(arrays: Mapping[str, npt.NDArray[Any]], at: int) -> Arrays:
+    prefix = f"teacher_{at}_posterior_"
+    return {key.removeprefix(prefix): np.array(a) for key, a in arrays.items() if key.startswith(prefix)}
 
 
 def moved(belief: Belief, before: tuple[npt.NDArray[np.float64], str] | None) -> bool:

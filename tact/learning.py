@@ -1,10 +1,11 @@
 """What the verbs that learn share: where the log is, which window, how progress is shown, how refusals are told."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -20,6 +21,8 @@ from training.split import TooLittleData
 from training.table import Progress
 
 MOMENT = "ISO date or time (UTC unless it says otherwise), or epoch seconds or milliseconds."
+
+_SPANS_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 
 LakeOption = Annotated[Path | None, typer.Option("--lake", help="Folder of the event lake. Default: TACT_LAKE.")]
 ShopOption = Annotated[str, typer.Option("--shop", help="Default: the lake's only shop.")]
@@ -42,6 +45,12 @@ def moment(text: str, option: str) -> int:
         return parse_moment(text)
     except ValueError as error:
         fail(f"{option}: {error}", code=2)
+
+
+def ago(text: str, option: str, until_ms: int) -> int:
+    """Unix milliseconds of an option's text: a moment, or a time before until_ms such as 7d or 12h."""
+    found = re.fullmatch(r"(\d+)\s*([mhdw])", text.strip())
+    return until_ms - int(found[1]) * _SPANS_MS[found[2]] if found else moment(text, option)
 
 
 def span_of(since: str, until: str) -> tuple[int | None, int | None]:

@@ -1,4 +1,4 @@
-"""`tact rollback`: the bundle before the live one goes live again."""
+"""`tact rollback`: the bundle before the live one goes live again; with --policy, the policy or the draws before."""
 
 import getpass
 import time
@@ -6,9 +6,13 @@ from typing import Annotated
 
 import typer
 
+from models.policy import PolicyError
 from models.registry import Registry
+from service.audit import TamperedAudit
+from service.policy_files import find
 from tact.console import console, fail, load_settings
 from tact.learning import RegistryOption, WhyOption, told_plainly
+from tact.promotions import NothingPromoted, roll_back
 
 
 def register(app: typer.Typer) -> None:
@@ -20,8 +24,14 @@ def rollback(
     shop: Annotated[str, typer.Option("--shop", help="The shop. Default: the only one that has a bundle.")] = "",
     registry: RegistryOption = "",
     why: WhyOption = "",
+    policy: Annotated[
+        bool, typer.Option("--policy", help="Undo the latest `tact promote`: of a policy file, or of draws.")
+    ] = False,
 ) -> None:
-    """Make the bundle before this one live again; running services pick it up."""
+    """Make the bundle before this one live again, or undo a promotion; running services pick it up."""
+    if policy:
+        _policy_back(shop, why)
+        return
     target = Registry(registry or load_settings().registry)
     having = target.shops()
     if not shop and len(having) != 1:
@@ -31,3 +41,15 @@ def rollback(
         before = target.live(shop)
         identifier = target.rollback(shop, getpass.getuser(), why, time.time_ns() // 1_000_000)
     console.print(f"bundle {identifier} is live for shop {shop} again; {before} was")
+
+
+def _policy_back(shop: str, why: str) -> None:
+    settings = load_settings(writes=True)
+    having = sorted(find(settings.policies)) if settings.policies.is_dir() else []
+    if not shop and len(having) != 1:
+        fail(f"name the shop with --shop: {', '.join(having) or 'none has a policy yet'}", code=2)
+    try:
+        done = roll_back(settings, shop or having[0], why)
+    except (NothingPromoted, TamperedAudit, PolicyError, OSError) as error:
+        fail(str(error))
+    console.print(f"{done.target} {done.after} is live for shop {done.shop} again; {done.before} was", soft_wrap=True)

@@ -17,6 +17,7 @@ import numpy as np
 
 from features.lake_catalog import read_catalog
 from features.lakefile import DAY_MS, read_decisions, read_events, rows_by_day
+from features.record import hash64
 from models.credit import Credit
 from models.policy_terms import Policy
 from models.trial import Trial, read_trials
@@ -77,6 +78,23 @@ def moments(lake: Path, shop: str, since_ms: int | None = None, until_ms: int | 
         found += [(ts_ms, 1, name, receipt) for ts_ms, name, receipt in zip(*columns, strict=True)]
         found.sort(key=lambda one: one[:3])
         yield from ((at, what) for at, _, _, what in found)
+
+
+def receipts(lake: Path, shop: str, since_ms: int, until_ms: int, one_in: int = 1) -> Iterator[bytes]:
+    """The receipts of decisions with since_ms <= time < until_ms, in time. one_in: of so many visitors only one."""
+    for begin, end in _spans(lake, shop, since_ms):
+        if begin < until_ms:
+            table = read_decisions(lake, shop, begin, min(end, until_ms), ("visitor_id", "receipt"))
+            for visitor_id, receipt in zip(*(table.column(n).to_pylist() for n in table.column_names), strict=True):
+                if one_in == 1 or hash64(f"{visitor_id}|part") % one_in == 0:
+                    yield receipt
+
+
+def newest_ms(lake: Path, shop: str) -> int | None:
+    """When the lake's newest decision was made; None if it has none."""
+    days = [day_ms for day_ms, rows in rows_by_day(lake, shop, decisions=True) if rows]
+    times = read_decisions(lake, shop, days[-1], columns=("ts_ms",)).column("ts_ms").to_numpy() if days else ()
+    return int(max(times)) if len(times) else None
 
 
 def _spans(lake: Path, shop: str, since_ms: int) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,107 @@
+"""`tact learn`: what the lake says each message adds over silence, and a candidate made of it."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from models.policy_terms import Policy
+from tact.console import console, fail, load_settings
+from tact.learning import MOMENT, LakeOption, ShopOption, span_of, steps, told_plainly
+from tact.outputs import FiguresOption, file_to_write, folder_to_write, write_text
+from tact.policies import policy_of
+from training.candidate import Candidate
+from training.learn_policy import Effect, Lessons, effects
+from training.moments import iso
+from training.open_log import the_shop
+from training.trials import LakeTrials
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("learn")(learn)
+
+
+def learn(
+    lake: LakeOption = None,
+    shop: ShopOption = "",
+    policy: Annotated[Path | None, typer.Option("--policy", help="Default: the shop's live policy.")] = None,
+    since: Annotated[str, typer.Option("--since", help=f"Decisions from. {MOMENT}")] = "",
+    until: Annotated[str, typer.Option("--until", help=f"Decisions before. {MOMENT}")] = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the candidate. Default: candidates/SHOP-ID in TACT_HOME.")
+    ] = None,
+    json_file: FiguresOption = None,
+) -> None:
+    """Learn what each message adds over silence, and write it as a candidate for `tact promote`."""
+    settings = load_settings()
+    span = span_of(since, until)
+    file_to_write(json_file, "--json")
+    if out is not None:
+        folder_to_write(out, "--out")
+    root = lake if lake is not None else settings.lake
+    with told_plainly():
+        shop = the_shop(root, shop)
+    about = policy_of(settings, shop, policy)
+    trials = LakeTrials(root, shop, about, *span, now_ms=time.time_ns() // 1_000_000)
+    with steps() as progress:
+        progress("learning", 0.0)
+        lessons = Lessons.of(trials, about)
+        progress("learning", 1.0)
+    if not lessons.posterior.trials:
+        _nothing(root, shop, trials.counts)
+    candidate = Candidate.of(about, lessons.posterior, span[0] or 0)
+    folder = out if out is not None else settings.home / "candidates" / f"{shop}-{candidate.draws.id}"
+    candidate.write(folder)
+    found = effects(lessons, about)
+    show(found, about)
+    console.print(escape(_words(trials.counts, lessons)), soft_wrap=True)
+    console.print(f"candidate {candidate.draws.id} of policy {about.version}: {escape(str(folder))}", soft_wrap=True)
+    if json_file is not None:
+        write_text(json_file, json.dumps(_figures(candidate, trials.counts, found, folder), indent=1) + "\n")
+
+
+def _nothing(lake: Path, shop: str, counts: Mapping[str, int]) -> None:
+    if not counts["decisions"]:
+        fail(f"{lake} has no decisions of shop {shop!r} in that time")
+    fail(
+        f"none of the {counts['decisions']:,} decisions tells anything: {counts['open']:,} trials are open still, and "
+        f"of the {counts['ended']:,} that ended none was a choice with known chances whose message was shown"
+    )
+
+
+def show(found: Sequence[Effect], policy: Policy) -> None:
+    """The effects as a table."""
+    unit = "orders" if policy.reward is None else "reward"
+    money = policy.currency
+    grid = Table(
+        "action", "stage", "shown", f"adds over silence, {unit} a showing", f"worth, {money}", f"cost, {money}"
+    )
+    grid.add_column("beats its cost")
+    for row in found:
+        span = f"{row.effect:+.4f} [{row.low:+.4f}, {row.high:+.4f}]"
+        grid.add_row(
+            *(escape(row.action), row.stage, f"{row.shown:,}", span, f"{row.worth:.2f}", f"{row.cost:.2f}"),
+            row.beats_cost,
+        )
+    console.print(grid)
+
+
+def _words(counts: Mapping[str, int], lessons: Lessons) -> str:
+    told = ", ".join(f"{counts[name]:,} {name}" for name in ("counted", "unknown", "late", "again"))
+    learned_from, decisions = lessons.posterior.trials, counts["decisions"]
+    return (
+        f"learned from {learned_from:,} of {counts['ended']:,} trials of {decisions:,} decisions, "
+        f"up to {iso(lessons.posterior.as_of_ms)}; open still: {counts['open']:,}; outcomes: {told}"
+    )
+
+
+def _figures(candidate: Candidate, counts: Mapping[str, int], found: Sequence[Effect], folder: Path) -> dict[str, Any]:
+    facts = candidate.facts
+    about = {"shop": facts.shop, "policy": facts.policy, "draws": facts.draws, "trials": facts.trials}
+    return {**about, "folder": str(folder), "counts": dict(counts), "effects": [row.as_dict() for row in found]}

@@ -1,0 +1,226 @@
+"""`tact promote`: a changed policy file, or draws of `tact learn`, go live, if the receipts let them."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from models.policy_terms import Policy
+from service import policy_files
+from service.settings import Settings
+from tact import promotions
+from tact.console import console, errors, fail, load_settings
+from tact.learning import MOMENT, LakeOption, ago, moment, steps
+from tact.outputs import FiguresOption, file_to_write, write_text
+from tact.policies import live_file, policy_of_file
+from tact.promotions import DRAWS, POLICY, PROMOTE, Serving
+from training import candidate as candidates
+from training.candidate import Candidate
+from training.gate_policy import Judged, Side, carried, judged
+from training.moments import iso
+from training.off_policy import Estimate
+from training.promotion import MARGIN
+from training.trials import LakeTrials, Rewards, newest_ms, receipts
+
+MOST = 20_000
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("promote")(promote)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What is to be promoted: a policy with the file's bytes, or draws. live: None for a shop's first policy."""
+
+    shop: str
+    live: Serving | None
+    policy: Policy
+    file: Path | None = None
+    draws: Candidate | None = None
+
+    @property
+    def what(self) -> str:
+        return DRAWS if self.draws is not None else POLICY
+
+    @property
+    def change(self) -> tuple[str, str]:
+        """The hash before, and after."""
+        if self.draws is not None:
+            return self.live.draws.id if self.live is not None else "", self.draws.draws.id
+        return self.live.policy.version if self.live is not None else "", self.policy.version
+
+    def side(self, live: Serving) -> Side:
+        """What would serve."""
+        if self.draws is not None:
+            return live.policy, self.draws.draws
+        return self.policy, carried(live.policy, live.draws, live.learned, self.policy)
+
+
+def promote(
+    policy: Annotated[Path, typer.Option("--policy", help="A changed policy file, or a candidate of `tact learn`.")],
+    shop: Annotated[str, typer.Option("--shop", help="Default: the one that the policy or candidate names.")] = "",
+    lake: LakeOption = None,
+    margin: Annotated[
+        float, typer.Option("--margin", min=0, help="The share of the live policy's value that may be lost at worst.")
+    ] = MARGIN,
+    since: Annotated[
+        str, typer.Option("--since", help=f"Decisions to judge by: 7d, 12h before the last, or from. {MOMENT}")
+    ] = "7d",
+    until: Annotated[str, typer.Option("--until", help=f"… and before. Default: all. {MOMENT}")] = "",
+    most: Annotated[int, typer.Option("--max", min=1, help="Of more decisions, a part of the visitors.")] = MOST,
+    force: Annotated[bool, typer.Option("--force", help="Promote what is refused; needs --why.")] = False,
+    why: Annotated[str, typer.Option("--why", help="Kept in the audit log.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell the verdict and change nothing.")] = False,
+    json_file: FiguresOption = None,
+) -> None:
+    """Let a policy file or learned draws take the live one's place, unless they may lose more than the margin.
+
+    Exit 1 if it is refused, 2 for bad input.
+    """
+    if force and not why:
+        fail("--force needs --why: it is kept in the audit log", code=2)
+    file_to_write(json_file, "--json")
+    settings = load_settings(writes=not dry_run)
+    offer = _offer(settings, policy, shop)
+    before, after = offer.change
+    if before == after:
+        console.print(f"{offer.what} {after} is live for shop {offer.shop} already")
+        return
+    verdict = _judged(settings, offer, lake, (since, until), margin, most)
+    show(verdict, margin)
+    go = (verdict.passed or force) and not dry_run
+    if go:
+        _install(settings, offer, _reason(why, verdict))
+        console.print(f"{offer.what} {after} is live for shop {offer.shop}; {before or 'none'} was", soft_wrap=True)
+    if json_file is not None:
+        about = {"shop": offer.shop, "what": offer.what, "before": before, "after": after, "promoted": go}
+        write_text(json_file, json.dumps({**about, "forced": force, **verdict.as_dict()}, indent=1) + "\n")
+    if not verdict.passed and not go:
+        raise typer.Exit(1)
+
+
+def _offer(settings: Settings, path: Path, shop: str) -> Offer:
+    """What is asked for, beside what is live."""
+    if path.is_dir():
+        return _offered_draws(settings, path, shop)
+    policy = policy_of_file(path)
+    _check_shop(path, policy.shop, shop)
+    if path.suffix not in policy_files.SUFFIXES:
+        fail(f"{path}: a policy's file ends with {', '.join(policy_files.SUFFIXES)}", code=2)
+    found = live_file(settings, policy.shop)
+    live = Serving.of(settings, policy_of_file(found)) if found is not None else None
+    return Offer(policy.shop, live, policy, file=path)
+
+
+def _offered_draws(settings: Settings, path: Path, shop: str) -> Offer:
+    try:
+        found = candidates.read(path)
+    except candidates.InvalidCandidate as error:
+        fail(str(error), code=2)
+    facts = found.facts
+    _check_shop(path, facts.shop, shop)
+    file = live_file(settings, facts.shop)
+    if file is None:
+        fail(f"shop {facts.shop!r} has no policy in {settings.policies} that draws could be of", code=2)
+    live = Serving.of(settings, policy_of_file(file))
+    if not found.fits(live.policy):
+        now = live.policy.version
+        fail(f"{path} was learned for policy {facts.policy}; {now} is live", "Learn it again: tact learn", code=2)
+    return Offer(facts.shop, live, live.policy, draws=found)
+
+
+def _check_shop(path: Path, theirs: str, asked: str) -> None:
+    if asked and theirs != asked:
+        fail(f"{path} is of shop {theirs!r}, not of {asked!r}", code=2)
+
+
+def _judged(
+    settings: Settings, offer: Offer, lake: Path | None, span: tuple[str, str], margin: float, most: int
+) -> Judged:
+    """The receipts' verdict. A shop without a live policy has nothing that could be lost."""
+    if offer.live is None:
+        console.print(f"the first policy of shop {offer.shop}: there is none to compare it with")
+        return Judged(())
+    root = lake if lake is not None else settings.lake
+    newest = newest_ms(root, offer.shop)
+    if newest is None:
+        return Judged((f"cannot say: {root} has no decisions of shop {offer.shop!r}",))
+    until_ms = moment(span[1], "--until") if span[1] else newest + 1
+    since_ms = ago(span[0], "--since", until_ms)
+    if since_ms >= until_ms:
+        fail(f"--since {iso(since_ms)} is not before {iso(until_ms)}", code=2)
+    if offer.draws is not None and offer.draws.facts.until_ms >= since_ms:
+        _warn_seen(offer.draws, since_ms)
+    with steps() as progress:
+        progress("reading what followed", 0.0)
+        now_ms = time.time_ns() // 1_000_000
+        trials = LakeTrials(root, offer.shop, offer.live.policy, since_ms, until_ms, now_ms)
+        rewards = Rewards.of(trials)
+        progress("reading what followed", 1.0)
+        one_in = -(-max(1, trials.counts["decisions"]) // most)
+        progress("asking both", 0.0)
+        found = receipts(root, offer.shop, since_ms, until_ms, one_in)
+        live = offer.live.policy, offer.live.draws
+        verdict = judged(found, rewards, live, offer.side(offer.live), margin)
+        progress("asking both", 1.0)
+    console.print(f"judged by {verdict.decisions:,} decisions from {iso(since_ms)} to {iso(until_ms)}", soft_wrap=True)
+    return verdict
+
+
+def _warn_seen(found: Candidate, since_ms: int) -> None:
+    errors.print(
+        f"[bold yellow]warning[/] the candidate was learned from decisions up to {iso(found.facts.until_ms)}, and is "
+        f"judged by decisions from {iso(since_ms)}: what it learned from flatters it. "
+        "Learn with --until, judge with --since.",
+        soft_wrap=True,
+    )
+
+
+def show(verdict: Judged, margin: float) -> None:
+    """The verdict for the terminal."""
+    found = verdict.verdict
+    if found is not None and found.live and found.candidate and found.difference:
+        grid = Table("", "value per decision", "95 % interval")
+        for name, one in (("live", found.live), ("candidate", found.candidate), ("difference", found.difference)):
+            grid.add_row(name, *_cells(one, verdict.placements))
+        console.print(grid)
+    if found is not None and found.same:
+        console.print("both choose alike in every decision")
+    if found is not None:
+        at = found.overlap
+        console.print(f"effective sample size {at.ess:,.0f} of {at.rows:,}; without support {at.unsupported:.2%}")
+    if verdict.left_out:
+        console.print("left out: " + ", ".join(f"{count:,} {why}" for why, count in verdict.left_out.items()))
+    for reason in verdict.reasons:
+        errors.print(f"[bold red]refused[/] {escape(reason)}", soft_wrap=True)
+    if verdict.passed:
+        console.print(f"passes: at most {margin:.0%} of the live policy's value may be lost")
+
+
+def _cells(one: Estimate, placements: float) -> tuple[str, str]:
+    value, low, high = (number * placements for number in (one.value, one.low, one.high))
+    return f"{value:+.4g}", f"{low:+.4g} .. {high:+.4g}"
+
+
+def _reason(why: str, verdict: Judged) -> str:
+    return why if verdict.passed else f"{why} (forced past: {'; '.join(verdict.reasons)})"
+
+
+def _install(settings: Settings, offer: Offer, why: str) -> None:
+    change: Any = offer.change
+    try:
+        if offer.draws is not None and offer.live is not None:
+            promotions.keep_draws(settings, offer.live)
+            promotions.put_draws(settings, offer.policy, offer.draws, "promoted")
+        elif offer.file is not None:
+            promotions.put_policy(settings, offer.shop, offer.file.read_bytes(), offer.file.suffix)
+        promotions.log(settings, PROMOTE, offer.shop, offer.what, change, why)
+    except OSError as error:
+        fail(f"not promoted: {error}")
