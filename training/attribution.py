@@ -1,0 +1,211 @@
+"""Attribution: which orders stood behind which messages, by three rules; and beside it what the messages added.
+
+An order is put down to messages that its visitor had seen before it, within the policy's window of their decision:
+
+| credit   | who gets the order                                                                             |
+|----------|------------------------------------------------------------------------------------------------|
+| all      | every message seen, each the whole order: the rows sum to more than there were                  |
+| last     | the one seen last before the order                                                              |
+| position | all of them, each step further from the order half as much; together one order                  |
+
+A refund takes off what its order gave, however late in what is read; one without an order's id is of the visitor's
+last.
+Attributed is not incremental: who buys anyway has often seen something. That is what the posterior is asked for
+(models/posterior.py), by comparison with silence at the same moments.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from models.credit import Credit, Open, money_of
+from models.effects import N_EFFECTS, effects_of
+from models.policy_terms import CREDITS, Policy
+from models.trial import SILENCE, Trial
+from training.learn_policy import ENOUGH, Lessons, Z
+from training.trials import Line
+
+_WHOLE: Final = 0.005
+"""Money within which a refund is of the whole order."""
+_MET: Final = ("decided", "shown", "clicked", "dismissed")
+Shares = Mapping[str, Mapping[str, float]]
+"""By credit, then action: how much of an order."""
+Tally = dict[str, defaultdict[str, float]]
+"""The same, summed."""
+
+
+@dataclass(slots=True)
+class _Order:
+    """What an order gave and to whom. left: money that was not refunded. counts: False once all of it was."""
+
+    shares: Shares
+    left: float
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What a message added over silence in all its showings, with its 95 % interval, in units of the reward."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Earned:
+    """One action. orders, revenue: by credit. added: None where it was shown too rarely to tell."""
+
+    action: str
+    decided: int
+    shown: int
+    clicked: int
+    dismissed: int
+    orders: Mapping[str, float]
+    revenue: Mapping[str, float]
+    added: Added | None
+
+    @property
+    def click_rate(self) -> float:
+        """Of showings; NaN where there were none."""
+        return self.clicked / self.shown if self.shown else float("nan")
+
+    @property
+    def dismissal_rate(self) -> float:
+        """Of showings; NaN where there were none."""
+        return self.dismissed / self.shown if self.shown else float("nan")
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `--json` writes it."""
+        rates = (self.click_rate, self.dismissal_rate) if self.shown else (None, None)
+        added = self.added
+        return {
+            **{name: getattr(self, name) for name in ("action", "decided", "shown", "clicked", "dismissed")},
+            **dict(zip(("click_rate", "dismissal_rate"), rates, strict=True)),
+            "orders": dict(self.orders),
+            "revenue": dict(self.revenue),
+            "added": None if added is None else {"value": added.value, "value_ci": [added.low, added.high]},
+        }
+
+
+@dataclass
+class Attribution:
+    """Follows a log: `heed` for LakeTrials, `learn` for the trials that ended, `earned` at the end.
+
+    attributed: orders that stood behind a message and were not refunded whole.
+    """
+
+    policy: Policy
+    lessons: Lessons = field(init=False)
+    attributed: int = 0
+    _met: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in _MET})
+    _orders: Tally = field(default_factory=lambda: {name: defaultdict(float) for name in CREDITS})
+    _revenue: Tally = field(default_factory=lambda: {name: defaultdict(float) for name in CREDITS})
+    _known: dict[tuple[str, str], _Order] = field(default_factory=dict)
+    _latest: dict[str, _Order] = field(default_factory=dict)
+    _at: dict[str, npt.NDArray[np.float64]] = field(default_factory=lambda: defaultdict(lambda: np.zeros(N_EFFECTS)))
+
+    def __post_init__(self) -> None:
+        self.lessons = Lessons.of((), self.policy)
+
+    def heed(self, lines: list[Line], credit: Credit) -> None:
+        """An event, before credit counts it."""
+        first = lines[0]
+        if first.event == "purchase":
+            self._ordered(first, money_of(lines), _seen(credit.open_of(first.visitor_id), first.ts_ms, credit))
+        elif first.event == "refund":
+            self._refunded(first, money_of(lines))
+
+    def _ordered(self, line: Line, revenue: float, seen: Sequence[str]) -> None:
+        key = (line.visitor_id, line.order_id)
+        if not seen or (line.order_id and key in self._known):
+            return
+        order = _Order(_shares(seen), revenue)
+        self._latest[line.visitor_id] = order
+        if line.order_id:
+            self._known[key] = order
+        self._give(order, 1.0, revenue)
+        self.attributed += 1
+
+    def _refunded(self, line: Line, money: float) -> None:
+        named = self._known.get((line.visitor_id, line.order_id))
+        found = named if line.order_id else self._latest.get(line.visitor_id)
+        if found is None or not found.counts:
+            return
+        whole = not money or money >= found.left - _WHOLE
+        taken = found.left if whole else money
+        found.left, found.counts = found.left - taken, not whole
+        self._give(found, -1.0 if whole else 0.0, -taken)
+        self.attributed -= whole
+
+    def _give(self, order: _Order, orders: float, revenue: float) -> None:
+        for credit, shares in order.shares.items():
+            for action, share in shares.items():
+                self._orders[credit][action] += share * orders
+                self._revenue[credit][action] += share * revenue
+
+    def learn(self, trials: list[Trial]) -> None:
+        """Trials that ended."""
+        self.lessons.learn(trials)
+        for trial in trials:
+            if trial.chosen == SILENCE:
+                continue
+            for name in _MET:
+                self._met[name][trial.chosen] += name == "decided" or bool(getattr(trial, name))
+            if trial.shown:
+                self._at[trial.chosen] += effects_of(np.array(trial.stage), np.array(trial.intent), trial.weariness)
+
+    def earned(self) -> list[Earned]:
+        """Every action of the policy, in its order; then those that it has no more."""
+        listed = [action.id for action in self.policy.actions]
+        gone = sorted(self._met["decided"].keys() - set(listed))
+        added = dict(self._added())
+        return [self._of(action, added.get(action)) for action in (*listed, *gone)]
+
+    def _of(self, action: str, added: Added | None) -> Earned:
+        decided, shown, clicked, dismissed = (self._met[name][action] for name in _MET)
+        orders, revenue = (
+            {name: tally[action] for name, tally in found.items()} for found in (self._orders, self._revenue)
+        )
+        return Earned(action, decided, shown, clicked, dismissed, orders, revenue, added)
+
+    def _added(self) -> Iterator[tuple[str, Added]]:
+        """Of the policy's actions that were shown often enough."""
+        if not self.policy.actions:
+            return
+        belief = self.lessons.posterior.believed(self.policy)
+        tried: Counter[str] = Counter()
+        for (name, _), count in self.lessons.shown.items():
+            tried[name] += count
+        for place, action in enumerate(self.policy.actions):
+            if tried[action.id] >= ENOUGH:
+                mean, spread = belief.effect(place, self._at[action.id])
+                yield action.id, Added(mean, mean - Z * spread, mean + Z * spread)
+
+
+def _seen(open_: Sequence[Open], ts_ms: int, credit: Credit) -> list[str]:
+    """The actions a visitor had seen by a moment, the one seen last at the end."""
+    counted = [
+        one
+        for one in open_
+        if one.trial.chosen != SILENCE
+        and one.shown
+        and one.trial.ts_ms < ts_ms
+        and one.shown_ms <= ts_ms
+        and (not credit.window_ms or ts_ms <= one.trial.ts_ms + credit.window_ms)
+    ]
+    counted.sort(key=lambda one: (one.shown_ms, one.trial.ts_ms))
+    return [one.trial.chosen for one in counted]
+
+
+def _shares(seen: Sequence[str]) -> Shares:
+    """seen: actions, the one seen last at the end; not empty."""
+    weights = [0.5**step for step in range(len(seen))]
+    by_position: dict[str, float] = defaultdict(float)
+    for action, weight in zip(reversed(seen), weights, strict=True):
+        by_position[action] += weight / sum(weights)
+    return {"all": dict.fromkeys(seen, 1.0), "last": {seen[-1]: 1.0}, "position": by_position}
