@@ -87,7 +87,7 @@ class Verbs(TyperGroup):
         """The real command of the verb in args[0]."""
         name = args[0]
         if name not in VERBS:
-            close = get_close_matches(name, VERBS, n=2)
+            close = get_close_matches(name, VERBS, n=2, cutoff=0.65)
             hint = f" Did you mean {' or '.join(close)}?" if close else ""
             ctx.fail(f"No such verb {name!r}.{hint}")
         if args[1:2] and args[1] in PARTS_WITH_OPTIONS.get(name, ()):

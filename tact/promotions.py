@@ -3,8 +3,6 @@
 * NothingPromoted   there is nothing to go back to; says why
 """
 
-import getpass
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from service.draws_store import ARCHIVE, DrawsFacts
 from service.learner import CHECKPOINT
 from service.settings import Settings
 from service.snapshots import InvalidSnapshot
+from tact.audited import note
 from tact.policies import live_file
 from training import candidate as candidates
 from training.candidate import Candidate, Facts
@@ -66,12 +65,6 @@ def standing(entries: Iterable[Entry], shop: str) -> list[Entry]:
         elif entry.what == ROLLBACK and stack and (stack[-1].after, stack[-1].before) == (entry.before, entry.after):
             stack.pop()
     return stack
-
-
-def log(settings: Settings, what: str, shop: str, target: str, change: tuple[str, str], why: str) -> None:
-    """A line of the audit log. change: the hash before and after."""
-    now_ms = time.time_ns() // 1_000_000
-    audit.append(settings.home, Entry(now_ms, getpass.getuser(), what, shop, target, *change, why))
 
 
 def put_policy(settings: Settings, shop: str, data: bytes, suffix: str) -> None:
@@ -123,7 +116,7 @@ def roll_back(settings: Settings, shop: str, why: str) -> Entry:
         raise NothingPromoted(f"nothing was promoted in shop {shop!r} that was not rolled back")
     last = stack[-1]
     before, after = (_policy_back if last.target == POLICY else _draws_back)(settings, last)
-    log(settings, ROLLBACK, shop, last.target, (before, after), why)
+    note(settings, ROLLBACK, shop, last.target, (before, after), why)
     return msgspec.structs.replace(last, before=before, after=after)
 
 

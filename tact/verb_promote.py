@@ -4,7 +4,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -14,6 +14,7 @@ from models.policy_terms import Policy
 from service import policy_files
 from service.settings import Settings
 from tact import promotions
+from tact.audited import note
 from tact.console import console, errors, fail, load_settings
 from tact.learning import MOMENT, LakeOption, ago, moment, steps
 from tact.outputs import FiguresOption, file_to_write, write_text
@@ -37,12 +38,13 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What is to be promoted: a policy with the file's bytes, or draws. live: None for a shop's first policy."""
+    """What is to be promoted: a policy, as its file has it, or draws. live: None for a shop's first policy."""
 
     shop: str
     live: Serving | None
     policy: Policy
-    file: Path | None = None
+    data: bytes = b""
+    suffix: str = ""
     draws: Candidate | None = None
 
     @property
@@ -110,13 +112,13 @@ def _offer(settings: Settings, path: Path, shop: str) -> Offer:
     """What is asked for, beside what is live."""
     if path.is_dir():
         return _offered_draws(settings, path, shop)
-    policy = policy_of_file(path)
+    policy, data = policy_of_file(path), path.read_bytes()
     _check_shop(path, policy.shop, shop)
     if path.suffix not in policy_files.SUFFIXES:
         fail(f"{path}: a policy's file ends with {', '.join(policy_files.SUFFIXES)}", code=2)
     found = live_file(settings, policy.shop)
     live = Serving.of(settings, policy_of_file(found)) if found is not None else None
-    return Offer(policy.shop, live, policy, file=path)
+    return Offer(policy.shop, live, policy, data, path.suffix)
 
 
 def _offered_draws(settings: Settings, path: Path, shop: str) -> Offer:
@@ -214,13 +216,12 @@ def _reason(why: str, verdict: Judged) -> str:
 
 
 def _install(settings: Settings, offer: Offer, why: str) -> None:
-    change: Any = offer.change
     try:
         if offer.draws is not None and offer.live is not None:
             promotions.keep_draws(settings, offer.live)
             promotions.put_draws(settings, offer.policy, offer.draws, "promoted")
-        elif offer.file is not None:
-            promotions.put_policy(settings, offer.shop, offer.file.read_bytes(), offer.file.suffix)
-        promotions.log(settings, PROMOTE, offer.shop, offer.what, change, why)
+        else:
+            promotions.put_policy(settings, offer.shop, offer.data, offer.suffix)
     except OSError as error:
         fail(f"not promoted: {error}")
+    note(settings, PROMOTE, offer.shop, offer.what, offer.change, why)

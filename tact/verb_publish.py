@@ -14,6 +14,7 @@ from features.lakefile import shops
 from models import bundle
 from models.bundle import Bundle, InvalidBundle
 from models.registry import DEFAULT_SHOP, Registry
+from tact.audited import note
 from tact.console import console, errors, fail, load_settings
 from tact.learning import RegistryOption, WhyOption, steps, the_lake, told_plainly
 from tact.outputs import file_to_write, write_text
@@ -83,8 +84,10 @@ def publish(
             said = "would pass" if verdict.passed else "would be forced past the gate"
             console.print(f"bundle {candidate.id} {said}; nothing was published (--dry-run)")
             return
-        note = _note(verdict, why)
-        identifier = target.publish(folder, shop, getpass.getuser(), note, time.time_ns() // 1_000_000)
+        kept = _note(verdict, why)
+        before = target.live(shop) or ""
+        identifier = target.publish(folder, shop, getpass.getuser(), kept, time.time_ns() // 1_000_000)
+    note(settings, "publish", shop, "bundle", (before, identifier), kept)
     console.print(f"bundle {identifier} is live for shop {shop}")
 
 

@@ -10,6 +10,7 @@ from models.policy import PolicyError
 from models.registry import Registry
 from service.audit import TamperedAudit
 from service.policy_files import find
+from tact.audited import note
 from tact.console import console, fail, load_settings
 from tact.learning import RegistryOption, WhyOption, told_plainly
 from tact.promotions import NothingPromoted, roll_back
@@ -40,6 +41,7 @@ def rollback(
     with told_plainly():
         before = target.live(shop)
         identifier = target.rollback(shop, getpass.getuser(), why, time.time_ns() // 1_000_000)
+    note(load_settings(), "rollback", shop, "bundle", (before or "", identifier), why)
     console.print(f"bundle {identifier} is live for shop {shop} again; {before} was")
 
 

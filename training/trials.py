@@ -18,11 +18,11 @@ import numpy as np
 from features.lake_catalog import read_catalog
 from features.lakefile import DAY_MS, read_decisions, read_events, rows_by_day
 from features.record import hash64
-from models.credit import Credit
+from models.credit import Credit, Told
 from models.policy_terms import Policy
 from models.trial import Trial, read_trials
 
-PIECE_EVENTS: Final = 200_000
+PIECE_EVENTS: Final = 100_000
 PIECE_DECISIONS: Final = 10_000
 STEP_MS: Final = 30_000
 """How often, by the log's clock, trials are asked whether they have ended; a hundredth of a window that is longer."""
@@ -129,7 +129,7 @@ class LakeTrials:
     counts: Counter[str] = field(default_factory=Counter)
 
     def __iter__(self) -> Iterator[Trial]:
-        self.counts = Counter(decisions=0, unreadable=0, ended=0)
+        self.counts = Counter({told.value: 0 for told in Told} | {"decisions": 0, "unreadable": 0, "ended": 0})
         credit = self._credit()
         clock_ms = asked_ms = 0
         step_ms = max(STEP_MS, credit.window_ms // 100)
@@ -145,9 +145,9 @@ class LakeTrials:
                 continue
             if self.heed is not None:
                 self.heed(what, credit)
-            credit.happened(what)
+            self._told(credit.happened(what), at_ms)
         yield from self._ended(credit.settle(max(clock_ms, self.now_ms)))
-        self.counts.update(credit.counts | {"open": len(credit)})
+        self.counts.update({"dropped": credit.counts["dropped"], "open": len(credit)})
 
     def _credit(self) -> Credit:
         margins = {product.item_id: product.margin for product in read_catalog(self.lake, self.shop)}
@@ -163,6 +163,11 @@ class LakeTrials:
             credit.decided(read_trials(receipt))
         except msgspec.MsgspecError:
             self.counts["unreadable"] += 1
+
+    def _told(self, told: Told, at_ms: int) -> None:
+        """After until_ms, outcomes of decisions that were not asked for are nobody's loss."""
+        if self.until_ms is None or at_ms < self.until_ms or told is Told.COUNTED:
+            self.counts[told.value] += 1
 
     def _ended(self, trials: list[Trial]) -> Iterator[Trial]:
         self.counts["ended"] += len(trials)

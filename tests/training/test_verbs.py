@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from models import bundle
 from models.registry import Registry
+from service import audit
 from tact.cli import build
 from tests.training.logs import DAY, START_MS, shop_lake
 from training.moments import iso
@@ -87,6 +88,13 @@ def test_a_bundle_is_trained_published_replaced_and_rolled_back(
     assert back.exit_code == 0 and one in back.output
     assert Registry(home / "registry").live("s") == one
     assert [entry["why"] for entry in Registry(home / "registry").history("s")] == ["", "", "complaints"]
+    changes = [(line.what, line.target, line.before, line.after) for line in audit.read(home)]
+    two = bundle.load(tmp_path / "b").id
+    assert changes == [
+        ("publish", "bundle", "", one),
+        ("publish", "bundle", one, two),
+        ("rollback", "bundle", two, one),
+    ]
     assert "no bundle before" in said(tact("rollback", "--shop", "s"))
 
 
