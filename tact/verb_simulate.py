@@ -1,7 +1,6 @@
 """`tact simulate --policy new.yaml --since 7d`: what a changed policy would have done in the lake's decisions."""
 
 import json
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,14 +15,14 @@ from rich.markup import escape
 
 from features.lake_catalog import read_catalog
 from models.arbitration import Draws, prior_draws
-from models.policy import Policy, PolicyError, load_policy
+from models.policy import Policy
 from models.receipt import InvalidReceipt, Receipt, decode
 from models.trial import Trial, read_trials
-from service import policy_files
 from tact.console import console, errors, fail, load_settings
 from tact.fail_if import BadCondition, Condition
-from tact.learning import MOMENT, LakeOption, moment, steps
+from tact.learning import MOMENT, LakeOption, ago, moment, steps
 from tact.outputs import file_to_write, write_text
+from tact.policies import policy_of_file
 from tact.receipt_sample import Sample
 from tact.receipts import Archive
 from tact.simulated import show
@@ -35,8 +34,6 @@ from training.whatif_rewards import Followed, Terms, followed
 from training.whatif_value import value_of
 
 MOST: Final = 50_000
-_SPAN: Final = re.compile(r"(\d+)\s*([mhdw])")
-_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 _A_DAY_MS: Final = 86_400_000
 """Sessions that are under way when the time asked for ends are followed for so long."""
 TOLD_EVERY: Final = 200
@@ -66,7 +63,7 @@ def run(
     settings = load_settings()
     conditions = [_condition(text) for text in fail_if or []]
     file_to_write(json_file, "--json")
-    changed = _policy(policy)
+    changed = policy_of_file(policy)
     name = shop or changed.shop
     until_ms = moment(until, "--until") if until else time.time_ns() // 1_000_000
     since_ms = _since(since, until_ms)
@@ -137,21 +134,9 @@ def _old(receipt: Receipt, archive: Archive) -> tuple[Policy | None, Draws | Non
     return policy, draws if receipt.draws in ("", draws.id) else None
 
 
-def _policy(path: Path) -> Policy:
-    try:
-        return load_policy(policy_files.read(path), str(path))
-    except OSError as bad:
-        fail(f"cannot read {path}: {bad.strerror}", code=2)
-    except PolicyError as bad:
-        for problem in bad.problems:
-            errors.print(f"[bold red]error[/] {escape(str(problem))}", soft_wrap=True)
-        raise typer.Exit(2) from bad
-
-
 def _since(text: str, until_ms: int) -> int:
     """Unix ms of a span before `until_ms`, or of a moment."""
-    span = _SPAN.fullmatch(text.strip())
-    begin = until_ms - int(span[1]) * _MS[span[2]] if span else moment(text, "--since")
+    begin = ago(text, "--since", until_ms)
     if begin >= until_ms:
         fail(f"--since {text}: that is not before {iso(until_ms)}", code=2)
     return max(begin, 0)

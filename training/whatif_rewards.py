@@ -6,7 +6,7 @@ as an order, and what the message of one placement met with, such as a click.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from math import nan
 from typing import NamedTuple
@@ -48,20 +48,16 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What counts, and for how long. page, own: the reward's parts. window_s: 0 is the visitor's session."""
+    """What counts, and for how long. window_s: 0 is the visitor's session."""
 
-    page: Reward
-    own: Reward
+    reward: Reward | None
     window_s: int
     margin_of: Callable[[str], float | None]
 
     @classmethod
     def of(cls, policy: Policy, margin_of: Callable[[str], float | None]) -> "Terms":
         """A policy's; without a `reward` each order counts 1."""
-        whole = policy.reward or Reward(order=1.0)
-        page = replace(whole, click=0.0, dismissal=0.0)
-        own = Reward(click=whole.click, dismissal=whole.dismissal)
-        return cls(page, own, policy.attribution.window_s, margin_of)
+        return cls(policy.reward, policy.attribution.window_s, margin_of)
 
 
 def followed(trials: Iterable[Trial], lines: Iterable[Line], terms: Terms, until_ms: int) -> Followed:
@@ -82,20 +78,20 @@ def followed(trials: Iterable[Trial], lines: Iterable[Line], terms: Terms, until
 def _follow(
     found: Followed, decisions: Sequence[list[Trial]], events: Sequence[list[Line]], terms: Terms, until_ms: int
 ) -> None:
-    """One visitor's decisions and events, in time; a decision before the events of the same moment."""
-    page, own = (Credit(reward, terms.window_s, terms.margin_of) for reward in (terms.page, terms.own))
-    moments: list[tuple[int, int, list[Trial] | list[Line]]] = [(trials[0].ts_ms, 0, trials) for trials in decisions]
-    moments += [(event[0].ts_ms, 1, event) for event in events]
-    for ts_ms, is_event, what in sorted(moments, key=lambda moment: moment[:2]):
-        _settle(found, page, own, ts_ms)
-        for credit in (page, own):
-            if is_event:
-                credit.happened(what)  # type: ignore[arg-type]  # by is_event
-            else:
-                credit.decided(what)  # type: ignore[arg-type]
-    _settle(found, page, own, until_ms)
+    """One visitor's decisions and events, in time; what came with a question before its decision."""
+    credit = Credit(terms.reward, terms.window_s, terms.margin_of)
+    moments: list[tuple[int, int, list[Trial] | list[Line]]] = [(trials[0].ts_ms, 1, trials) for trials in decisions]
+    moments += [(event[0].ts_ms, 0, event) for event in events]
+    for ts_ms, is_decision, what in sorted(moments, key=lambda moment: moment[:2]):
+        _settle(found, credit, ts_ms)
+        if is_decision:
+            credit.decided(what)  # type: ignore[arg-type]  # by is_decision
+        else:
+            credit.happened(what)  # type: ignore[arg-type]
+    _settle(found, credit, until_ms)
 
 
-def _settle(found: Followed, page: Credit, own: Credit, now_ms: int) -> None:
-    found.page.update((trial.decision_id, trial.reward) for trial in page.settle(now_ms))
-    found.own.update(((trial.decision_id, trial.placement), trial.reward) for trial in own.settle(now_ms))
+def _settle(found: Followed, credit: Credit, now_ms: int) -> None:
+    for trial in credit.settle(now_ms):
+        found.page[trial.decision_id] = trial.of_page
+        found.own[trial.decision_id, trial.placement] = trial.own
