@@ -16,7 +16,7 @@ from features.catalog import Product
 
 def write_catalog(root: str | Path, shop: str, products: Iterable[Product]) -> Path:
     """Replaces the lake's catalog of a shop. Returns its file."""
-    path = _path(root, shop)
+    path = catalog_file(root, shop)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with aside.open("w", encoding="utf-8") as file:
@@ -31,7 +31,7 @@ def write_catalog(root: str | Path, shop: str, products: Iterable[Product]) -> P
 def read_catalog(root: str | Path, shop: str) -> list[Product]:
     """The products of a shop; none if the lake has no catalog of it."""
     try:
-        lines = _path(root, shop).read_text(encoding="utf-8").split("\n")
+        lines = catalog_file(root, shop).read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
         return []
     return [_product(json.loads(line)) for line in lines if line]
@@ -41,5 +41,6 @@ def _product(fields: dict[str, Any]) -> Product:
     return Product(**fields | {"tags": tuple(fields["tags"])})
 
 
-def _path(root: str | Path, shop: str) -> Path:
+def catalog_file(root: str | Path, shop: str) -> Path:
+    """Where the lake keeps a shop's catalog."""
     return Path(root) / "catalog" / f"shop={quote(shop, safe='')}.ndjson"

@@ -114,7 +114,7 @@ class Credit:
     ) -> None:
         self.set_terms(reward, window_s)
         self.counts = dict.fromkeys((*(told.value for told in Told), "dropped"), 0)
-        self._margin_of = margin_of or (lambda _: None)
+        self.margin_of = margin_of or (lambda _: None)
         self._visitors: OrderedDict[str, _Visitor] = OrderedDict()
         self._decisions: dict[str, str] = {}
         self._n_open = 0
@@ -206,7 +206,7 @@ class Credit:
         return Told.COUNTED
 
     def _margin(self, lines: Sequence[Line]) -> float:
-        known = [(self._margin_of(line.item_id), line.quantity) for line in lines if line.item_id]
+        known = [(self.margin_of(line.item_id), line.quantity) for line in lines if line.item_id]
         return float(sum(m * q for m, q in known if m is not None and m == m))
 
     def settle(self, now_ms: int) -> list[Trial]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from features.lake_catalog import catalog_file, read_catalog
 from models.credit import Credit, Told
 from models.policy import Policy, PolicyError
 from models.posterior import Belief, Posterior
@@ -63,6 +64,7 @@ class _Shop:
 
     told: the mean last published, and the policy it was for. heard_s: when the clock was heard, by the process's own.
     start: which promoted sums it went on from last, and since_ms: up to when they count already; looked: at their mark.
+    priced: the mark of the catalog that margins were read from.
     """
 
     credit: Credit
@@ -76,6 +78,7 @@ class _Shop:
     start: int = 0
     since_ms: int = 0
     looked: object = None
+    priced: object = None
 
     def now_ms(self, now_s: float) -> int:
         """The shop's clock: its latest event's time, and what passed since it was heard."""
@@ -91,7 +94,7 @@ class Teacher:
 
     def __init__(self, settings: Settings, metrics: TeacherMetrics) -> None:
         self.metrics = metrics
-        self._policies, self._live = settings.policies, settings.live
+        self._policies, self._live, self._lake = settings.policies, settings.live, settings.lake
         self._archive, self._policy_archive = settings.home / ARCHIVE, settings.home / "policies-archive"
         self._shops: dict[str, _Shop] = {}
         self._look_at_s = time.monotonic() + LEARN_S
@@ -129,6 +132,7 @@ class Teacher:
             return
         for name, lesson in self._shops.items():
             self._refresh_policy(name, lesson)
+            self._refresh_margins(name, lesson)
             if lesson.policy is not None:
                 self._go_on(name, lesson, lesson.policy)
                 self._learn(name, lesson, lesson.policy, now_s)
@@ -156,6 +160,21 @@ class Teacher:
             _log.warning("policy_refused", shop=shop, error=str(error).splitlines()[0])
             return
         self._begin(shop, lesson, policy)
+
+    def _refresh_margins(self, shop: str, lesson: _Shop) -> None:
+        """Margins of the lake's copy of the catalog, where the reward counts them; a copy that is damaged is left."""
+        if lesson.policy is None or lesson.policy.reward is None or not lesson.policy.reward.margin:
+            return
+        seen = mark(catalog_file(self._lake, shop))
+        if seen == lesson.priced:
+            return
+        lesson.priced = seen
+        try:
+            margins = {product.item_id: product.margin for product in read_catalog(self._lake, shop)}
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            _log.warning("margins_unknown", shop=shop, error=f"{type(error).__name__}: {error}")
+            return
+        lesson.credit.margin_of = margins.get
 
     def _begin(self, shop: str, lesson: _Shop, policy: Policy) -> None:
         """Takes up a policy. Rewards of other terms are not comparable: what was learned under them goes."""

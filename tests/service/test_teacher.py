@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
+from features.catalog import Product
 from features.events import Row
+from features.lake_catalog import write_catalog
 from models.arbitration import Draws, prior_draws
 from models.decision import decide
 from models.effects import N_EFFECTS
@@ -203,3 +205,18 @@ def test_draws_of_another_policy_do_not_fit(settings: Settings) -> None:
     assert found is not None
     assert found.fit(policy)
     assert not found.fit(load_policy(policy_text(currency="USD"), "p.yaml"))
+
+
+def test_margins_come_from_the_lake_s_catalog(settings: Settings) -> None:
+    path = settings.policies / f"{SHOP}.yaml"
+    path.write_text(policy_text(reward={"margin": 1}))
+    write_catalog(settings.lake, SHOP, [Product("a", margin=7.0)])
+    pupil = taught(settings)
+    visit(pupil, settings, 1)
+    pupil.look(time.monotonic(), force=True)
+    event(pupil, "purchase", 1, NOW + 9000, item_id="a", quantity=2, order_id="more")
+    (ended,) = pupil._shops[SHOP].credit.settle(NOW + 3 * HOUR)
+    assert ended.reward == 14.0
+    (settings.lake / "catalog" / f"shop={SHOP}.ndjson").write_text("{")
+    visit(pupil, settings, 2)
+    pupil.look(time.monotonic(), force=True)
