@@ -23,7 +23,10 @@ Flags = npt.NDArray[np.bool_]
 OWN_UNITS: Final = frozenset({"money", "h", "day", "views"})
 """Units of the features that are the shop's own."""
 
-_OWN: Final = np.array([feature.unit in OWN_UNITS for feature in FEATURES])
+OWN_NAMES: Final = frozenset({"visitor_since_first_s"})
+"""Features that are the shop's own for another reason: how far back a visitor is known is how far back its log goes."""
+
+_OWN: Final = np.array([feature.unit in OWN_UNITS or feature.name in OWN_NAMES for feature in FEATURES])
 
 
 def portable(table: Table) -> Table:

@@ -3,7 +3,7 @@
 Every setting is tried on rolling folds inside the train window: grown on the sessions before a moment, calibrated as
 always, judged by the log loss of the sessions after it. The default stays unless another setting is better by more than
 chance allows among so many tries: its mean gain over all folds must exceed its standard error (rows of a session taken
-together) times the quantile of a one-sided test at 5 %, divided by the number tried (Bonferroni).
+together) times the quantile of a one-sided test at 5 %, divided by the number tried (Bonferroni), and WORTH of the loss.
 """
 
 import time
@@ -35,6 +35,8 @@ CUTS: Final = (0.4, 0.6, 0.8)
 
 REACH: Final = 0.2
 LEVEL: Final = 0.05
+WORTH: Final = 0.001
+"""A gain of less than this share of the log loss is not worth another setting, however sure."""
 MAX_ROWS: Final = 300_000
 """Of a larger log every n-th session is searched on."""
 
@@ -157,10 +159,15 @@ class _Judged:
     def verdict(self, tried: int) -> dict[str, Any]:
         """The best of those tried: what it gained, nats a row, and whether that is more than chance."""
         gain, error = self._gains[self._place(tried)]
-        needed = NormalDist().inv_cdf(1 - LEVEL / tried) * error
+        loss = float(self._plain.mean())
+        needed = max(NormalDist().inv_cdf(1 - LEVEL / tried) * error, WORTH * loss)
         figures = {"gain": number(gain), "standard_error": number(error), "needed": number(needed)}
-        loss = number(float(self._plain.mean()))
-        return {"chosen": gain > needed, **figures, "default_log_loss": loss, "settings": asdict(self.best(tried))}
+        return {
+            "chosen": gain > needed,
+            **figures,
+            "default_log_loss": number(loss),
+            "settings": asdict(self.best(tried)),
+        }
 
     def _known(self, fold: _Fold) -> Flags:
         return fold.tested & (self._model.target >= 0)

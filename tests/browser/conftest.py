@@ -20,7 +20,7 @@ from tact.demo import Example
 from tact.verb_demo import call
 
 ROOT = Path(__file__).parents[2]
-START_S = 150
+START_S = 400
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
