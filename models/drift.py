@@ -42,8 +42,9 @@ SCORES: Final = (*(f"stage_{name}" for name in STAGES), *(f"intent_{name}" for n
 NAMES: Final = (*(feature.name for feature in FEATURES), *SCORES)
 """What is watched: a row is a vector followed by its stage probabilities and intents."""
 
-CALENDAR: Final = frozenset({"time_hour", "time_weekday", "visitor_since_first_s"})
-"""Spread by the hours looked at and by how far back a log goes, not by the visitors: shown, but never a level."""
+CALENDAR: Final = frozenset({"time_hour", "time_weekday", "visitor_since_first_s", "shop_buy_rate", "shop_cart_rate"})
+"""Spread by the hours looked at and by how far back a log goes, not by the visitors (all rows of a moment share a
+shop's rates): shown, but never a level."""
 
 _AT_PAGES: Final = (
     "page_view",
