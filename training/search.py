@@ -3,7 +3,7 @@
 Every setting is tried on rolling folds inside the train window: grown on the sessions before a moment, calibrated as
 always, judged by the log loss of the sessions after it. The default stays unless another setting is better by more than
 chance allows among so many tries: its mean gain over all folds must exceed its standard error (rows of a session taken
-together) times the quantile of a one-sided test at 5 %, divided by the number tried (Bonferroni); and WORTH of the loss.
+together) times the quantile of a one-sided test at 5 %, divided by the number tried (Bonferroni), and WORTH.
 """
 
 import time
