@@ -149,6 +149,10 @@ class Contest:
         _net_values(draws.table, rows, at.astype(np.float32), worth.astype(np.float32), cost.astype(np.float32), net)
         return cls(actions, _effect(draws, rows, at), worth, cost, net, arm)
 
+    def hopeful(self, place: int) -> bool:
+        """Whether some draw lifts the action at a place above silence."""
+        return bool(self.net[place].max() > 0)
+
     def net_mean(self, place: int) -> float:
         """Mean net value of the action at a place of `actions`."""
         return float(self.worth[place] * self.probability[place] - self.cost[place])

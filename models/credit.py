@@ -22,7 +22,7 @@ import msgspec
 
 from features.events import PROMOTION_KINDS, SESSION_GAP_MS
 from models.policy_terms import Reward
-from models.trial import SILENCE, Trial
+from models.trial import SILENCE, Next, Trial
 
 MOST_OPEN: Final = 200_000
 """Trials of a shop kept open at most; beyond, those of the visitors longest unheard of end without a reward."""
@@ -220,21 +220,32 @@ class Credit:
                 if self.window_ms and now_ms <= open_.trial.ts_ms + self.window_ms + GRACE_MS:
                     still.append(open_)
                 else:
-                    ended.append(self._close(open_, self._reward(open_, visitor)))
+                    ended.append(self._close(open_, *self._earned(open_, visitor)))
             visitor.open = still
             if not still:
                 del self._visitors[visitor_id]
         return ended
 
-    def _close(self, open_: _Open, reward: float = float("nan")) -> Trial:
+    def _close(self, open_: _Open, reward: float = float("nan"), following: Next | None = None) -> Trial:
         self._n_open -= 1
         self._decisions.pop(open_.trial.decision_id, None)
-        return msgspec.structs.replace(open_.trial, shown=open_.shown, reward=reward)
+        return msgspec.structs.replace(open_.trial, shown=open_.shown, reward=reward, next=following)
 
-    def _reward(self, open_: _Open, visitor: _Visitor) -> float:
-        """The weighted sum of what followed the trial in its window."""
+    def _earned(self, open_: _Open, visitor: _Visitor) -> tuple[float, Next | None]:
+        """A trial's reward, and what of it came from the visitor's next decision on."""
+        trial = open_.trial
+        end = trial.ts_ms + self.window_ms if self.window_ms else visitor.heard_ms
+        later = (o for o in visitor.open if trial.ts_ms < o.trial.ts_ms <= end)
+        following = min(later, key=lambda o: o.trial.ts_ms, default=None)
+        reward = self._reward(open_, visitor, end)
+        if following is None:
+            return reward, None
+        then = following.trial
+        return reward, Next(then.stage, then.intent, then.weariness, self._reward(following, visitor, end))
+
+    def _reward(self, open_: _Open, visitor: _Visitor, end: int) -> float:
+        """The weighted sum of what followed the trial, up to a moment."""
         reward, begin = self.reward, open_.trial.ts_ms
-        end = begin + self.window_ms if self.window_ms else visitor.heard_ms
         total = reward.click * open_.clicked - reward.dismissal * open_.dismissed
         for deed in visitor.deeds:
             if begin <= deed.ts_ms <= end:

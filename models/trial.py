@@ -14,13 +14,24 @@ SILENCE: Final = ""
 """Silence as a choice."""
 
 
+class Next(msgspec.Struct, frozen=True):
+    """The visitor's next decision within a trial's window: its scores and weariness, and the part of the trial's reward
+    that came from then on."""
+
+    stage: tuple[float, ...]
+    intent: tuple[float, ...]
+    weariness: float
+    reward: float
+
+
 class Trial(msgspec.Struct, frozen=True):
     """What could be shown in a placement, what was, and the reward that followed.
 
     choices: SILENCE first, then the ids of the eligible actions. propensity: of each, summing to 1; an apprentice is
     no choice. stage (6,) and intent (4,): the scores. weariness: by which costs were multiplied. shown: whether the
     page reported the message (silence counts as shown). reward: in units of the action's value, or in money where the
-    policy has a `reward`; NaN while its window is open. arm: as models/arms.py has it.
+    policy has a `reward`; NaN while its window is open. arm: as models/arms.py has it. next: None where no decision
+    followed in the window.
     """
 
     decision_id: str
@@ -37,6 +48,7 @@ class Trial(msgspec.Struct, frozen=True):
     weariness: float
     shown: bool = False
     reward: float = float("nan")
+    next: Next | None = None
 
     @property
     def known(self) -> bool:
