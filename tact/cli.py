@@ -60,7 +60,7 @@ VERBS: Mapping[str, Verb] = {
     "learner": Verb("Run only the learner: from the event stream to fresh statistics.", PARTS),
 }
 
-PARTS_WITH_OPTIONS: Mapping[str, tuple[str, ...]] = {"evaluate": ("off-policy",)}
+PARTS_WITH_OPTIONS: Mapping[str, tuple[str, ...]] = {"evaluate": ("off-policy", "policy")}
 """First words of a verb that take options of their own; each is a module: tact/verb_<verb>_<word>.py."""
 
 

@@ -46,7 +46,8 @@ def evaluate_window(
             metavar="[WHAT]",
             help="all; models: intents, stage, milestone, early warning; recommend; "
             "cold-start: --shop's models and --test-shop's first days, tested on --test-shop; "
-            "off-policy: what a policy would have earned, with options of its own (tact evaluate off-policy --help).",
+            "off-policy: what a policy would have earned, with options of its own (tact evaluate off-policy --help); "
+            "policy: how well a policy learns simulated shops, likewise (tact evaluate policy --help).",
         ),
     ] = "all",
     lake: LakeOption = None,
