@@ -160,6 +160,10 @@ class Contest:
         _recentre(net, effect, worth, [shift.get(action.hash) for action in chosen])
         return cls(actions, effect, worth, cost, net, arm)
 
+    def hopeful(self, place: int) -> bool:
+        """Whether some draw lifts the action at a place above silence."""
+        return bool(self.net[place].max() > 0)
+
     def net_mean(self, place: int) -> float:
         """Mean net value of the action at a place of `actions`."""
         return float(self.worth[place] * self.probability[place] - self.cost[place])

@@ -22,7 +22,7 @@ import msgspec
 
 from features.events import PROMOTION_KINDS, SESSION_GAP_MS
 from models.policy_terms import Reward
-from models.trial import SILENCE, Trial
+from models.trial import SILENCE, Next, Trial
 
 MOST_OPEN: Final = 200_000
 """Trials of a shop kept open at most; beyond, those of the visitors longest unheard of end without a reward."""
@@ -221,24 +221,39 @@ class Credit:
                 if self.window_ms and now_ms <= open_.trial.ts_ms + self.window_ms + GRACE_MS:
                     still.append(open_)
                 else:
-                    ended.append(self._close(open_, self._of_page(open_, visitor)))
+                    ended.append(self._close(open_, *self._earned(open_, visitor)))
             visitor.open = still
             if not still:
                 del self._visitors[visitor_id]
         return ended
 
-    def _close(self, open_: Open, of_page: float = float("nan")) -> Trial:
+    def _close(self, open_: Open, of_page: float = float("nan"), following: Next | None = None) -> Trial:
         self._n_open -= 1
         self._decisions.pop(open_.trial.decision_id, None)
-        own = float(self.reward.click * open_.clicked - self.reward.dismissal * open_.dismissed)
+        own = self._own(open_)
         met = {name: getattr(open_, name) for name in ("shown", "clicked", "dismissed")}
-        return msgspec.structs.replace(open_.trial, reward=own + of_page, own=own, **met)
+        return msgspec.structs.replace(open_.trial, reward=own + of_page, own=own, next=following, **met)
 
-    def _of_page(self, open_: Open, visitor: _Visitor) -> float:
-        """The weighted sum of what the visitor did from the trial to the end of its window."""
-        reward, begin = self.reward, open_.trial.ts_ms
-        end = begin + self.window_ms if self.window_ms else visitor.heard_ms
-        total = 0.0
+    def _own(self, open_: Open) -> float:
+        """What the message itself met with."""
+        return float(self.reward.click * open_.clicked - self.reward.dismissal * open_.dismissed)
+
+    def _earned(self, open_: Open, visitor: _Visitor) -> tuple[float, Next | None]:
+        """What followed a trial's page in its window, and what of it came from the visitor's next decision on."""
+        trial = open_.trial
+        end = trial.ts_ms + self.window_ms if self.window_ms else visitor.heard_ms
+        later = (o for o in visitor.open if trial.ts_ms < o.trial.ts_ms <= end)
+        following = min(later, key=lambda o: o.trial.ts_ms, default=None)
+        of_page = self._of_page(trial.ts_ms, visitor, end)
+        if following is None:
+            return of_page, None
+        then = following.trial
+        reward = self._own(following) + self._of_page(then.ts_ms, visitor, end)
+        return of_page, Next(then.stage, then.intent, then.weariness, reward)
+
+    def _of_page(self, begin: int, visitor: _Visitor, end: int) -> float:
+        """The weighted sum of what the visitor did after a moment, up to another."""
+        reward, total = self.reward, 0.0
         for deed in visitor.deeds:
             if begin < deed.ts_ms <= end:  # what came with the question was not its effect
                 total += reward.order * deed.order + reward.revenue * deed.revenue

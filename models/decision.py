@@ -16,11 +16,11 @@ from features.record import Records
 from features.tail import tail_of
 from models.answer import answer
 from models.arbitration import SILENCE, Contest, Draws, Outcome, arbitrate
-from models.arms import arm_of
+from models.arms import LEARNED, arm_of
 from models.bundle import Scores
 from models.chosen import Candidate, Chosen, Decision
 from models.effects import effects_of
-from models.gates import Closed, first_closed_gate, first_closed_without_state
+from models.gates import NO_HOPE, Closed, first_closed_gate, first_closed_without_state
 from models.inputs import Context, Inputs, Suggestion
 from models.intent import LEAVE
 from models.moment import Moment, granted, locale_of
@@ -183,6 +183,8 @@ def _fill(
     switches = Switches.of(moment.inputs.switches)
     at = effects_of(moment.scores.stage, moment.scores.intent, moment.weariness)
     contest = Contest.of(policy, draws, eligible, at, moment.weariness, arm, moment.scores.uplift)
+    if arm in LEARNED:
+        gates |= {place: NO_HOPE for row, place in enumerate(eligible) if not contest.hopeful(row)}
     learning = frozenset(place for place in eligible if switches.apprentice(policy.actions[place], policy))
     page = _Page(
         moment, draws, timing, switches, learning, gates, contest, {place: row for row, place in enumerate(eligible)}

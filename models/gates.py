@@ -15,6 +15,7 @@
 | truth      | a claim's evidence has expired, or the catalog does not bear it out                 |
 | content    | there are no words in the page's language, or no product to recommend               |
 | once       | an earlier placement of the same page already has the action                        |
+| no_hope    | nothing believed of it lifts it above silence at this moment, in any draw           |
 | fallback   | the decision is degraded and the action is not marked safe for that                 |
 """
 
@@ -34,6 +35,10 @@ class Closed(NamedTuple):
 
     gate: str
     detail: str
+
+
+NO_HOPE: Final = Closed("no_hope", "in no draw of what is believed is it worth more than silence here")
+"""Closed by what was learned, not by a rule: exploring it costs, and is left to the arm of random visitors."""
 
 
 def first_closed_gate(action: Action, moment: Moment) -> Closed | None:
@@ -205,5 +210,5 @@ def _span(seconds: float) -> str:
 
 GATE_NAMES: Final = (
     *("stopped", "consent", "schedule", "stage", "rule", "rule_error", "cap", "cooldown", "rest", "budget"),
-    *("truth", "content", "once", "fallback"),
+    *("truth", "content", "once", "no_hope", "fallback"),
 )

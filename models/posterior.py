@@ -9,13 +9,21 @@ propensities, theta does not depend on m being right: a better m only makes it l
 56; Greenewald et al. 2017, "Action Centered Contextual Bandits"; Boruvka et al. 2018, JASA 113, for visitors who are
 decided about again and again). Silence is what is left when no action is chosen, so theta is against silence.
 
-The prior is normal: the mean from the policy's priors, the covariance shared among actions of a kind, the stages of an
-action, and each cell alone, so that a shop with little data learns from all its badges about each of them. How wide it
-is, one factor for all, is what makes the data likeliest (empirical Bayes). Data count half after `half_life_days`.
+Most of the noise is what happens long after the message. So what is left over is told in two parts that sum to it, each
+learned by a regression of its own, with effects `soon` and `late` that sum to theta:
+
+    soon = reward until the visitor's next decision + m(next x) - m(x)      late = reward from then on - m(next x)
+
+`soon` is far less noisy, and all of an effect that the next scores already tell is in it. `late` is believed small
+until data say otherwise: how wide each prior is, is what makes its own data likeliest (empirical Bayes). Where
+messages work late, late's prior widens, and in the limit theta is what the whole reward says. (Athey et al. 2019, "The
+Surrogate Index", is `soon` alone; its bias is what `late` is there for.)
+
+The prior is in models/effect_prior.py. Data count half after `half_life_days`.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,41 +32,84 @@ import numpy.typing as npt
 
 from features.record import hash64
 from models.arbitration import DRAWS, Draws
+from models.effect_prior import prior_of
 from models.effects import N_EFFECTS, effects_of
-from models.policy_terms import Action, Policy
+from models.intent import BUY
+from models.policy_terms import Policy
 from models.stage import STAGES
 from models.trial import SILENCE, Trial
 
 Floats = npt.NDArray[np.float64]
 
 DAY_MS: Final = 86_400_000
-SAME_KIND, SAME_ACTION, SAME_CELL = 0.2, 0.3, 0.3
-SAME_KIND_CELL: Final = 1.0 - SAME_KIND - SAME_ACTION - SAME_CELL
-"""Shares of the prior's variance that an effect has in common with: all of its kind; all moments of its action; the
-same moment of its kind; nothing else (SAME_CELL)."""
-WIDTHS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-LEAST_SPREAD: Final = 0.5
-"""A cell's prior spread is at least this share of its action's widest: a prior mean of 0 is a belief, no certainty."""
-MOST_ACTIONS: Final = 256
+SOON_WIDTHS: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+LATE_WIDTHS: Final = (0.05, 0.15, 0.5, 1.0, 2.0, 4.0)
+SOON_WIDTH, LATE_WIDTH = 1.0, 0.15
+"""How wide the priors are where data say nothing of it, in the policy's own widths."""
+BOLD, CALM, CAUTION = 0.05, 0.7, 2.0
+"""The share of the draws that is as wide as the belief; how wide the others are, and how far below it they lie."""
+N_USUAL: Final = N_EFFECTS + 1
 _RIDGE: Final = 1.0
 _LEAST_NOISE: Final = 1e-6
+
+
+@dataclass
+class Part:
+    """One regression's sums. information: (n C, n C) and evidence (n C,), in units of the noise. noise: the variance of
+    what is told, and its weight, by stage (6, 2)."""
+
+    information: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    evidence: Floats = field(default_factory=lambda: np.zeros(0))
+    noise: Floats = field(default_factory=lambda: np.zeros((len(STAGES), 2)))
+
+    def learn(self, rows: Floats, told: Floats, stage: Floats, fresh: Floats) -> None:
+        """rows: (n, n C), centred. told: (n,), what is left over. stage: (n, 6). fresh: (n,), the rows' weights."""
+        weight = fresh / self._noise_at(stage)
+        self.information += rows.T @ (weight[:, None] * rows)
+        self.evidence += rows.T @ (weight * told)
+
+    def hear(self, told: Floats, stage: Floats, fresh: Floats) -> None:
+        """Takes up how noisy what is told is."""
+        shares = stage * fresh[:, None]
+        self.noise += np.stack([shares.T @ told**2, shares.sum(axis=0)], axis=1)
+
+    def _noise_at(self, stage: Floats) -> Floats:
+        pooled = (self.noise[:, 0].sum() + 1e-3) / (self.noise[:, 1].sum() + 1.0)
+        by_stage = (self.noise[:, 0] + 20 * pooled) / (self.noise[:, 1] + 20)
+        return np.asarray(np.maximum(stage @ by_stage, _LEAST_NOISE))
+
+    def fade(self, kept: float) -> None:
+        for sums in (self.information, self.evidence, self.noise):
+            sums *= kept
+
+    def grow(self, size: int) -> None:
+        """Makes room for an action more."""
+        before = len(self.evidence)
+        wider, longer = np.zeros((size, size)), np.zeros(size)
+        wider[:before, :before], longer[:before] = self.information, self.evidence
+        self.information, self.evidence = wider, longer
+
+    def of(self, spots: npt.NDArray[np.int64], known: npt.NDArray[np.int64], size: int) -> tuple[Floats, Floats]:
+        """The sums of some places, put at others among `size`."""
+        information, evidence = np.zeros((size, size)), np.zeros(size)
+        information[np.ix_(known, known)] = self.information[np.ix_(spots, spots)]
+        evidence[known] = self.evidence[spots]
+        return information, evidence
 
 
 @dataclass
 class Posterior:
     """What trials have told, as sums that fade. Actions are known by id, in the order they were first met.
 
-    information: float64 (n C, n C) and evidence (n C,), of the centred regression in units of its noise. base, pull:
-    of the regression of m(x). noise: reward's variance about m, and its weight, by stage (6, 2). trials: how many.
+    soon, late: the two regressions. base, pull: of the regression of m(x). trials: how many told something.
     """
 
     half_life_days: float = 30.0
     actions: dict[str, int] = field(default_factory=dict)
-    information: Floats = field(default_factory=lambda: np.zeros((0, 0)))
-    evidence: Floats = field(default_factory=lambda: np.zeros(0))
-    base: Floats = field(default_factory=lambda: np.zeros((N_EFFECTS, N_EFFECTS)))
-    pull: Floats = field(default_factory=lambda: np.zeros(N_EFFECTS))
-    noise: Floats = field(default_factory=lambda: np.zeros((len(STAGES), 2)))
+    soon: Part = field(default_factory=Part)
+    late: Part = field(default_factory=Part)
+    base: Floats = field(default_factory=lambda: np.zeros((N_USUAL, N_USUAL)))
+    pull: Floats = field(default_factory=lambda: np.zeros(N_USUAL))
     as_of_ms: int = 0
     trials: int = 0
 
@@ -74,37 +125,45 @@ class Posterior:
         fresh = self._fade(np.array([trial.ts_ms for trial in ended], np.int64))
         at = np.array([effects_of(np.array(t.stage), np.array(t.intent), t.weariness) for t in ended])
         reward = np.array([trial.reward for trial in ended])
-        usual = at @ np.linalg.solve(self.base + _RIDGE * np.eye(N_EFFECTS), self.pull)
-        self.base += at.T @ (fresh[:, None] * at)
-        self.pull += at.T @ (fresh * reward)
-        shares = at[:, : len(STAGES)] * fresh[:, None]
-        self.noise += np.stack([shares.T @ (reward - usual) ** 2, shares.sum(axis=0)], axis=1)
+        soon, late = self._told(ended, at, reward)
+        stage = at[:, : len(STAGES)]
+        self.soon.hear(soon, stage, fresh)
+        self.late.hear(late, stage, fresh)
+        here = _usual(at, ended)
+        self.base += here.T @ (fresh[:, None] * here)
+        self.pull += here.T @ (fresh * reward)
         told = [place for place, trial in enumerate(ended) if trial.known and trial.shown]
         rows = self._rows([ended[place] for place in told], at[told])
-        weight = fresh[told] / self._noise_at(at[told])
-        self.information += rows.T @ (weight[:, None] * rows)
-        self.evidence += rows.T @ (weight * (reward - usual)[told])
+        self.soon.learn(rows, soon[told], stage[told], fresh[told])
+        self.late.learn(rows, late[told], stage[told], fresh[told])
         self.trials += len(told)
         return len(told)
+
+    def _told(self, ended: Sequence[Trial], at: Floats, reward: Floats) -> tuple[Floats, Floats]:
+        """What is left over of each reward: by the next decision, and after it. (n,) each."""
+        weights = np.linalg.solve(self.base + _RIDGE * np.eye(N_USUAL), self.pull)
+        late = np.zeros(len(ended))
+        followed = [place for place, trial in enumerate(ended) if trial.next is not None]
+        if followed:
+            then = [trial.next for trial in ended if trial.next is not None]
+            there = np.array([effects_of(np.array(n.stage), np.array(n.intent), n.weariness) for n in then])
+            late[followed] = np.array([n.reward for n in then]) - _usual(there, then) @ weights
+        return reward - _usual(at, ended) @ weights - late, late
 
     def _fade(self, ts_ms: npt.NDArray[np.int64]) -> Floats:
         """Fades what is known to the newest of some moments; returns what is left of each of them, (n,)."""
         newest = max(int(ts_ms.max()), self.as_of_ms)
         if self.as_of_ms:
-            kept = self._left(np.array([self.as_of_ms]), newest)[0]
-            for sums in (self.information, self.evidence, self.base, self.pull, self.noise):
-                sums *= kept
+            kept = float(self._left(np.array([self.as_of_ms]), newest)[0])
+            self.soon.fade(kept)
+            self.late.fade(kept)
+            self.base *= kept
+            self.pull *= kept
         self.as_of_ms = newest
         return self._left(ts_ms, newest)
 
     def _left(self, ts_ms: npt.NDArray[np.int64], now_ms: int) -> Floats:
         return np.asarray(0.5 ** ((now_ms - ts_ms) / DAY_MS / self.half_life_days))
-
-    def _noise_at(self, at: Floats) -> Floats:
-        """The reward's variance about what is usual, (n,)."""
-        pooled = (self.noise[:, 0].sum() + 1e-3) / (self.noise[:, 1].sum() + 1.0)
-        by_stage = (self.noise[:, 0] + 20 * pooled) / (self.noise[:, 1] + 20)
-        return np.asarray(np.maximum(at[:, : len(STAGES)] @ by_stage, _LEAST_NOISE))
 
     def _rows(self, trials: list[Trial], at: Floats) -> Floats:
         """The centred regression's rows, (n, actions x C)."""
@@ -120,11 +179,8 @@ class Posterior:
         """The action's place; room is made for one not met before."""
         if action not in self.actions:
             self.actions[action] = len(self.actions)
-            size = len(self.actions) * N_EFFECTS
-            wider, longer = np.zeros((size, size)), np.zeros(size)
-            wider[: -N_EFFECTS or None, : -N_EFFECTS or None] = self.information
-            longer[:-N_EFFECTS] = self.evidence
-            self.information, self.evidence = wider, longer
+            self.soon.grow(len(self.actions) * N_EFFECTS)
+            self.late.grow(len(self.actions) * N_EFFECTS)
         return self.actions[action]
 
     def seed(self, policy: Policy) -> int:
@@ -133,13 +189,12 @@ class Posterior:
 
     def believed(self, policy: Policy) -> "Belief":
         """What is believed of the policy's actions, those without data included."""
-        mean, prior = _prior(policy)
+        mean, prior = prior_of(policy)
         spots, known = self._spots(policy)
-        information, evidence = np.zeros_like(prior), np.zeros_like(mean)
-        information[np.ix_(known, known)] = self.information[np.ix_(spots, spots)]
-        evidence[known] = self.evidence[spots]
-        width = _width(mean, prior, information, evidence)
-        return Belief.of(mean, width**2 * prior, information, evidence, width)
+        soon, late = (part.of(spots, known, mean.size) for part in (self.soon, self.late))
+        one = _fitted(mean, prior, *soon, SOON_WIDTHS, SOON_WIDTH)
+        other = _fitted(0 * mean, prior, *late, LATE_WIDTHS, LATE_WIDTH)
+        return Belief(one.mean + other.mean, np.hstack([one.root, other.root]), one.width)
 
     def _spots(self, policy: Policy) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Where the policy's actions stand in the sums, and there in the policy."""
@@ -152,28 +207,44 @@ class Posterior:
         """The whole state; from_arrays is the way back."""
         ids = np.array(list(self.actions), np.str_) if self.actions else np.zeros(0, "<U1")
         moment = np.array([self.half_life_days, self.as_of_ms, self.trials], np.float64)
-        sums = {name: getattr(self, name) for name in ("information", "evidence", "base", "pull", "noise")}
-        return {"ids": ids, "moment": moment, **sums}
+        parts = {f"{which}_{name}": getattr(getattr(self, which), name) for which in _PARTS for name in _SUMS}
+        return {"ids": ids, "moment": moment, "base": self.base, "pull": self.pull, **parts}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "Posterior":
         """From to_arrays. Raises KeyError, ValueError where the arrays do not fit."""
-        sums = {
-            name: np.array(arrays[name], np.float64) for name in ("information", "evidence", "base", "pull", "noise")
-        }
+        soon, late = (Part(*(np.array(arrays[f"{which}_{name}"], np.float64) for name in _SUMS)) for which in _PARTS)
+        base, pull = (np.array(arrays[name], np.float64) for name in ("base", "pull"))
         ids = [str(name) for name in arrays["ids"].tolist()]
         size = len(ids) * N_EFFECTS
-        if sums["information"].shape != (size, size) or sums["base"].shape != (N_EFFECTS, N_EFFECTS):
+        shapes = [part.information.shape for part in (soon, late)]
+        if shapes != [(size, size)] * 2 or base.shape != (N_USUAL, N_USUAL):
             raise ValueError("posterior: its sums do not fit its actions")
         half_life, as_of_ms, trials = arrays["moment"].tolist()
         actions = {name: place for place, name in enumerate(ids)}
-        return cls(half_life, actions, **sums, as_of_ms=int(as_of_ms), trials=int(trials))
+        return cls(half_life, actions, soon, late, base, pull, int(as_of_ms), int(trials))
+
+
+_PARTS: Final = ("soon", "late")
+_SUMS: Final = ("information", "evidence", "noise")
+
+
+def _usual(at: Floats, moments: Sequence[Any]) -> Floats:
+    """The numbers that the usual reward is a sum over: those of the effects, and the chance of buying itself.
+
+    Not the weariness: it tells of what was shown before, so who is weary differs from others in more than that, and
+    every message would be charged with the difference through the next moment's m.
+    """
+    buy = np.array([moment.intent[BUY] for moment in moments])
+    usual = np.column_stack([at, np.where(np.isnan(buy), 0.0, buy)])
+    usual[:, len(STAGES)] = 0.0
+    return usual
 
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """A normal belief in the effects of a policy's actions. mean: (n C,). root: (n C, n C), its covariance's lower
-    Cholesky factor. width: by how much the prior was widened to fit the data."""
+    """A normal belief in the effects of a policy's actions. mean: (n C,). root: (n C, any), its covariance is root
+    root'. width: by how much the prior was widened to fit the data."""
 
     mean: Floats
     root: Floats
@@ -200,66 +271,35 @@ class Belief:
         return float(self.mean[cells] @ at), float(np.linalg.norm(at @ self.root[cells]))
 
     def draws(self, seed: int, count: int = DRAWS) -> Draws:
-        """Draws of the effects, float32 (n, C, count), in pairs that mirror each other about the mean."""
-        random = np.random.Generator(np.random.Philox(key=[seed & 0xFFFFFFFFFFFFFFFF, hash64("draws")]))
-        half = random.standard_normal((self.mean.size, (count + 1) // 2))
-        noise = np.concatenate([half, -half], axis=1)[:, :count]
-        table = (self.mean[:, None] + self.root @ noise).reshape(-1, N_EFFECTS, count)
+        """Draws to decide by, float32 (n, C, count), in pairs that mirror each other about their mean.
+
+        A share BOLD of them is as the belief is, and explores (Thompson sampling). The others lie close together,
+        CALM times as wide as the belief, and cautious: by stage CAUTION times an effect's spread below it. For the best
+        of several wide draws is nearly always some message, and mostly a wrong one while little is known, and silence
+        is the one choice whose worth is known (Chapelle and Li 2011, "An Empirical Evaluation of Thompson Sampling", on
+        narrower draws; Wu et al. 2016, "Conservative Bandits"). All of it fades as the spread does.
+        """
+        random = np.random.Generator(
+            np.random.Philox(key=np.array([seed & 0xFFFFFFFFFFFFFFFF, hash64("draws")], np.uint64))
+        )
+        half = random.standard_normal((self.root.shape[1], (count + 1) // 2))
+        bold = np.arange((count + 1) // 2) < BOLD * count / 2
+        noise = np.concatenate([half, -half], axis=1)[:, :count] * np.tile(np.where(bold, 1.0, CALM), 2)[:count]
+        by_stage = np.tile(np.arange(N_EFFECTS) < len(STAGES), self.mean.size // N_EFFECTS)
+        lower = np.outer(CAUTION * self.spread * by_stage, ~np.tile(bold, 2)[:count])
+        table = (self.mean[:, None] - lower + self.root @ noise).reshape(-1, N_EFFECTS, count)
         return Draws.of(table.astype(np.float32))
 
 
-def _prior(policy: Policy) -> tuple[Floats, Floats]:
-    """Mean (n C,) and covariance (n C, n C) of the effects before there is data."""
-    mean = (
-        np.concatenate([_scale(policy, a) * _prior_mean(a) for a in policy.actions]) if policy.actions else np.zeros(0)
-    )
-    spread = (
-        np.concatenate([_scale(policy, a) * _prior_spread(a) for a in policy.actions])
-        if policy.actions
-        else np.zeros(0)
-    )
-    kinds = np.repeat([hash64(action.kind) for action in policy.actions], N_EFFECTS)
-    owner = np.repeat(np.arange(len(policy.actions)), N_EFFECTS)
-    cell = np.tile(np.arange(N_EFFECTS), len(policy.actions))
-    by_stage = (cell < len(STAGES))[:, None] & (cell < len(STAGES))[None, :]
-    same_kind, same_cell = kinds[:, None] == kinds[None, :], cell[:, None] == cell[None, :]
-    same_action = owner[:, None] == owner[None, :]
-    shared = (
-        SAME_KIND * (same_kind & (by_stage | same_cell))
-        + SAME_ACTION * (same_action & (by_stage | same_cell))
-        + SAME_KIND_CELL * (same_kind & same_cell)
-        + SAME_CELL * (same_action & same_cell)
-    )
-    return mean, shared * spread[:, None] * spread[None, :]
-
-
-def _scale(policy: Policy, action: Action) -> float:
-    """What a prior's share is in the units of the reward. An action worth nothing still has some spread."""
-    return 1.0 if policy.reward is None else max(action.value, 1e-3)
-
-
-def _prior_mean(action: Action) -> Floats:
-    at = np.zeros(N_EFFECTS)
-    at[: len(STAGES)] = action.prior.mean
-    return at
-
-
-def _prior_spread(action: Action) -> Floats:
-    """That of a share with the prior's mean and weight, and no certainty where the mean is 0 or 1."""
-    mean = np.array(action.prior.mean)
-    own = np.sqrt(mean * (1 - mean) / (action.prior.strength + 1))
-    widest = max(float(own.max()), 1e-3)
-    spread = np.full(N_EFFECTS, widest)
-    spread[: len(STAGES)] = np.maximum(own, LEAST_SPREAD * widest)
-    return spread
-
-
-def _width(mean: Floats, prior: Floats, information: Floats, evidence: Floats) -> float:
-    """The factor of the prior's spread under which the data are likeliest, a little in favour of 1."""
-    if not information.any():
-        return 1.0
-    values = [_log_likelihood(w, mean, prior, information, evidence) - 0.5 * math.log(w) ** 2 for w in WIDTHS]
-    return WIDTHS[int(np.argmax(values))]
+def _fitted(
+    mean: Floats, prior: Floats, information: Floats, evidence: Floats, widths: Sequence[float], usual: float
+) -> Belief:
+    """The belief under the prior width of most likelihood, a little in favour of the usual one."""
+    width = usual
+    if information.any():
+        told = [_log_likelihood(w, mean, prior, information, evidence) - 0.5 * math.log(w / usual) ** 2 for w in widths]
+        width = widths[int(np.argmax(told))]
+    return Belief.of(mean, width**2 * prior, information, evidence, width)
 
 
 def _log_likelihood(width: float, mean: Floats, prior: Floats, information: Floats, evidence: Floats) -> float:

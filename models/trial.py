@@ -16,6 +16,16 @@ SILENCE: Final = ""
 """Silence as a choice."""
 
 
+class Next(msgspec.Struct, frozen=True):
+    """The visitor's next decision within a trial's window: its scores and weariness, and the part of the trial's reward
+    that came from then on."""
+
+    stage: tuple[float, ...]
+    intent: tuple[float, ...]
+    weariness: float
+    reward: float
+
+
 class Trial(msgspec.Struct, frozen=True):
     """What could be shown in a placement, what was, and the reward that followed.
 
@@ -23,7 +33,8 @@ class Trial(msgspec.Struct, frozen=True):
     no choice. stage (6,) and intent (4,): the scores. weariness: by which costs were multiplied. shown: whether the
     page reported the message (silence counts as shown). reward: in units of the action's value, or in money where the
     policy has a `reward`; NaN while its window is open. own: the part of it that the message itself met with (clicked,
-    dismissed); the rest followed the whole page, so all its placements have it. arm: as models/arms.py has it.
+    dismissed); the rest followed the whole page, so all its placements have it. arm: as models/arms.py has it. next:
+    None where no decision followed in the window.
     """
 
     decision_id: str
@@ -43,6 +54,7 @@ class Trial(msgspec.Struct, frozen=True):
     own: float = float("nan")
     clicked: bool = False
     dismissed: bool = False
+    next: Next | None = None
 
     @property
     def known(self) -> bool:

@@ -67,7 +67,7 @@ VERBS: Mapping[str, Verb] = {
     "learner": Verb("Run only the learner: from the event stream to fresh statistics.", PARTS),
 }
 
-PARTS_WITH_OPTIONS: Mapping[str, tuple[str, ...]] = {"evaluate": ("off-policy", "uplift")}
+PARTS_WITH_OPTIONS: Mapping[str, tuple[str, ...]] = {"evaluate": ("off-policy", "policy", "uplift")}
 """First words of a verb that take options of their own; each is a module: tact/verb_<verb>_<word>.py."""
 
 

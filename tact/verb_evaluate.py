@@ -47,7 +47,7 @@ def evaluate_window(
             help="all; models: intents, stage, milestone, early warning; recommend; "
             "cold-start: --shop's models and --test-shop's first days, tested on --test-shop; "
             "with options of their own (tact evaluate uplift --help): off-policy: what a policy would have earned; "
-            "uplift: whom a message changes.",
+            "policy: how well a policy learns simulated shops; uplift: whom a message changes.",
         ),
     ] = "all",
     lake: LakeOption = None,

@@ -44,6 +44,11 @@ COLOURS: Final[Mapping[str, str]] = {
     "majority": QUIET,
     "popularity": QUIET,
     "own_items": THIRD,
+    "vowpal_wabbit": SECOND,
+    "click_rate": THIRD,
+    "priority": FOURTH,
+    "silence": QUIET,
+    "random": FAINT,
 }
 """Of a model; others are SECOND."""
 
@@ -68,6 +73,13 @@ NAMES: Final[Mapping[str, str]] = {
     "own_items": "the session's own items",
     "pause": "pause, same false alarms",
     "pause_60s": "pause of 60 s",
+    "silence": "silence always",
+    "priority": "show always, by priority",
+    "click_rate": "epsilon-greedy on clicks",
+    "vowpal_wabbit": "VowpalWabbit cb_explore_adf",
+    "oracle": "oracle",
+    "seeing_oracle": "oracle that sees the stage",
+    "random": "at random",
     "tact_60s": "Tact at that rule's false alarms",
 }
 POINTS: Final = 150
@@ -223,4 +235,19 @@ def lift_by_day(days: Sequence[str], lift: Floats, low: Floats, high: Floats, na
     shown = at[:: max(1, -(-len(at) // 6))]
     axis.set_xticks(shown, [days[place][5:] for place in shown])
     axis.set(ylabel=name)
+    return _svg(figure, words)
+
+
+def regret_curves(curves: Mapping[str, Mapping[str, Sequence[float]]], words: str) -> str:
+    """Cumulative regret by decisions: of every policy, and beside it those of the three that end lowest."""
+    figure, axes = _figure(2)
+    lowest = sorted(curves, key=lambda name: curves[name]["regret"][-1])[:3]
+    for axis, names in zip(axes, (list(curves), lowest), strict=True):
+        for name in names:
+            width = 2.2 if name == "tact" else 1.4
+            thousands = [count / 1000 for count in curves[name]["decisions"]]
+            axis.plot(thousands, curves[name]["regret"], color=COLOURS[name], linewidth=width, label=name_of(name))
+        axis.set(xlabel="decisions, thousands", ylabel="regret, money")
+        axis.set_ylim(bottom=0)
+    _legend(axes[0])
     return _svg(figure, words)

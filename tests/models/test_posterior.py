@@ -2,13 +2,14 @@
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 
 from models.arbitration import Contest, arbitrate
 from models.effects import N_EFFECTS, effects_of
-from models.posterior import Posterior
-from models.trial import SILENCE, Trial
+from models.posterior import BOLD, CALM, CAUTION, LATE_WIDTH, Belief, Posterior
+from models.trial import SILENCE, Next, Trial
 from tests.models.deciding import action, shop
 
 DAY = 86_400_000
@@ -74,7 +75,7 @@ def test_without_data_the_belief_is_the_prior():
     policy = shop(action("a", prior={"mean": 0.1, "strength": 99}, **MONEY))
     belief = Posterior().believed(policy)
     assert belief.mean.reshape(-1, N_EFFECTS)[0].tolist() == pytest.approx([0.1] * 6 + [0] * (N_EFFECTS - 6))
-    assert belief.spread[:6] == pytest.approx([math.sqrt(0.1 * 0.9 / 100)] * 6)
+    assert belief.spread[:6] == pytest.approx([math.hypot(1, LATE_WIDTH) * math.sqrt(0.1 * 0.9 / 100)] * 6)
     assert belief.width == 1.0
 
 
@@ -100,9 +101,9 @@ def test_what_was_never_shown_or_certain_tells_nothing_of_effects():
 def test_what_was_learned_fades_with_its_half_life():
     posterior = Posterior(half_life_days=10)
     posterior.learn(world(500, {"a": 0.1}, [(0.5, 0.5)], step_ms=0))
-    before = posterior.information.copy()
+    before = posterior.soon.information.copy()
     posterior.learn([trial("a", 0.0, ["a"], (0.0, 1.0), T + 10 * DAY)])
-    assert posterior.information == pytest.approx(before / 2)
+    assert posterior.soon.information == pytest.approx(before / 2)
 
 
 def test_a_late_trial_counts_as_old_as_it_is():
@@ -114,16 +115,53 @@ def test_a_late_trial_counts_as_old_as_it_is():
     assert posterior.base == pytest.approx(other.base)
 
 
-def test_draws_have_the_belief_s_mean_and_spread_and_a_seed_s_own_numbers():
-    policy = shop(action("a", **MONEY), action("b", **MONEY))
+def test_a_share_of_the_draws_is_as_the_belief_is_and_the_others_are_calm_and_cautious() -> None:
     posterior = Posterior()
-    posterior.learn(world(2000, {"a": 0.1, "b": 0.0}, [(0.4, 0.3, 0.3)]))
-    belief = posterior.believed(policy)
-    draws = belief.draws(7, 4000)
-    flat = draws.table.reshape(-1, 4000)
-    assert flat.mean(axis=1) == pytest.approx(belief.mean, abs=1e-5)
-    assert flat.std(axis=1) == pytest.approx(belief.spread, rel=0.08)
+    posterior.learn(world(4000, {"a": 0.1, "b": 0.0}, [(0.4, 0.3, 0.3)]))
+    belief = posterior.believed(shop(action("a", **MONEY), action("b", **MONEY)))
+    flat = belief.draws(7, 8000).table.reshape(-1, 8000)
+    bold = np.tile(np.arange(4000) < BOLD * 4000, 2)
+    lower = CAUTION * belief.spread * (np.arange(belief.mean.size) % N_EFFECTS < 6)
+    assert flat[:, bold].mean(axis=1) == pytest.approx(belief.mean, abs=1e-5)
+    assert flat[:, bold].std(axis=1) == pytest.approx(belief.spread, rel=0.3)
+    assert flat[:, ~bold].mean(axis=1) == pytest.approx(belief.mean - lower, abs=1e-5)
+    assert flat[:, ~bold].std(axis=1) == pytest.approx(CALM * belief.spread, rel=0.08)
     assert belief.draws(7).id == belief.draws(7).id != belief.draws(8).id
+
+
+def halves(n: int, soon: float, late: float, seed: int = 1) -> list[Trial]:
+    """Visits of two decisions; the first one's message adds `soon` before the second decision and `late` after it."""
+    random = np.random.default_rng(seed)
+    trials = []
+    for i in range(n):
+        shown = random.random() < 0.5
+        at_once = float(random.random() < 0.05 + soon * shown)
+        later = float(random.random() < 0.3 + late * shown)
+        then = Next(tuple(STAGE), tuple(INTENT), 1.0, later)
+        first = trial("a" if shown else SILENCE, at_once + later, ["a"], (0.5, 0.5), T + i)
+        trials += [msgspec.structs.replace(first, next=then), trial(SILENCE, later, [], (1.0,), T + i)]
+    return trials
+
+
+def learned(trials: list[Trial]) -> Belief:
+    posterior = Posterior()
+    for begin in range(0, len(trials), 1000):
+        posterior.learn(trials[begin : begin + 1000])
+    return posterior.believed(shop(action("a", prior={"mean": 0.05, "strength": 20}, **MONEY)))
+
+
+def test_an_effect_is_found_whether_it_comes_soon_or_late() -> None:
+    assert at_stage(learned(halves(20_000, 0.05, 0.0)), 0) == pytest.approx(0.05, abs=0.015)
+    assert at_stage(learned(halves(20_000, 0.0, 0.10)), 0) == pytest.approx(0.10, abs=0.04)
+
+
+def test_what_happens_long_after_a_message_makes_its_effect_less_noisy_than_the_whole_reward_does() -> None:
+    parted, whole = [], []
+    for seed in range(12):
+        trials = halves(2000, 0.02, 0.0, seed)
+        parted.append(at_stage(learned(trials), 0))
+        whole.append(at_stage(learned([msgspec.structs.replace(t, next=None) for t in trials]), 0))
+    assert np.std(parted) < 0.8 * np.std(whole)
 
 
 def test_a_state_goes_on_where_it_was():

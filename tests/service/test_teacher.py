@@ -78,7 +78,7 @@ def test_what_helps_is_learned_published_and_kept_for_replays(settings: Settings
     found = draws_store.load(settings.live, SHOP)
     assert found is not None
     good, bad = found.draws.mean[:, 2]
-    assert good > 0.05 > -0.02 > bad
+    assert good > bad + 0.1
     assert found.facts.trials == 400
     assert draws_store.archived(settings.home / ARCHIVE, found.draws.id).id == found.draws.id
 
@@ -157,7 +157,7 @@ def test_a_changed_policy_keeps_what_was_learned_and_other_rewards_begin_anew(se
     found = draws_store.load(settings.live, SHOP)
     assert found is not None
     assert found.facts.actions == ("new", "good", "bad")
-    assert found.draws.mean[1, 2] > 0.05
+    assert found.draws.mean[1, 2] > found.draws.mean[2, 2] + 0.05
     path.write_text(text_of(*more, reward={"revenue": 1}))
     later(pupil, 202)
     for number in range(300, 330):

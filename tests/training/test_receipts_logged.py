@@ -76,7 +76,7 @@ def test_the_policy_that_logged_is_told_its_own_probabilities(log: list[Receipt]
 
 def test_a_later_placement_is_asked_given_what_the_log_showed_before_it(log: list[Receipt]) -> None:
     one = next(one for one in log if one.chosen[0].action == "x0")
-    certain = draws_of({"x0": 0.0, "x1": 0.0, "x2": 0.9}, 0.0)
+    certain = draws_of({"x0": 0.0, "x1": 0.5, "x2": 0.9}, 0.0)
     said = choices(LIVE, certain)(one)
     assert max(said["top"], key=said["top"].__getitem__) == "x2"
     assert set(said["side"]) == {SILENCE, "x1", "x2"}
