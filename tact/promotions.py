@@ -26,7 +26,7 @@ from training import candidate as candidates
 from training.candidate import Candidate, Facts
 
 PROMOTE, ROLLBACK = "promote", "rollback"
-POLICY, DRAWS = "policy", "draws"
+POLICY, DRAWS, BUNDLE = "policy", "draws", "bundle"
 POLICIES: Final = "policies-archive"
 
 

@@ -11,15 +11,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from models.policy_terms import Policy
+from models.registry import Registry
+from tact import uplifts
 from tact.console import console, fail, load_settings
-from tact.learning import MOMENT, LakeOption, ShopOption, span_of, steps, told_plainly
+from tact.learning import MOMENT, LakeOption, RegistryOption, ShopOption, span_of, steps, told_plainly
 from tact.outputs import FiguresOption, file_to_write, folder_to_write, write_text
 from tact.policies import policy_of
+from tact.uplifts import LiveBundle
 from training.candidate import Candidate
 from training.learn_policy import Effect, Lessons, effects
+from training.learn_uplift import Log, learn_uplift
 from training.moments import iso
 from training.open_log import the_shop
-from training.trials import LakeTrials
+from training.trials import LakeTrials, receipts
 
 
 def register(app: typer.Typer) -> None:
@@ -36,6 +40,13 @@ def learn(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder of the candidate. Default: candidates/SHOP-ID in TACT_HOME.")
     ] = None,
+    uplift: Annotated[
+        Path | None,
+        typer.Option(
+            "--uplift", help="Learn uplift models too: folder of the live bundle with those that were chosen."
+        ),
+    ] = None,
+    registry: RegistryOption = "",
     json_file: FiguresOption = None,
 ) -> None:
     """Learn what each message adds over silence, and write it as a candidate for `tact promote`."""
@@ -44,14 +55,19 @@ def learn(
     file_to_write(json_file, "--json")
     if out is not None:
         folder_to_write(out, "--out")
+    if uplift is not None:
+        folder_to_write(uplift, "--uplift")
     root = lake if lake is not None else settings.lake
     with told_plainly():
         shop = the_shop(root, shop)
     about = policy_of(settings, shop, policy)
+    with told_plainly():
+        bundle = LiveBundle.of(Registry(registry or settings.registry), shop) if uplift is not None else None
+    log = Log(tuple(action.id for action in about.actions) if uplift is not None else ())
     trials = LakeTrials(root, shop, about, *span, now_ms=time.time_ns() // 1_000_000)
     with steps() as progress:
         progress("learning", 0.0)
-        lessons = Lessons.of(trials, about)
+        lessons = Lessons.of(log.watching(trials), about)
         progress("learning", 1.0)
     if not lessons.posterior.trials:
         _nothing(root, shop, trials.counts)
@@ -62,8 +78,23 @@ def learn(
     show(found, about)
     console.print(escape(_words(trials.counts, lessons)), soft_wrap=True)
     console.print(f"candidate {candidate.draws.id} of policy {about.version}: {escape(str(folder))}", soft_wrap=True)
+    figures = _figures(candidate, trials.counts, found, folder)
+    if uplift is not None and bundle is not None:
+        figures["uplift"] = _uplift(log, trials, about, bundle, uplift)
     if json_file is not None:
-        write_text(json_file, json.dumps(_figures(candidate, trials.counts, found, folder), indent=1) + "\n")
+        write_text(json_file, json.dumps(figures, indent=1) + "\n")
+
+
+def _uplift(log: Log, trials: LakeTrials, policy: Policy, bundle: LiveBundle, folder: Path) -> dict[str, Any]:
+    """Learns, shows and writes uplift models; returns what --json says of them."""
+    since_ms, until_ms = trials.since_ms or 0, log.until_ms + 1
+    with steps() as progress:
+        found = learn_uplift(log, lambda: receipts(trials.lake, trials.shop, since_ms, until_ms), told=progress)
+    uplifts.show(found)
+    with told_plainly():
+        identifier = uplifts.write(folder, bundle, policy, log, found)
+    cards = {action: one.as_dict() for action, one in found.items()}
+    return {"bundle": identifier or None, "actions": cards}
 
 
 def _nothing(lake: Path, shop: str, counts: Mapping[str, int]) -> None:

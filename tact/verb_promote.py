@@ -1,8 +1,8 @@
-"""`tact promote`: a changed policy file, or draws of `tact learn`, go live, if the receipts let them."""
+"""`tact promote`: a policy file, or draws or uplift models of `tact learn`, go live, if the receipts let them."""
 
+import getpass
 import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,19 +10,16 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from models.policy_terms import Policy
-from service import policy_files
+from models.registry import Registry
 from service.settings import Settings
 from tact import promotions
 from tact.audited import note
 from tact.console import console, errors, fail, load_settings
-from tact.learning import MOMENT, LakeOption, ago, moment, steps
+from tact.learning import MOMENT, LakeOption, RegistryOption, ago, moment, steps, told_plainly
+from tact.offered import Offer, offer_of
 from tact.outputs import FiguresOption, file_to_write, write_text
-from tact.policies import live_file, policy_of_file
-from tact.promotions import DRAWS, POLICY, PROMOTE, Serving
-from training import candidate as candidates
-from training.candidate import Candidate
-from training.gate_policy import Judged, Side, carried, judged
+from tact.promotions import PROMOTE
+from training.gate_policy import Judged, judged
 from training.moments import iso
 from training.off_policy import Estimate
 from training.promotion import MARGIN
@@ -36,39 +33,11 @@ def register(app: typer.Typer) -> None:
     app.command("promote")(promote)
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What is to be promoted: a policy, as its file has it, or draws. live: None for a shop's first policy."""
-
-    shop: str
-    live: Serving | None
-    policy: Policy
-    data: bytes = b""
-    suffix: str = ""
-    draws: Candidate | None = None
-
-    @property
-    def what(self) -> str:
-        return DRAWS if self.draws is not None else POLICY
-
-    @property
-    def change(self) -> tuple[str, str]:
-        """The hash before, and after."""
-        if self.draws is not None:
-            return self.live.draws.id if self.live is not None else "", self.draws.draws.id
-        return self.live.policy.version if self.live is not None else "", self.policy.version
-
-    def side(self, live: Serving) -> Side:
-        """What would serve."""
-        if self.draws is not None:
-            return live.policy, self.draws.draws
-        return self.policy, carried(live.policy, live.draws, live.learned, self.policy)
-
-
 def promote(
-    policy: Annotated[Path, typer.Option("--policy", help="A changed policy file, or a candidate of `tact learn`.")],
+    policy: Annotated[Path, typer.Option("--policy", help="A changed policy file, or a folder of `tact learn`.")],
     shop: Annotated[str, typer.Option("--shop", help="Default: the one that the policy or candidate names.")] = "",
     lake: LakeOption = None,
+    registry: RegistryOption = "",
     margin: Annotated[
         float, typer.Option("--margin", min=0, help="The share of the live policy's value that may be lost at worst.")
     ] = MARGIN,
@@ -82,7 +51,7 @@ def promote(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell the verdict and change nothing.")] = False,
     json_file: FiguresOption = None,
 ) -> None:
-    """Let a policy file or learned draws take the live one's place, unless they may lose more than the margin.
+    """Let a policy file, learned draws or uplift models go live, unless they may lose more than the margin.
 
     Exit 1 if it is refused, 2 for bad input.
     """
@@ -90,7 +59,8 @@ def promote(
         fail("--force needs --why: it is kept in the audit log", code=2)
     file_to_write(json_file, "--json")
     settings = load_settings(writes=not dry_run)
-    offer = _offer(settings, policy, shop)
+    target = Registry(registry or settings.registry)
+    offer = offer_of(settings, target, policy, shop)
     before, after = offer.change
     if before == after:
         console.print(f"{offer.what} {after} is live for shop {offer.shop} already")
@@ -99,48 +69,13 @@ def promote(
     show(verdict, margin)
     go = (verdict.passed or force) and not dry_run
     if go:
-        _install(settings, offer, _reason(why, verdict))
+        _install(settings, target, offer, _reason(why, verdict))
         console.print(f"{offer.what} {after} is live for shop {offer.shop}; {before or 'none'} was", soft_wrap=True)
     if json_file is not None:
         about = {"shop": offer.shop, "what": offer.what, "before": before, "after": after, "promoted": go}
         write_text(json_file, json.dumps({**about, "forced": force, **verdict.as_dict()}, indent=1) + "\n")
     if not verdict.passed and not go:
         raise typer.Exit(1)
-
-
-def _offer(settings: Settings, path: Path, shop: str) -> Offer:
-    """What is asked for, beside what is live."""
-    if path.is_dir():
-        return _offered_draws(settings, path, shop)
-    policy, data = policy_of_file(path), path.read_bytes()
-    _check_shop(path, policy.shop, shop)
-    if path.suffix not in policy_files.SUFFIXES:
-        fail(f"{path}: a policy's file ends with {', '.join(policy_files.SUFFIXES)}", code=2)
-    found = live_file(settings, policy.shop)
-    live = Serving.of(settings, policy_of_file(found)) if found is not None else None
-    return Offer(policy.shop, live, policy, data, path.suffix)
-
-
-def _offered_draws(settings: Settings, path: Path, shop: str) -> Offer:
-    try:
-        found = candidates.read(path)
-    except candidates.InvalidCandidate as error:
-        fail(str(error), code=2)
-    facts = found.facts
-    _check_shop(path, facts.shop, shop)
-    file = live_file(settings, facts.shop)
-    if file is None:
-        fail(f"shop {facts.shop!r} has no policy in {settings.policies} that draws could be of", code=2)
-    live = Serving.of(settings, policy_of_file(file))
-    if not found.fits(live.policy):
-        now = live.policy.version
-        fail(f"{path} was learned for policy {facts.policy}; {now} is live", "Learn it again: tact learn", code=2)
-    return Offer(facts.shop, live, live.policy, draws=found)
-
-
-def _check_shop(path: Path, theirs: str, asked: str) -> None:
-    if asked and theirs != asked:
-        fail(f"{path} is of shop {theirs!r}, not of {asked!r}", code=2)
 
 
 def _judged(
@@ -158,8 +93,8 @@ def _judged(
     since_ms = ago(span[0], "--since", until_ms)
     if since_ms >= until_ms:
         fail(f"--since {iso(since_ms)} is not before {iso(until_ms)}", code=2)
-    if offer.draws is not None and offer.draws.facts.until_ms >= since_ms:
-        _warn_seen(offer.draws, since_ms)
+    if offer.learned_until_ms >= since_ms:
+        _warn_seen(offer.learned_until_ms, since_ms)
     with steps() as progress:
         progress("reading what followed", 0.0)
         now_ms = time.time_ns() // 1_000_000
@@ -169,16 +104,15 @@ def _judged(
         one_in = -(-max(1, trials.counts["decisions"]) // most)
         progress("asking both", 0.0)
         found = receipts(root, offer.shop, since_ms, until_ms, one_in)
-        live = offer.live.policy, offer.live.draws
-        verdict = judged(found, rewards, live, offer.side(offer.live), margin)
+        verdict = judged(found, rewards, *offer.sides(offer.live), margin)
         progress("asking both", 1.0)
     console.print(f"judged by {verdict.decisions:,} decisions from {iso(since_ms)} to {iso(until_ms)}", soft_wrap=True)
     return verdict
 
 
-def _warn_seen(found: Candidate, since_ms: int) -> None:
+def _warn_seen(learned_until_ms: int, since_ms: int) -> None:
     errors.print(
-        f"[bold yellow]warning[/] the candidate was learned from decisions up to {iso(found.facts.until_ms)}, and is "
+        f"[bold yellow]warning[/] the candidate was learned from decisions up to {iso(learned_until_ms)}, and is "
         f"judged by decisions from {iso(since_ms)}: what it learned from flatters it. "
         "Learn with --until, judge with --since.",
         soft_wrap=True,
@@ -215,9 +149,12 @@ def _reason(why: str, verdict: Judged) -> str:
     return why if verdict.passed else f"{why} (forced past: {'; '.join(verdict.reasons)})"
 
 
-def _install(settings: Settings, offer: Offer, why: str) -> None:
+def _install(settings: Settings, registry: Registry, offer: Offer, why: str) -> None:
     try:
-        if offer.draws is not None and offer.live is not None:
+        if offer.bundle is not None:
+            with told_plainly():
+                registry.publish(offer.folder, offer.shop, getpass.getuser(), why, time.time_ns() // 1_000_000)
+        elif offer.draws is not None and offer.live is not None:
             promotions.keep_draws(settings, offer.live)
             promotions.put_draws(settings, offer.policy, offer.draws, "promoted")
         else:

@@ -23,6 +23,7 @@ from training.gate_views import Views, later_views
 from training.moments import parse_moment
 from training.open_log import catalog_of, open_log, the_shop
 from training.table import Table, build
+from training.uplift_bundle import differ_by_uplift_alone
 
 
 def register(app: typer.Typer) -> None:
@@ -112,7 +113,7 @@ def _live(registry: Registry, shop: str) -> tuple[Bundle | None, str]:
 
 def _later(candidate: Bundle, live: Bundle | None, lake: Path, shop: str) -> tuple[Table | None, Views | None]:
     """Rows and next views of the sessions that began after both bundles' train windows."""
-    if live is None or live.id == candidate.id:
+    if live is None or live.id == candidate.id or differ_by_uplift_alone(candidate, live):
         return None, None
     if shop not in shops(lake):
         errors.print(f"{lake} holds no events of shop {shop}: there is nothing to compare the bundles on", markup=False)

@@ -24,6 +24,7 @@ from training.levels import MATURE_POSITIVES, MECHANICAL, USELESS_AUC, immature,
 from training.metrics_binary import BINS, MIN_BIN, Ranked, draws, interval, resampled, resampled_error
 from training.metrics_stage import resampled_stage
 from training.table import Table
+from training.uplift_bundle import differ_by_uplift_alone
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,6 +42,11 @@ MARGINS: Final[Mapping[str, float]] = {
 AGAINST_LIVE: Final = "against live"
 NONE_LIVE: Final = "nothing is live for this shop yet"
 HOW_TO_COMPARE: Final = "train with an earlier --until to leave some, or publish with --allow-uncompared"
+SAME_MODELS: Final = "same models"
+UPLIFT_ALONE: Final = (
+    "stage, intents and products are those of the live bundle {}: only the uplift models differ; `tact promote "
+    "--policy FOLDER` judges these by the receipts"
+)
 CHANCE: Final = 0.05
 """How often equal bundles may be refused, over all comparisons of one gate."""
 
@@ -145,6 +151,8 @@ def judge(
         checks.append(Check(AGAINST_LIVE, None, none_live))
     elif live.id == candidate.id:
         checks.append(Check(AGAINST_LIVE, None, f"{live.id} is the live bundle"))
+    elif differ_by_uplift_alone(candidate, live):
+        checks.append(Check(SAME_MODELS, True, UPLIFT_ALONE.format(live.id), worry=True))
     elif later is not None and _sessions(later) >= MIN_SESSIONS:
         found = compare(candidate, live, later)
         checks += decided(found if views is None else [*found, *compare_items(candidate, live, views)])

@@ -1,9 +1,9 @@
-"""The gate of a changed policy, or of other draws, on the lake's receipts: what training/promotion.py needs."""
+"""The gate of a policy, draws or uplift models on the lake's receipts: what training/promotion.py needs."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,11 +11,16 @@ from models.arbitration import Draws, prior_draws
 from models.policy_terms import Action, Policy
 from models.receipt import InvalidReceipt, Receipt, decode
 from training.promotion import MARGIN, Promotion, judge
-from training.receipts_logged import NothingLogged, choices, replayed
+from training.receipts_logged import EffectsOf, NothingLogged, choices, replayed
 from training.trials import Rewards
 
-Side = tuple[Policy, Draws]
-"""A policy with the draws it decides by."""
+
+class Side(NamedTuple):
+    """A policy with the draws it decides by, and the uplift models of its bundle; None: it has none."""
+
+    policy: Policy
+    draws: Draws
+    uplift: EffectsOf | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from models.decision import Known, decide
 from models.inputs import Inputs
 from models.policy_terms import Arms, Policy
 from models.receipt import Receipt
+from models.stage import STAGES
 from models.trial import SILENCE, Trial, trials_of
 from training.off_policy import Estimate, Logged
 from training.trial_rows import Probabilities, logged_under
@@ -84,7 +85,7 @@ def probabilities(chosen: Chosen) -> Probabilities:
 
 @dataclass(frozen=True, slots=True)
 class _AsScored:
-    """A bundle that says of the vector what the receipt says: a policy is asked, not a model."""
+    """A bundle that says of the visitor what the receipt says, and of the actions what the asked side's does."""
 
     id: str
     scores: Scores
@@ -93,19 +94,26 @@ class _AsScored:
         return self.scores
 
 
-def choices(policy: Policy, draws: Draws) -> Choice:
-    """A policy with its draws, asked about receipts. Where it has no such placement it is silent."""
+EffectsOf = Callable[[npt.NDArray[np.float32]], Mapping[int, float]]
+"""A vector, (N_FEATURES,) -> effects of the actions that have an uplift model, by the action's hash."""
+
+
+def choices(policy: Policy, draws: Draws, uplift: EffectsOf | None = None) -> Choice:
+    """A policy with its draws, asked about receipts. Where it has no such placement it is silent.
+
+    uplift: of the bundle that it decides with (models/bundle.py); None: the draws stand for every action.
+    """
 
     alone = replace(policy, holdout=0.0, arms=Arms(0.0, 0.0, 0.0, 0.0))  # only receipts of the full arm are asked about
 
     def of(receipt: Receipt) -> Mapping[str, Probabilities]:
-        return _choices(receipt, alone, draws)
+        return _choices(receipt, alone, draws, uplift)
 
     return of
 
 
-def _choices(receipt: Receipt, policy: Policy, draws: Draws) -> dict[str, Probabilities]:
-    inputs, known, bundle = _as_then(receipt)
+def _choices(receipt: Receipt, policy: Policy, draws: Draws, uplift: EffectsOf | None) -> dict[str, Probabilities]:
+    inputs, known, bundle = _as_then(receipt, uplift)
     found: dict[str, Probabilities] = {}
     taken: set[str] = set()
     for then in receipt.chosen:
@@ -119,12 +127,14 @@ def _choices(receipt: Receipt, policy: Policy, draws: Draws) -> dict[str, Probab
     return found
 
 
-def _as_then(receipt: Receipt) -> tuple[Inputs, Known, _AsScored]:
-    """What the decision was made from. Raises ValueError for a receipt that is `unusable`."""
+def _as_then(receipt: Receipt, uplift: EffectsOf | None) -> tuple[Inputs, Known, _AsScored]:
+    """What the decision was made from, and effects. Raises ValueError for a receipt that is `unusable`."""
     if receipt.scores is None or receipt.numbers is None:
         raise ValueError(f"decision {receipt.decision_id} is degraded: no policy can be asked about it")
     tail = tail_of(receipt.inputs.tail or b"")
-    scores = Scores(np.array(receipt.scores.stage), np.array(receipt.scores.intent))
+    named = STAGES.index(receipt.stage) if receipt.stage in STAGES else -1  # by weights, not always the likeliest
+    effects = uplift(receipt.numbers) if uplift is not None else {}
+    scores = Scores(np.array(receipt.scores.stage), np.array(receipt.scores.intent), named, effects)
     facts = receipt.facts.facts() if receipt.facts else no_facts(tail)
     inputs = replace(receipt.inputs, facts=facts)
     return inputs, Known(tail, receipt.numbers, scores), _AsScored(receipt.bundle, scores)

@@ -70,13 +70,18 @@ class Tried:
 
     def positives(self) -> tuple[float, float]:
         """How many rows have a reward, treated and silent: the effective number under the weights (Kish 1965)."""
-        rewarded, one = self.reward != 0, self.outcomes
-        return _effective(one.weight[rewarded & one.treated]), _effective(one.weight[rewarded & ~one.treated])
+        return positives_of(self.outcomes)
 
     @property
     def share(self) -> float:
         """Of treated rows."""
         return float(self.treated.mean()) if len(self) else 0.0
+
+
+def positives_of(one: Outcomes) -> tuple[float, float]:
+    """Rows with a reward, treated and silent, by effective number."""
+    rewarded = one.reward != 0
+    return _effective(one.weight[rewarded & one.treated]), _effective(one.weight[rewarded & ~one.treated])
 
 
 def _effective(weight: Floats) -> float:
@@ -188,12 +193,20 @@ def choose(tried: Tried, seed: int, seeds: int = HALVES, told: Told = lambda sha
     effect, so that in a decision the posterior stands. Else the posterior.
     """
     positives = tried.positives()
-    if min(positives) < MIN_POSITIVES:
-        found = f"{positives[0]:.0f} rewarded rows with the action and {positives[1]:.0f} with silence"
-        return Choice(POSTERIOR, f"{found}; {MIN_POSITIVES} of each are needed", positives)
+    few = scarce(positives)
+    if few is not None:
+        return few
     held = tuple(halves(tried, seeds, seed, lambda share: told(0.5 * share)))
     figures = compare(held, tried.outcomes, tried.visitor, seed, told=lambda share: told(0.5 + 0.5 * share))
     return replace(judged(figures, positives), held=held)
+
+
+def scarce(positives: tuple[float, float]) -> Choice | None:
+    """The posterior, where there are too few rewarded rows to compare anything; else None."""
+    if min(positives) >= MIN_POSITIVES:
+        return None
+    found = f"{positives[0]:.0f} rewarded rows with the action and {positives[1]:.0f} with silence"
+    return Choice(POSTERIOR, f"{found}; {MIN_POSITIVES} of each are needed", positives)
 
 
 def judged(compared: Compared, positives: tuple[float, float]) -> Choice:
