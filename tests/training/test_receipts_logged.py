@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -72,6 +73,20 @@ def test_the_policy_that_logged_is_told_its_own_probabilities(log: list[Receipt]
         }
         assert ask(one) == then
         assert all(sum(said.values()) == pytest.approx(1.0) for said in then.values())
+
+
+def test_a_side_with_uplift_models_is_told_what_their_bundle_would_have_chosen(log: list[Receipt]) -> None:
+    ask = choices(LIVE, SPREAD, lambda vector: {hash64("x0"): 0.9})
+    told = [max(said, key=said.__getitem__) for said in (ask(one)["top"] for one in log[:50])]
+    assert set(told) == {"x0"}
+    assert all(choices(LIVE, SPREAD, lambda _: {})(one) == choices(LIVE, SPREAD)(one) for one in log[:50])
+
+
+def test_a_policy_is_asked_about_the_stage_that_was_named_not_the_likeliest(log: list[Receipt]) -> None:
+    ruled = shop(action("x0", placements=["top", "side"], stages=["loyalty"]))
+    other = msgspec.structs.replace(log[0], stage="loyalty")
+    likeliest, named = (choices(ruled, prior_draws(ruled))(one)["top"] for one in (log[0], other))
+    assert set(likeliest) == {SILENCE} and set(named) == {SILENCE, "x0"}
 
 
 def test_a_later_placement_is_asked_given_what_the_log_showed_before_it(log: list[Receipt]) -> None:
