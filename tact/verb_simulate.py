@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ import typer
 from rich.markup import escape
 
 from features.lake_catalog import read_catalog
+from features.schema import FINGERPRINT
 from models.arbitration import Draws, prior_draws
 from models.policy import Policy
 from models.receipt import InvalidReceipt, Receipt, decode
@@ -88,7 +89,7 @@ def run(
 
 
 def _report(policy: Policy, sample: Sample, archive: Archive, progress: Progress) -> Report:
-    about = WhatIf(policy, lambda receipt: _old(receipt, archive))
+    about = WhatIf(policy, lambda receipt: _old(receipt, archive), lambda receipt: uplift_then(receipt, archive))
     for receipt in _receipts(sample, about.left_out, progress):
         about.add(receipt)
     if not about.decisions:
@@ -132,6 +133,14 @@ def _old(receipt: Receipt, archive: Archive) -> tuple[Policy | None, Draws | Non
     learned = archive.draws(receipt.draws) if receipt.draws else None
     draws = learned or prior_draws(policy)
     return policy, draws if receipt.draws in ("", draws.id) else None
+
+
+def uplift_then(receipt: Receipt, archive: Archive) -> Mapping[int, float]:
+    """What the receipt's bundle tells of its visitor's uplift; nothing where bundle or feature table are gone."""
+    if receipt.numbers is None or receipt.features != FINGERPRINT:
+        return {}
+    bundle = archive.bundle(receipt.bundle)
+    return bundle.uplift(receipt.numbers) if bundle is not None else {}
 
 
 def _since(text: str, until_ms: int) -> int:

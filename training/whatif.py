@@ -11,6 +11,7 @@ those that were shown in the log, and recommended products those that the old po
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -24,6 +25,7 @@ from models.chosen import Chosen
 from models.decision import Known, decide
 from models.policy_terms import Action, Policy
 from models.receipt import Receipt, Vector
+from models.stage import STAGES
 
 LIMITING: Final = ("cap", "cooldown", "rest", "budget")
 """Gates that close because of what was shown or refused before."""
@@ -33,6 +35,7 @@ APPRENTICE: Final = "apprentice"
 KEPT_DRAWS: Final = 16
 """Learned draws change every few seconds and are large: those of the latest receipts are kept."""
 OLD, NEW = "old", "new"
+NO_UPLIFT: Final[Mapping[int, float]] = MappingProxyType({})
 FEATURES_GONE: Final = "another feature table"
 
 
@@ -69,9 +72,12 @@ def _believed_alike(old: Policy, then: Action, new: Policy, now: Action) -> bool
     return then.prior == now.prior and old.reward == new.reward and same_unit
 
 
-def decided_again(receipt: Receipt, policy: Policy, draws: Draws) -> tuple[Chosen, ...]:
+def decided_again(
+    receipt: Receipt, policy: Policy, draws: Draws, uplift: Mapping[int, float] = NO_UPLIFT
+) -> tuple[Chosen, ...]:
     """What the policy does in a receipt's place. Where it has no such placement it is silent.
 
+    uplift: effects that the receipt's bundle told of this visitor, by the action's hash.
     Raises ValueError for a receipt of another feature table: rules would read other numbers.
     """
     if receipt.vector is not None and receipt.features != FINGERPRINT:
@@ -85,7 +91,8 @@ def decided_again(receipt: Receipt, policy: Policy, draws: Draws) -> tuple[Chose
         because = inputs.degraded_because or receipt.degraded_because
         return (*decide(replace(inputs, degraded_because=because), None, policy, draws).chosen, *gone)
     tail = tail_of(inputs.tail or b"")
-    scores = Scores(np.array(receipt.scores.stage), np.array(receipt.scores.intent))
+    named = STAGES.index(receipt.stage) if receipt.stage in STAGES else -1  # by weights, not always the likeliest
+    scores = Scores(np.array(receipt.scores.stage), np.array(receipt.scores.intent), named, uplift)
     facts = receipt.facts.facts() if receipt.facts else no_facts(tail)
     known = Known(tail, receipt.numbers, scores)
     made = decide(replace(inputs, facts=facts), AsScored(receipt.bundle, scores), policy, draws, known)
@@ -199,6 +206,8 @@ FEW: Final = 2
 
 OldDraws = Callable[[Receipt], tuple[Policy | None, Draws | None]]
 """The policy and draws a receipt was decided with; None where they are gone."""
+OldUplift = Callable[[Receipt], Mapping[int, float]]
+"""What the bundle that a receipt was decided with tells of its visitor's uplift; nothing where it is gone."""
 
 
 @dataclass(slots=True)
@@ -208,6 +217,7 @@ class WhatIf:
 
     policy: Policy
     old_draws: OldDraws
+    uplift: OldUplift = lambda receipt: NO_UPLIFT
     old: Side = field(default_factory=Side)
     new: Side = field(default_factory=Side)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -220,7 +230,7 @@ class WhatIf:
         """Counts one receipt on both sides; False if it says nothing."""
         draws, known = self.draws_for(receipt)
         try:
-            chosen = decided_again(receipt, self.policy, draws)
+            chosen = decided_again(receipt, self.policy, draws, self.uplift(receipt))
         except ValueError as error:
             self.left_out[str(error)] += 1
             return False

@@ -46,7 +46,7 @@ def value_of(about: WhatIf, receipts: Iterable[Receipt], rewards: Followed) -> W
     served = replace(about.policy, arms=Arms(0.0, 0.0, 0.0, 0.0))  # only receipts of the full arm are valued
 
     def now(receipt: Receipt) -> Mapping[str, Probabilities]:
-        return choices(served, about.draws_for(receipt)[0])(receipt)
+        return choices(served, about.draws_for(receipt)[0], lambda _: about.uplift(receipt))(receipt)
 
     try:
         found = replayed(receipts, rewards.of_placement, {"old": _then, "new": now}, rewards.of_page)

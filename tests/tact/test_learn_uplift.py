@@ -27,13 +27,17 @@ from models.policy import load_policy
 from models.registry import Registry
 from models.uplift import Effect, encode
 from service import audit
+from service.settings import Settings
 from tact import verb_learn, verb_promote, verb_publish, verb_rollback
+from tact.receipts import Archive
+from tact.verb_simulate import uplift_then
 from tests.models.bundles import parts
 from tests.models.deciding import NOW, Visitor, action, text_of
 from tests.training.visits import HOUR, SHOP, decision_id, event, kept, shown
 from training.moments import iso
 from training.uplift import Tried, fit_s
 from training.uplift_bundle import with_uplift, write_files
+from training.whatif import decided_again
 
 app = typer.Typer()
 app.callback()(lambda: None)
@@ -175,6 +179,19 @@ def test_it_decides_otherwise_for_each_half_and_its_receipts_replay(opposite: Se
         found = receipts.replay(receipts.decode(receipts.encode(now)), {made.id: made}.get, lambda _: policy)
         assert found.identical, found.differs
     assert shares[0] > 180 and shares[1] < 20
+
+
+def test_a_what_if_of_the_same_policy_keeps_what_the_bundle_s_uplift_models_decided(
+    opposite: Served, tmp_path: Path
+) -> None:
+    settings, policy = Settings(home=tmp_path), load_policy(POLICY, "demo.yaml")
+    Registry(settings.registry).publish(opposite.folder, SHOP, "me", "", NOW)
+    made, draws = bundles.load(opposite.folder), prior_draws(policy)
+    then = [receipts.decode(receipts.encode(decide(seen, made, policy, draws))) for seen in SEEN]
+    for one in then:
+        assert decided_again(one, policy, draws, uplift_then(one, Archive(settings))) == one.chosen
+        gone = Archive(Settings(home=tmp_path / "elsewhere"))
+        assert decided_again(one, policy, draws, uplift_then(one, gone)) != one.chosen
 
 
 def test_publish_takes_it_though_no_later_session_compares_it(opposite: Served) -> None:
