@@ -100,6 +100,7 @@ class _Visitor(msgspec.Struct):
 class _State(msgspec.Struct):
     visitors: list[tuple[str, _Visitor]]
     counts: dict[str, int]
+    over: list[Trial] = []
 
 
 class Credit:
@@ -117,6 +118,7 @@ class Credit:
         self.margin_of = margin_of or (lambda _: None)
         self._visitors: OrderedDict[str, _Visitor] = OrderedDict()
         self._decisions: dict[str, str] = {}
+        self._over: list[Trial] = []
         self._n_open = 0
 
     def set_terms(self, reward: Reward | None, window_s: int) -> None:
@@ -147,13 +149,16 @@ class Credit:
         first = lines[0]
         visitor = self._visitors.get(first.visitor_id)
         if visitor is not None:
-            self._heard(first.visitor_id, first.ts_ms)
+            visitor = self._heard(first.visitor_id, first.ts_ms)
         told = self._outcome(first, visitor) if first.event in PROMOTION_KINDS else self._deed(lines, visitor)
         self.counts[told.value] += 1
         return told
 
     def _heard(self, visitor_id: str, ts_ms: int) -> _Visitor:
         visitor = self._visitors.get(visitor_id)
+        if visitor is not None and not self.window_ms and ts_ms - visitor.heard_ms > SESSION_GAP_MS:
+            self._over += [self._close(open_, *self._earned(open_, visitor)) for open_ in visitor.open]
+            visitor = None  # another session: nothing it brings is put down to the one before
         if visitor is None:
             visitor = self._visitors[visitor_id] = _Visitor(ts_ms)
         visitor.heard_ms = max(visitor.heard_ms, ts_ms)
@@ -211,11 +216,11 @@ class Credit:
 
     def settle(self, now_ms: int) -> list[Trial]:
         """The trials whose windows have ended by a moment, with their rewards, oldest visitor first."""
-        ended: list[Trial] = []
+        ended, self._over = self._over, []
         for visitor_id in list(self._visitors):
             visitor = self._visitors[visitor_id]
             if not self.window_ms and now_ms <= visitor.heard_ms + SESSION_GAP_MS + GRACE_MS:
-                break  # the others were heard of later
+                continue
             still = []
             for open_ in visitor.open:
                 if self.window_ms and now_ms <= open_.trial.ts_ms + self.window_ms + GRACE_MS:
@@ -273,13 +278,14 @@ class Credit:
 
     def to_bytes(self) -> bytes:
         """The whole state; from_bytes is the way back."""
-        return msgspec.msgpack.encode(_State(list(self._visitors.items()), self.counts))
+        return msgspec.msgpack.encode(_State(list(self._visitors.items()), self.counts, self._over))
 
     def take_bytes(self, data: bytes) -> None:
         """Takes up a state from to_bytes. Raises msgspec.MsgspecError where it is none."""
         state: Any = msgspec.msgpack.decode(data, type=_State)
         self._visitors = OrderedDict(state.visitors)
         self.counts |= state.counts
+        self._over = state.over
         self._decisions = {o.trial.decision_id: name for name, v in self._visitors.items() for o in v.open}
         self._n_open = sum(len(v.open) for v in self._visitors.values())
 

@@ -46,7 +46,9 @@ def append(home: Path, entry: Entry) -> Entry:
     home.mkdir(parents=True, exist_ok=True)
     with (home / NAME).open("ab+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        last = _last(file.fileno())
+        last, torn = _last(file.fileno())
+        if torn:  # a writer was killed in the middle of its line: what it did stands, its line does not
+            file.write(b"\n")
         kept = msgspec.structs.replace(entry, previous=last.hash if last else FIRST, hash="")
         kept = msgspec.structs.replace(kept, hash=_digest(kept))
         file.write(msgspec.json.encode(kept) + b"\n")
@@ -64,8 +66,10 @@ def read(home: Path) -> Iterator[Entry]:
         for number, line in enumerate(file, 1):
             try:
                 entry = msgspec.json.decode(line, type=Entry)
-            except msgspec.MsgspecError as error:
-                raise TamperedAudit(f"{path}, line {number}: {error}") from error
+            except msgspec.DecodeError as error:
+                if isinstance(error, msgspec.ValidationError):
+                    raise TamperedAudit(f"{path}, line {number}: {error}") from error
+                continue  # torn: its writer was killed; the chain goes on from the line before
             if entry.previous != previous or entry.hash != _digest(msgspec.structs.replace(entry, hash="")):
                 raise TamperedAudit(f"{path}, line {number}: it does not follow from the line before")
             previous = entry.hash
@@ -76,7 +80,16 @@ def _digest(entry: Entry) -> str:
     return hashlib.sha256(msgspec.json.encode(entry)).hexdigest()
 
 
-def _last(handle: int) -> Entry | None:
+def _last(handle: int) -> tuple[Entry | None, bool]:
+    """The last whole entry, and whether something torn stands behind it. Raises TamperedAudit if none is whole."""
     size = os.fstat(handle).st_size
-    lines = os.pread(handle, _TAIL, max(0, size - _TAIL)).splitlines()
-    return msgspec.json.decode(lines[-1], type=Entry) if lines else None
+    data = os.pread(handle, _TAIL, max(0, size - _TAIL))
+    torn = bool(data) and not data.endswith(b"\n")
+    for line in reversed(data.splitlines()):
+        try:
+            return msgspec.json.decode(line, type=Entry), torn
+        except msgspec.MsgspecError:
+            continue
+    if data:
+        raise TamperedAudit("the audit log has no whole line; see `tact audit`")
+    return None, False

@@ -43,6 +43,8 @@ PERIOD_S: Final = 1.0
 REBUILD_SHARE: Final = 20
 """A catalog that takes a second to build is built at most every twenty: building must not eat what serving needs."""
 
+LONGEST_PAUSE_S: Final = 30.0
+
 BUNDLES_KEPT: Final = 4
 """Bundles that are no longer live and were asked for by a replay."""
 
@@ -311,7 +313,8 @@ def _refresh_catalog(shop: str, watched: _Shop) -> bool:
     watched.arrivals = arrivals(watched.products.value.listed)
     watched.catalog_of = wanted
     finished = time.monotonic()
-    watched.catalog_not_before_s = finished + REBUILD_SHARE * (finished - started)
+    if watched.products.value.listed:  # an empty one costs nothing: what it took was imports and compiling
+        watched.catalog_not_before_s = finished + min(REBUILD_SHARE * (finished - started), LONGEST_PAUSE_S)
     return True
 
 

@@ -41,9 +41,11 @@ def read_switch(body: bytes) -> SwitchRequest:
     return request
 
 
-def check_target(target: str, policy: Policy) -> None:
-    """Raises Problem unknown_target for what the policy has not."""
+def check_target(target: str, policy: Policy, state: str = "stopped") -> None:
+    """Raises Problem unknown_target for what the policy has not, invalid_field for a state that target cannot take."""
     kind, _, name = target.partition(":")
+    if kind == "placement" and state != "stopped":
+        raise Problem("invalid_field", f"`state`: a placement can be stopped, not be {state}.", "/state")
     known = {"placement": tuple(policy.at), "action": tuple(action.id for action in policy.actions)}
     if target == SHOP or (kind in known and name in known[kind]):
         return

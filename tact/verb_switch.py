@@ -8,15 +8,16 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from models.switches import STATES
-from service import audit
+from models.policy import PolicyError, load_policy
+from models.switches import SHOP, STATES
+from service import audit, keys
 from service.embedded import running_url
 from service.errors import Problem, StoreUnavailable
 from service.lanes import open_client
 from service.policy_files import find, read
 from service.settings import Settings
 from service.switchboard import Switchboard, check_target
-from tact.console import console, fail, load_settings
+from tact.console import console, errors, fail, load_settings
 from tact.learning import told_plainly
 
 OFF = "off"
@@ -45,7 +46,7 @@ def switch(
 
 
 def _only(settings: Settings) -> str:
-    shops = sorted(find(settings.policies))
+    shops = sorted({*find(settings.policies), *keys.Keys.load(settings.keys_file).shops})
     if len(shops) != 1:
         fail(f"name the shop with --shop: {', '.join(shops) or 'none has a policy yet'}", code=2)
     return shops[0]
@@ -76,15 +77,19 @@ async def _switch(settings: Settings, shop: str, target: str, state: str, why: s
 def _check(settings: Settings, shop: str, target: str, state: str) -> None:
     """A switch that is set names something the policy has; one for what has gone may still be taken away."""
     paths = find(settings.policies).get(shop, ())
+    if target == SHOP or state == OFF:
+        return
     if not paths:
         fail(f"shop {shop!r} has no policy in {settings.policies}", code=2)
-    from models.policy import load_policy
-
     try:
-        if state != OFF:
-            check_target(target, load_policy(read(paths[0]), str(paths[0])))
+        check_target(target, load_policy(read(paths[0]), str(paths[0])), state)
     except Problem as problem:
         fail(problem.detail, code=2)
+    except (
+        PolicyError,
+        OSError,
+    ) as error:  # an emergency is no time to mend a file: what is live has the target, or not
+        errors.print(f"the policy's file is refused, so {target} is taken as it is: {str(error).splitlines()[0]}")
 
 
 def _show(switched: tuple[tuple[str, str], ...]) -> None:

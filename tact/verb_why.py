@@ -54,6 +54,8 @@ def _contributions(receipt: Receipt, archive: Archive) -> dict[str, list[dict[st
 def _show(explained: dict[str, Any]) -> None:
     if explained["degraded_because"]:
         console.print(f"[yellow]degraded[/]: {explained['degraded_because']}")
+    named = f"stage {explained['stage_named']}, " if explained["stage_named"] else ""
+    console.print(f"{named}arm {explained['arm']}, costs times {explained['weariness']:g}")
     for name in ("stage", "intent"):
         scores = explained[name] or {}
         console.print(f"[bold]{name}[/] " + "  ".join(f"{key} {value:.3f}" for key, value in scores.items()))
@@ -69,11 +71,18 @@ def _show(explained: dict[str, Any]) -> None:
 
 
 def _title(place: str, told: dict[str, Any]) -> str:
-    return f"{place}: {told['action'] or 'silence'} ({told['reason']}, propensity {told['propensity']:.3f})"
+    withheld = f"; {told['withheld']} withheld, an apprentice" if told.get("withheld") else ""
+    return f"{place}: {told['action'] or 'silence'} ({told['reason']}, propensity {told['propensity']:.3f}{withheld})"
 
 
 def _cells(candidate: dict[str, Any]) -> tuple[str, ...]:
     if "gate" in candidate:
         return candidate["action"], candidate["gate"], candidate["detail"], "", ""
-    net = candidate.get("net")
-    return candidate["action"], "", "", "" if net is None else f"{net:.4f}", f"{candidate.get('propensity', 0.0):.3f}"
+    net, apprentice = candidate.get("net"), "decided, not shown" if candidate.get("apprentice") else ""
+    return (
+        candidate["action"],
+        "apprentice" if apprentice else "",
+        apprentice,
+        "" if net is None else f"{net:.4f}",
+        f"{candidate.get('propensity', 0.0):.3f}",
+    )

@@ -14,6 +14,9 @@ from service.body import json_response, read_json_body
 from service.core import Service
 from service.switchboard import check_target, read_switch
 
+MOST_CHARS: Final = 100
+"""Of a target: no id is longer."""
+
 API: Final = "secret key"
 """Who did it, where the request does not say."""
 
@@ -33,7 +36,7 @@ def router(service: Service) -> APIRouter:
         """`{"state": "stopped" | "apprentice" | "live", "who"?, "why"?}`. Holds on every worker within a second."""
         access = secret_access_of(request, service.watcher.keys)
         asked = read_switch(await read_json_body(request, service.settings.max_body_bytes))
-        check_target(target, service.watcher.get(access.shop).policy)
+        check_target(target, service.watcher.get(access.shop).policy, asked.state)
         before = await service.switches.set(access.shop, target, asked.state)
         await _done(service, access.shop, asked.who or API, target, before, asked.state, asked.why)
         return json_response(msgspec.json.encode({"target": target, "state": asked.state, "before": before or None}))
@@ -42,8 +45,9 @@ def router(service: Service) -> APIRouter:
     async def delete_switch(target: str, request: Request) -> Response:
         """Takes a switch away. Twice is harmless."""
         access = secret_access_of(request, service.watcher.keys)
-        before = await service.switches.clear(access.shop, target)
-        await _done(service, access.shop, API, target, before, "", "")
+        before = await service.switches.clear(access.shop, target[:MOST_CHARS])
+        if before:
+            await _done(service, access.shop, API, target, before, "", "")
         return json_response(msgspec.json.encode({"target": target, "state": None, "before": before or None}))
 
     return paths

@@ -187,3 +187,17 @@ def test_lines_of_one_order_are_one_order():
     credit.decided([trial()])
     credit.happened([line, replace(line, line=1, item_id="b", price=5.0, quantity=1)])
     assert [t.reward for t in ended(credit)] == [25.0]
+
+
+def test_what_happens_in_another_session_is_not_put_down_to_the_one_before():
+    credit = following(shown(), row("purchase", 5 * 60))
+    credit.decided([trial(SILENCE, T + 6 * 60 * MINUTE, ID.replace("-07", "-08"))])
+    again = Credit(None, 0)
+    again.take_bytes(credit.to_bytes())
+    assert [(t.chosen, t.reward) for t in ended(again)] == [("x", 0.0), (SILENCE, 0.0)]
+
+
+def test_a_visitor_of_the_past_does_not_wait_for_those_of_today():
+    credit = Credit(None, 0)
+    credit.decided([trial(visitor="today", at=T + 10 * DAY), trial(visitor="old", decision=ID.replace("-07", "-08"))])
+    assert [t.visitor_id for t in credit.settle(T + 10 * DAY)] == ["old"]

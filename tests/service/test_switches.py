@@ -71,6 +71,7 @@ def test_an_apprentice_is_decided_logged_and_not_shown(home: Path, redis_url: st
         ("placement:nowhere", {"state": "stopped"}, "unknown_target"),
         ("everything", {"state": "stopped"}, "unknown_target"),
         ("shop", {"state": "off"}, "invalid_field"),
+        ("placement:product.badge", {"state": "live"}, "invalid_field"),
         ("shop", {"state": "stopped", "when": "now"}, "invalid_field"),
         ("shop", [], "invalid_field"),
     ],
@@ -103,6 +104,29 @@ def test_the_command_line_stops_lists_and_starts(home: Path, redis_url: str, mon
         assert CliRunner().invoke(build(), ["stop", "action:nothing"]).exit_code == 2
         assert CliRunner().invoke(build(), ["switch", "shop", "mute"]).exit_code == 2
     assert [e.after for e in audit.read(home)] == ["stopped", ""]
+
+
+def test_a_broken_policy_file_does_not_stop_the_stop(
+    home: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = make_shop(home, redis_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("TACT_HOME", str(home))
+    with running(shop) as service:
+        assert shown(service) == "returns"
+        shop.policy_file.write_text("shop: [")
+        assert CliRunner().invoke(build(), ["stop", "--why", "fire"]).exit_code == 0
+        service.wait(lambda: shown(service) is None)
+        assert CliRunner().invoke(build(), ["stop", "action:returns"]).exit_code == 0
+
+
+def test_a_torn_line_of_the_audit_log_stops_nothing(tmp_path: Path) -> None:
+    entry = audit.Entry(1, "kim", "switch", "s", "shop", "", "stopped")
+    audit.append(tmp_path, entry)
+    with (tmp_path / audit.NAME).open("a") as log:
+        log.write('{"at_ms":1,"wh')
+    audit.append(tmp_path, entry)
+    assert len(list(audit.read(tmp_path))) == 2
 
 
 def test_a_changed_line_of_the_audit_log_is_found(tmp_path: Path) -> None:
