@@ -46,7 +46,7 @@ SOON_WIDTHS: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 LATE_WIDTHS: Final = (0.05, 0.15, 0.5, 1.0, 2.0, 4.0)
 SOON_WIDTH, LATE_WIDTH = 1.0, 0.15
 """How wide the priors are where data say nothing of it, in the policy's own widths."""
-BOLD, CALM, CAUTION = 0.05, 0.7, 1.0
+BOLD, CALM, CAUTION = 0.05, 0.7, 2.0
 """The share of the draws that is as wide as the belief; how wide the others are, and how far below it they lie."""
 N_USUAL: Final = N_EFFECTS + 1
 _RIDGE: Final = 1.0
