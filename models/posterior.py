@@ -49,6 +49,8 @@ SOON_WIDTH, LATE_WIDTH = 1.0, 0.15
 BOLD, CALM, CAUTION = 0.05, 0.7, 2.0
 """The share of the draws that is as wide as the belief; how wide the others are, and how far below it they lie."""
 N_USUAL: Final = N_EFFECTS + 1
+FAR, FEW = 100.0, 200.0
+"""Spreads beyond which a reward is cut, and trials before there is a spread to tell by."""
 _RIDGE: Final = 1.0
 _LEAST_NOISE: Final = 1e-6
 
@@ -72,6 +74,14 @@ class Part:
         """Takes up how noisy what is told is."""
         shares = stage * fresh[:, None]
         self.noise += np.stack([shares.T @ told**2, shares.sum(axis=0)], axis=1)
+
+    def tempered(self, told: Floats) -> Floats:
+        """What is told, cut where it is further than FAR spreads off: one huge order must not drown the rest."""
+        variance, weight = self.noise.sum(axis=0)
+        if weight < FEW:
+            return told
+        far = FAR * math.sqrt(variance / weight)
+        return np.clip(told, -far, far)
 
     def _noise_at(self, stage: Floats) -> Floats:
         pooled = (self.noise[:, 0].sum() + 1e-3) / (self.noise[:, 1].sum() + 1.0)
@@ -125,7 +135,9 @@ class Posterior:
         fresh = self._fade(np.array([trial.ts_ms for trial in ended], np.int64))
         at = np.array([effects_of(np.array(t.stage), np.array(t.intent), t.weariness) for t in ended])
         reward = np.array([trial.reward for trial in ended])
-        soon, late = self._told(ended, at, reward)
+        raw_soon, raw_late = self._told(ended, at, reward)
+        soon, late = self.soon.tempered(raw_soon), self.late.tempered(raw_late)
+        reward = reward - (raw_soon - soon) - (raw_late - late)
         stage = at[:, : len(STAGES)]
         self.soon.hear(soon, stage, fresh)
         self.late.hear(late, stage, fresh)

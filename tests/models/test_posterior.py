@@ -212,3 +212,17 @@ def test_the_numbers_of_a_moment_are_bounded_and_ordinary_ones_are_nought():
     wild = effects_of(STAGE, np.array([1.0, 0, 0.0, 0]), 1e9)
     assert wild[6:].tolist() == pytest.approx([2, 1, -1])
     assert effects_of(STAGE, np.full(4, np.nan))[7:].tolist() == [0, 0]
+
+
+def test_one_order_of_a_million_does_not_drown_the_rest():
+    policy = shop(action("a", **MONEY), reward={"revenue": 1})
+    trials = [
+        trial(t.chosen, 50 * t.reward, ["a"], t.propensity, t.ts_ms) for t in world(8000, {"a": 0.2}, [(0.5, 0.5)])
+    ]
+    huge = trial("a", 1e12, ["a"], (0.5, 0.5), T + 4_000_500)
+    calm, hit = Posterior(), Posterior()
+    for at in range(0, 8000, 500):
+        calm.learn(trials[at : at + 500])
+        hit.learn([*trials[at : at + 500], *([huge] if at == 4000 else [])])
+    assert at_stage(hit.believed(policy), 0) == pytest.approx(at_stage(calm.believed(policy), 0), abs=3)
+    assert at_stage(hit.believed(policy), 0) > 5
