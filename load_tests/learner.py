@@ -181,7 +181,7 @@ def _follow(client: Any, made: list[list[Entry]], rate: int, home: Path, url: st
         time.sleep(max(0.0, began_s + len(sent_s) / rate - time.time()))
         put(client, part)
         sent_s += [time.time()] * len(part)
-    told = json.loads(process.stdout.readline())
+    told = json.loads(next(line for line in iter(process.stdout.readline, b"") if line.startswith(b"{")))
     process.wait()
     seen_s, learned = (np.array(column) for column in zip(*told["seen"], strict=True))
     waiting = learned < len(sent_s)
