@@ -30,6 +30,12 @@ def policy_text(**fields) -> str:
     return text_of(action("good", value=5, cost=0), action("bad", value=5, cost=0), **fields)
 
 
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few trials are enough: what is told is looked at, not when it begins."""
+    monkeypatch.setattr(teacher, "FEW", 20)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     made = Settings(home=tmp_path)
@@ -181,6 +187,7 @@ def test_a_shop_without_a_policy_file_learns_nothing_and_breaks_nothing(settings
     (settings.policies / f"{SHOP}.yaml").unlink()
     later(pupil, 2)
     event(pupil, "view_promotion", 5, NOW, action="x", decision_id="nobody")
+    assert draws_store.load(settings.live, SHOP) is None
 
 
 def test_damaged_draws_are_refused(settings: Settings) -> None:
