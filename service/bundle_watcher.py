@@ -101,6 +101,7 @@ class Watcher:
         self._earlier: dict[str, Bundle] = {}
         self._keeper = Keeper()
         self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
 
     @property
     def keys(self) -> Keys:
@@ -121,6 +122,7 @@ class Watcher:
 
     async def stop(self) -> None:
         """Stop watching; what is live stays."""
+        self._stopping = True  # a client of Redis that is connecting may swallow the cancel
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -209,7 +211,7 @@ class Watcher:
         return draws_store.archived(self._settings.home / ARCHIVE, draws_id)
 
     async def _watch(self) -> None:
-        while True:
+        while not self._stopping:
             await asyncio.sleep(PERIOD_S)
             try:
                 await self.refresh()
@@ -217,7 +219,7 @@ class Watcher:
                 _log.error("watcher_failed", exc_info=error)
 
     async def _watch_switches(self) -> None:
-        while True:
+        while not self._stopping:
             await asyncio.sleep(switchboard.PERIOD_S)
             await self.refresh_switches()
 

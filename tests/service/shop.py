@@ -33,6 +33,7 @@ consent: {assumed: [analytics, personalization]}
 custom_events: [size_guide]
 holdout: 0
 arms: {random: 0, propensity_only: 0, no_levers: 0, rules_only: 0}
+exploration_floor: 0  # what is answered here must not depend on a decision's id
 placements:
   - {id: product.badge, kinds: [badge]}
   - {id: product.recs, kinds: [recommend]}
