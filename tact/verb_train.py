@@ -34,6 +34,7 @@ from training.open_log import catalog_of, open_log, the_shop
 from training.portable import portable
 from training.sample import MOST_ROWS, Cap
 from training.search import Found, search
+from training.side_by_side import AT_ONCE
 from training.split import Window
 from training.table import MAX_PREFIX, Progress, Table, build
 from training.train import train
@@ -61,6 +62,9 @@ def train_bundle(
     minutes: Annotated[
         float, typer.Option("--search-minutes", min=0.1, help="Stop searching after this long; what was tried counts.")
     ] = 30.0,
+    at_once: Annotated[
+        int, typer.Option("--at-once", min=1, help="Models fitted at a time, a thread each. The bytes are the same.")
+    ] = AT_ONCE,
     only_portable: Annotated[
         bool, typer.Option("--portable", help="Learn only what means the same in every shop, to serve another one.")
     ] = False,
@@ -83,7 +87,8 @@ def train_bundle(
         table = build(log, progress, max_prefix, catalog, cap)
         window = Window(since_ms, until_ms)
         found = _searched(portable(table) if only_portable else table, window, tries, minutes, seed, progress)
-        trained = train(log, table, window, seed, progress, max_prefix, found.settings, only_portable, catalog=catalog)
+        how = (max_prefix, found.settings, only_portable)
+        trained = train(log, table, window, seed, progress, *how, catalog=catalog, at_once=at_once)
         trained = replace(trained, parts=replace(trained.parts, about={**trained.parts.about, "search": found.about}))
         checks = check(load(root, name, since_ms, until_ms, until_ms), progress)
         leaks = look(log, table, trained, progress, catalog)
