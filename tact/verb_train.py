@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import pyarrow as pa
 import typer
 from rich.table import Table as Grid
 
@@ -82,6 +83,8 @@ def train_bundle(
         until_ms = moment(until, "--until") if until else last + 1
         if since_ms >= until_ms:
             fail(f"--since {iso(since_ms)} is not before the end {iso(until_ms)}", code=2)
+        checks = check(load(root, name, since_ms, until_ms, until_ms), progress)  # first, while there is no table yet
+        pa.default_memory_pool().release_unused()
         cap = Cap(max_rows, since_ms, until_ms)
         catalog = catalog_of(root, name)
         table = build(log, progress, max_prefix, catalog, cap)
@@ -90,7 +93,6 @@ def train_bundle(
         how = (max_prefix, found.settings, only_portable)
         trained = train(log, table, window, seed, progress, *how, catalog=catalog, at_once=at_once)
         trained = replace(trained, parts=replace(trained.parts, about={**trained.parts.about, "search": found.about}))
-        checks = check(load(root, name, since_ms, until_ms, until_ms), progress)
         leaks = look(log, table, trained, progress, catalog)
         parts = completed(trained, table, checks, leaks, max_prefix)
         identifier = bundle.write(folder, parts)
