@@ -77,14 +77,13 @@ def train_bundle(
     root = the_lake(lake)
     with told_plainly(), steps() as progress:
         name = the_shop(root, shop)
-        log = open_log(root, name, moment(until, "--until") if until else None)
-        first, last = int(log.records["ts_ms"].min()), int(log.records["ts_ms"].max())
-        since_ms = moment(since, "--since") if since else first
-        until_ms = moment(until, "--until") if until else last + 1
+        asked = (moment(since, "--since") if since else None, moment(until, "--until") if until else None)
+        checks = _checked(root, name, *asked, progress)  # first: it holds what the lake says, as large as the log
+        log = open_log(root, name, asked[1])
+        since_ms = int(log.records["ts_ms"].min()) if asked[0] is None else asked[0]
+        until_ms = int(log.records["ts_ms"].max()) + 1 if asked[1] is None else asked[1]
         if since_ms >= until_ms:
             fail(f"--since {iso(since_ms)} is not before the end {iso(until_ms)}", code=2)
-        checks = check(load(root, name, since_ms, until_ms, until_ms), progress)  # first, while there is no table yet
-        pa.default_memory_pool().release_unused()
         cap = Cap(max_rows, since_ms, until_ms)
         catalog = catalog_of(root, name)
         table = build(log, progress, max_prefix, catalog, cap)
@@ -100,6 +99,17 @@ def train_bundle(
     _warn(checks, leaks)
     console.print(f"bundle {identifier} in {folder}, {time.monotonic() - started:.1f} s")
     console.print(f"make it live: tact publish {folder} --shop {name}")
+
+
+def _checked(lake: Path, shop: str, since_ms: int | None, until_ms: int | None, progress: Progress) -> Report:
+    """The data checks on a window of the lake; without an end as if looked at right after the last event."""
+    events = load(lake, shop, since_ms, until_ms, until_ms or 0)
+    if until_ms is None:
+        events = replace(events, now_ms=int(events.ts_ms.max(initial=0)) + 1)
+    report = check(events, progress)
+    del events
+    pa.default_memory_pool().release_unused()  # Arrow would keep it
+    return report
 
 
 def _searched(table: Table, window: Window, tries: int, minutes: float, seed: int, progress: Progress) -> Found:

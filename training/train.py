@@ -69,42 +69,36 @@ def train(
     table = portable(table) if only_portable else table
     parted = split(table.start_ms, table.end_ms, table.labels.session, window)
 
-    def items(told: Progress) -> FittedItems:  # holds its touches no longer than it runs: they are as large as the log
+    def recommender(told: Progress) -> FittedItems:  # its touches, as large as the log, last no longer than it runs
         touches = Touches.of(log.records, log.visitor, log.session, log.item_ids, _inside(log, window))
         return fit_recommender(touches, seed, told, catalog=catalog, max_prefix=max_prefix, views=views)
 
     jobs = _jobs(table, parted, seed, settings)
     progress("models", 0.0)
-    found: dict[str, Any] = side_by_side({"stage": jobs.pop("stage"), "items": items, **jobs}, progress, at_once)
+    found: dict[str, Any] = side_by_side({"stage": jobs.pop("stage"), "": recommender, **jobs}, progress, at_once)
+    items = found.pop("")
     progress("models", 1.0)
     progress("figures", 0.0)
-    trained = _trained(log, table, window, seed, found.pop("items"), found, parted, only_portable)
+    about = _about(log, table, window, seed, found, parted) | {"items": len(items.index), "portable": only_portable}
+    parts = with_reference(_parts(log, window, items, found, about), table, parted, at_once)
     progress("figures", 1.0)
-    return trained
+    return Trained(parts, found, parted)
 
 
-def _trained(
-    log: Log,
-    table: Table,
-    window: Window,
-    seed: int,
-    items: FittedItems,
-    fitted: Mapping[str, Fitted],
-    parted: Split,
-    only_portable: bool,
-) -> Trained:
-    parts = Parts(
+def _parts(
+    log: Log, window: Window, items: FittedItems, fitted: Mapping[str, Fitted], about: Mapping[str, Any]
+) -> Parts:
+    return Parts(
         models={name: one.model for name, one in fitted.items()},
         calibrations={name: one.calibration for name, one in fitted.items()},
         items=items.index,
-        about=_about(log, table, window, seed, fitted, parted) | {"items": len(items.index), "portable": only_portable},
+        about=about,
         ranker=items.ranker,
         factors=items.factors,
         arrays={"stats": _stats(log, window).to_arrays()} | _timing(log, window),
         linears={name: one.linear for name, one in fitted.items() if one.linear is not None},
         stage_weights=fitted["stage"].weights,
     )
-    return Trained(with_reference(parts, table, parted), fitted, parted)
 
 
 def fit_models(
