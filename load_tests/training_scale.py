@@ -5,7 +5,8 @@
 
 Writes simulated lakes (load_tests/simulated_log.py), trains on each in a process of its own, and prints a table for
 each: a line for each stage, as the verb names it while it works, and one for all. Other arguments are the verb's.
-Beside the wall clock stands the processor's time, since others may be at work. With --lake a lake that is there is
+Beside the wall clock stands the processor's time, since others may be at work. Of stages that run at a time each peak
+of memory is that of both: with `--at-once 1` every stage is alone. With --lake a lake that is there is
 measured too.
 """
 
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import get_ident
 from typing import Final
 from unittest.mock import patch
 
@@ -45,24 +47,48 @@ class Cost:
 
 
 @dataclass(slots=True)
+class _Open:
+    """A stage under way in a thread: its name, when it began, what it has taken when it was heard of last."""
+
+    name: str
+    wall_s: float = field(default_factory=time.monotonic)
+    cpu_s: float = field(default_factory=time.thread_time)
+    so_far: Cost | None = None
+
+    def heard(self) -> None:
+        """It goes on."""
+        taken = time.monotonic() - self.wall_s, time.thread_time() - self.cpu_s
+        self.so_far = Cost(self.name, *taken, _peak_mb())
+
+
+@dataclass(slots=True)
 class Stages:
-    """Takes the verb's progress and keeps what each named stage took."""
+    """Takes the verb's progress and keeps what each named stage took, a thread's after another.
+
+    Of stages in two threads at a time each has its own thread's processor time; the memory is the process's.
+    """
 
     costs: list[Cost] = field(default_factory=list)
-    _name: str = READING
-    _wall_s: float = field(default_factory=time.monotonic)
-    _cpu_s: float = field(default_factory=time.process_time)
+    _open: dict[int, _Open] = field(default_factory=lambda: {get_ident(): _Open(READING)})
 
     def __call__(self, name: str, share: float) -> None:
-        if name != self._name:
-            self.next(name)
+        now = self._open.get(get_ident())
+        if now is not None:
+            now.heard()
+        if now is None or name != now.name:
+            self._keep(now)
+            self._open[get_ident()] = _Open(name)
 
-    def next(self, name: str) -> None:
-        """One stage ends, another begins."""
-        wall_s, cpu_s = time.monotonic(), time.process_time()
-        self.costs.append(Cost(self._name, wall_s - self._wall_s, cpu_s - self._cpu_s, _peak_mb()))
-        self._name, self._wall_s, self._cpu_s = name, wall_s, cpu_s
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew: proc(5)
+    def end(self) -> None:
+        """The last stage of each thread has ended."""
+        self._open[get_ident()].heard()
+        for one in self._open.values():
+            self._keep(one)
+
+    def _keep(self, stage: _Open | None) -> None:
+        if stage is not None and stage.so_far is not None:
+            self.costs.append(stage.so_far)
+            Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew: proc(5)
 
 
 def _peak_mb() -> float:
@@ -84,7 +110,7 @@ def _work(told: Path, arguments: list[str]) -> None:
         try:
             cli.main()
         finally:
-            stages.next("")
+            stages.end()
             told.write_text(json.dumps([asdict(cost) for cost in stages.costs]))
 
 

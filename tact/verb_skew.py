@@ -16,8 +16,8 @@ from features.record import EVENT
 from features.schema import FEATURES
 from features.tail import event_ends, tail_of
 from tact.console import console, fail, load_settings
+from training.as_of import as_of_facts
 from training.lake import Log, load_log
-from training.table import as_of_facts
 
 REPEATS = 5
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import pyarrow as pa
 import typer
 from rich.table import Table as Grid
 
@@ -34,6 +35,7 @@ from training.open_log import catalog_of, open_log, the_shop
 from training.portable import portable
 from training.sample import MOST_ROWS, Cap
 from training.search import Found, search
+from training.side_by_side import AT_ONCE
 from training.split import Window
 from training.table import MAX_PREFIX, Progress, Table, build
 from training.train import train
@@ -61,6 +63,9 @@ def train_bundle(
     minutes: Annotated[
         float, typer.Option("--search-minutes", min=0.1, help="Stop searching after this long; what was tried counts.")
     ] = 30.0,
+    at_once: Annotated[
+        int, typer.Option("--at-once", min=1, help="Models fitted at a time, a thread each. The bytes are the same.")
+    ] = AT_ONCE,
     only_portable: Annotated[
         bool, typer.Option("--portable", help="Learn only what means the same in every shop, to serve another one.")
     ] = False,
@@ -72,10 +77,11 @@ def train_bundle(
     root = the_lake(lake)
     with told_plainly(), steps() as progress:
         name = the_shop(root, shop)
-        log = open_log(root, name, moment(until, "--until") if until else None)
-        first, last = int(log.records["ts_ms"].min()), int(log.records["ts_ms"].max())
-        since_ms = moment(since, "--since") if since else first
-        until_ms = moment(until, "--until") if until else last + 1
+        asked = (moment(since, "--since") if since else None, moment(until, "--until") if until else None)
+        checks = _checked(root, name, *asked, progress)  # first: it holds what the lake says, as large as the log
+        log = open_log(root, name, asked[1])
+        since_ms = int(log.records["ts_ms"].min()) if asked[0] is None else asked[0]
+        until_ms = int(log.records["ts_ms"].max()) + 1 if asked[1] is None else asked[1]
         if since_ms >= until_ms:
             fail(f"--since {iso(since_ms)} is not before the end {iso(until_ms)}", code=2)
         cap = Cap(max_rows, since_ms, until_ms)
@@ -83,9 +89,9 @@ def train_bundle(
         table = build(log, progress, max_prefix, catalog, cap)
         window = Window(since_ms, until_ms)
         found = _searched(portable(table) if only_portable else table, window, tries, minutes, seed, progress)
-        trained = train(log, table, window, seed, progress, max_prefix, found.settings, only_portable, catalog=catalog)
+        how = (max_prefix, found.settings, only_portable)
+        trained = train(log, table, window, seed, progress, *how, catalog=catalog, at_once=at_once)
         trained = replace(trained, parts=replace(trained.parts, about={**trained.parts.about, "search": found.about}))
-        checks = check(load(root, name, since_ms, until_ms, until_ms), progress)
         leaks = look(log, table, trained, progress, catalog)
         parts = completed(trained, table, checks, leaks, max_prefix)
         identifier = bundle.write(folder, parts)
@@ -93,6 +99,17 @@ def train_bundle(
     _warn(checks, leaks)
     console.print(f"bundle {identifier} in {folder}, {time.monotonic() - started:.1f} s")
     console.print(f"make it live: tact publish {folder} --shop {name}")
+
+
+def _checked(lake: Path, shop: str, since_ms: int | None, until_ms: int | None, progress: Progress) -> Report:
+    """The data checks on a window of the lake; without an end as if looked at right after the last event."""
+    events = load(lake, shop, since_ms, until_ms, until_ms or 0)
+    if until_ms is None:
+        events = replace(events, now_ms=int(events.ts_ms.max(initial=0)) + 1)
+    report = check(events, progress)
+    del events
+    pa.default_memory_pool().release_unused()  # Arrow would keep it
+    return report
 
 
 def _searched(table: Table, window: Window, tries: int, minutes: float, seed: int, progress: Progress) -> Found:

@@ -92,7 +92,7 @@ def parameters(rows: int, outputs: int, seed: int, chosen: Settings) -> dict[str
         "lambda_l2": chosen.l2,
         "seed": seed,
         "deterministic": True,
-        "force_row_wise": True,
+        "force_col_wise": True,
         "num_threads": THREADS,
         "verbose": -1,
         **_constraints(chosen.rises),

@@ -71,6 +71,8 @@ def load_log(lake: str | Path, shop: str, since_ms: int | None = None, until_ms:
     for first_ms, last_ms in _windows(lake, shop, since_ms, until_ms):
         table = read_events(lake, shop, first_ms, last_ms, _COLUMNS)
         parts.append(_packed(table, visitors, item_ids))
+        del table
+    pa.default_memory_pool().release_unused()  # Arrow would keep what the parts took
     records, codes = _each_once(parts)
     rank, names = _by_hash(list(visitors))
     visitor = rank[codes]
@@ -162,7 +164,10 @@ def _encoded(column: pa.ChunkedArray) -> Texts:
 
 def _by_hash(names: list[str]) -> tuple[Integers, tuple[str, ...]]:
     """(place of each name, names in their places): by hash64, whatever the order of files in the lake."""
-    by_hash = sorted(range(len(names)), key=lambda i: (hash64(names[i]), names[i]))
+    hashes = np.fromiter(map(hash64, names), np.uint64, len(names))
+    by_hash = np.argsort(hashes, kind="stable")
+    if np.any(np.diff(hashes[by_hash]) == 0):  # two names of one hash: as good as never
+        by_hash = np.array(sorted(range(len(names)), key=lambda i: (int(hashes[i]), names[i])), np.int64)
     rank = np.empty(len(names), np.int64)
     rank[by_hash] = np.arange(len(names))
-    return rank, tuple(names[i] for i in by_hash)
+    return rank, tuple(names[i] for i in by_hash.tolist())

@@ -16,14 +16,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from features.catalog import EMPTY_CATALOG, Catalog, Facts
+from features.catalog import EMPTY_CATALOG, Catalog
 from features.fold import replay
 from features.schema import FEATURES
 from models.intent import INTENTS
+from training.as_of import as_of_facts, of_same_visitors
 from training.boosting import Floats
 from training.levels import MECHANICAL, REFUSED_AUC, SUSPICIOUS_AUC
 from training.split import Split
-from training.table import Log, Progress, Table, as_of_facts
+from training.table import Log, Progress, Table
 from training.train import Trained
 
 Ints = npt.NDArray[np.int64]
@@ -99,24 +100,26 @@ def recomputed(
 
 def _cuts(log: Log, table: Table, rows: Flags) -> Iterator[tuple[Flags, Ints]]:
     """(records of the cut log, bool (n,); table rows to make again from it, the last before the cut)."""
-    by_time = np.argsort(log.records["ts_ms"], kind="stable")
-    place = np.empty(len(by_time), np.int64)
-    place[by_time] = np.arange(len(by_time))
-    chosen = np.flatnonzero(rows)
-    chosen = chosen[np.argsort(place[table.labels.row[chosen]])]
-    cuts = CUTS if len(by_time) < LARGE else 2
+    ts_ms, at, chosen = log.records["ts_ms"], table.labels.row, np.flatnonzero(rows)
+    chosen = chosen[np.lexsort((at[chosen], ts_ms[at[chosen]]))]
+    cuts = CUTS if len(ts_ms) < LARGE else 2
     for last in np.unique((len(chosen) * (np.arange(cuts) + 0.5) / cuts).astype(np.int64)) if len(chosen) else ():
-        yield place <= place[table.labels.row[chosen[last]]], chosen[max(0, last + 1 - ROWS_A_CUT) : last + 1]
+        yield _until(ts_ms, int(at[chosen[last]])), chosen[max(0, last + 1 - ROWS_A_CUT) : last + 1]
+
+
+def _until(ts_ms: Ints, row: int) -> Flags:
+    """Which records come no later than a row's; of one millisecond those no further on in the log. Shape (n,)."""
+    cut = np.asarray(ts_ms < ts_ms[row])
+    cut[: row + 1] |= ts_ms[: row + 1] == ts_ms[row]
+    return cut
 
 
 def _vectors(log: Log, cut: Flags, rows: Ints, catalog: Catalog) -> npt.NDArray[np.float32]:
     """Vectors at the log's rows, from the records of the cut only."""
-    records, visitor = log.records[cut], log.visitor[cut]
-    facts = as_of_facts(records, visitor, catalog)
-    place = np.cumsum(cut) - 1
-    theirs = np.flatnonzero(np.isin(visitor, log.visitor[rows]))
-    matrix = replay(records[theirs], visitor[theirs], Facts(facts.table, facts.rows[theirs]))
-    return np.ascontiguousarray(matrix[np.searchsorted(theirs, place[rows])])
+    theirs = of_same_visitors(log.visitor, rows) & cut
+    facts = as_of_facts(log.records[cut], log.visitor[cut], catalog, theirs[cut])
+    matrix = replay(log.records[theirs], log.visitor[theirs], facts)
+    return np.ascontiguousarray(matrix[np.searchsorted(np.flatnonzero(theirs), rows)])
 
 
 def _of_the_future(at: int, wrong: int, compared: int) -> Leak:

@@ -6,6 +6,7 @@ the latest days resemble tomorrow most. Scores are the finished models' own. Tho
 so spread a little wider than on new ones; a model that has not would be another one, whose rare stages lie elsewhere.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,8 +15,9 @@ import numpy.typing as npt
 
 from models.bundle import Bundle, Parts, decode, encode
 from models.drift import AT_PAGES, NAMES, Bins, Floats, Matrix, Reference, as_section, compare
+from training.side_by_side import AT_ONCE, side_by_side
 from training.split import Split
-from training.table import Table
+from training.table import Progress, Table
 
 Flags = npt.NDArray[np.bool_]
 
@@ -23,12 +25,12 @@ MOST: Final = 100_000
 """Rows of the reference, evenly taken. So many are also scored at a time."""
 
 
-def with_reference(parts: Parts, table: Table, split: Split) -> Parts:
+def with_reference(parts: Parts, table: Table, split: Split, at_once: int = AT_ONCE) -> Parts:
     """The parts with the spread of each feature and score over the rows held back, as the array `reference`."""
     bundle = decode(*encode(parts))
     seen = np.flatnonzero(_at_pages(table, split.hold))
     rows = seen[:: -(-len(seen) // MOST) or 1]
-    matrix = scored_rows(bundle, table.matrix[rows])
+    matrix = scored_rows(bundle, table.matrix[rows], at_once)
     bins = Bins.of(NAMES, list(matrix.T))
     counts = bins.empty()
     bins.add(counts, matrix)
@@ -46,10 +48,14 @@ def _sessions(table: Table, rows: Flags) -> int:
     return len(np.unique(table.labels.session[rows]))
 
 
-def scored_rows(bundle: Bundle, matrix: Matrix) -> Matrix:
+def scored_rows(bundle: Bundle, matrix: Matrix, at_once: int = AT_ONCE) -> Matrix:
     """Vectors with the scores the bundle gives them: float32 (n, Q), as models.drift.NAMES."""
-    stage, intent = bundle.stage.probabilities_batch(matrix), bundle.intent.probabilities_batch(matrix)
-    return np.concatenate([matrix, stage, intent], axis=1).astype(np.float32)
+    jobs: dict[str, Callable[[Progress], Floats]] = {
+        "stage": lambda told: bundle.stage.probabilities_batch(matrix),
+        "intent": lambda told: bundle.intent.probabilities_batch(matrix),
+    }
+    scores = side_by_side(jobs, lambda name, share: None, at_once)
+    return np.concatenate([matrix, *scores.values()], axis=1).astype(np.float32)
 
 
 def window_drift(bundle: Bundle, test: Table) -> dict[str, Any]:

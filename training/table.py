@@ -12,11 +12,11 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from features.catalog import EMPTY_CATALOG, Catalog, Facts, facts_as_of
+from features.catalog import EMPTY_CATALOG, Catalog, Facts
 from features.fold import replay
 from features.record import Records
 from features.schema import N_FEATURES
-from features.stats import ItemStats
+from training.as_of import as_of_facts, of_same_visitors
 from training.labels import Labels, label
 from training.moments import iso
 from training.sample import Cap
@@ -30,7 +30,7 @@ Progress = Callable[[str, float], None]
 MAX_PREFIX: Final = 50
 """Steps of a session that are learned from and tested on: a few huge sessions would dominate otherwise."""
 
-_CHUNK = 250_000
+_CHUNK = 100_000
 
 
 class Log(Protocol):
@@ -95,26 +95,26 @@ def build(
     keep = (labels.prefix <= max_prefix) & labels.complete
     left_out = 0 if cap is None else cap.leave_out(keep, labels.row, records, session, begins)
     progress("features", 0.0)
-    facts = as_of_facts(records, visitor, catalog)
-    matrix = np.empty((int(keep.sum()), N_FEATURES), np.float32)
-    filled = 0
     wanted = labels.row[keep]
-    for start, end in _chunks(visitor):
-        rows = wanted[np.searchsorted(wanted, start) : np.searchsorted(wanted, end)]
-        part = Facts(facts.table, facts.rows[start:end])
-        matrix[filled : filled + len(rows)] = replay(records[start:end], visitor[start:end], part)[rows - start]
-        filled += len(rows)
-        progress("features", end / len(records))
+    matrix = _vectors(records, visitor, wanted, catalog, progress)
     kept = labels.where(keep)
     return Table(matrix, kept, records["kind"][wanted], begins[wanted], ends[wanted], left_out)
 
 
-def as_of_facts(records: Records, visitor: Ints, catalog: Catalog = EMPTY_CATALOG) -> Facts:
-    """What was known of each record's item just before it. Facts of the whole log, in its order."""
-    by_time = np.argsort(records["ts_ms"], kind="stable")
-    keys = (visitor + 1).astype(np.uint64)  # any number tells visitors apart; 0 would be nobody
-    _, rates = ItemStats.empty().known_before_each(records, keys, by_time)
-    return facts_as_of(records, rates, catalog)
+def _vectors(records: Records, visitor: Ints, wanted: Ints, catalog: Catalog, progress: Progress) -> Matrix:
+    """The vectors at the wanted positions, ascending. Of visitors without any nothing is made."""
+    mine = of_same_visitors(visitor, wanted)
+    facts = as_of_facts(records, visitor, catalog, None if mine.all() else mine)
+    places = np.flatnonzero(mine)
+    matrix, filled = np.empty((len(wanted), N_FEATURES), np.float32), 0
+    for start, end in _chunks(visitor[places]):
+        at = places[start:end]
+        rows = np.searchsorted(at, wanted[filled : np.searchsorted(wanted, at[-1], side="right")])
+        part = replay(records[at], visitor[at], Facts(facts.table, facts.rows[start:end]))
+        matrix[filled : filled + len(rows)] = part[rows]
+        filled += len(rows)
+        progress("features", end / len(places))
+    return matrix
 
 
 def _chunks(visitor: Ints) -> list[tuple[int, int]]:

@@ -1,6 +1,6 @@
 """From a log and a window to the parts of a bundle."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -15,9 +15,9 @@ from features.stats import ItemStats
 from models.bundle import Parts
 from models.intent import INTENTS
 from training.figures import binary_figures, number, stage_figures
-from training.fit_intent import fit_intents
+from training.fit_intent import fit_intent
 from training.fit_ranker import GROUPS
-from training.fit_recommend import fit_recommender
+from training.fit_recommend import FittedItems, fit_recommender
 from training.fit_stage import fit_stage
 from training.fit_timing import fit_timing
 from training.fitted import Fitted
@@ -26,6 +26,7 @@ from training.portable import portable
 from training.reference import with_reference
 from training.replay_views import Touches
 from training.settings import Settings
+from training.side_by_side import AT_ONCE, side_by_side
 from training.split import Split, Window, split
 from training.table import MAX_PREFIX, Log, Progress, Table, session_starts_ms
 
@@ -55,45 +56,68 @@ def train(
     only_portable: bool = False,
     views: int = GROUPS,
     catalog: Catalog = EMPTY_CATALOG,
+    at_once: int = AT_ONCE,
 ) -> Trained:
     """Models and index of the sessions that started in the window. Raises TooLittleData.
 
     table: of the same log, with at most max_prefix steps a session. settings: how trees grow, by the names of
     models.bundle.MODELS, where they differ from the defaults. only_portable: without the features that mean something
     in this shop only (training/portable.py). views: that the ranker learns from, at most. catalog: what the shop told
-    of its products, for the ranker. The same arguments give the same parts, byte by byte.
+    of its products, for the ranker. at_once: how many models are fitted at a time. The same arguments give the same
+    parts, byte by byte, whatever at_once.
     """
     table = portable(table) if only_portable else table
     parted = split(table.start_ms, table.end_ms, table.labels.session, window)
-    fitted = fit_models(table, parted, seed, progress, settings)
-    items = fit_recommender(  # holds its touches no longer than it runs: they are as large as the log
-        Touches.of(log.records, log.visitor, log.session, log.item_ids, _inside(log, window)),
-        seed,
-        progress,
-        catalog=catalog,
-        max_prefix=max_prefix,
-        views=views,
-    )
-    parts = Parts(
+
+    def recommender(told: Progress) -> FittedItems:  # its touches, as large as the log, last no longer than it runs
+        touches = Touches.of(log.records, log.visitor, log.session, log.item_ids, _inside(log, window))
+        return fit_recommender(touches, seed, told, catalog=catalog, max_prefix=max_prefix, views=views)
+
+    jobs = _jobs(table, parted, seed, settings)
+    progress("models", 0.0)
+    found: dict[str, Any] = side_by_side({"stage": jobs.pop("stage"), "": recommender, **jobs}, progress, at_once)
+    items = found.pop("")
+    progress("models", 1.0)
+    progress("figures", 0.0)
+    about = _about(log, table, window, seed, found, parted) | {"items": len(items.index), "portable": only_portable}
+    parts = with_reference(_parts(log, window, items, found, about), table, parted, at_once)
+    progress("figures", 1.0)
+    return Trained(parts, found, parted)
+
+
+def _parts(
+    log: Log, window: Window, items: FittedItems, fitted: Mapping[str, Fitted], about: Mapping[str, Any]
+) -> Parts:
+    return Parts(
         models={name: one.model for name, one in fitted.items()},
         calibrations={name: one.calibration for name, one in fitted.items()},
         items=items.index,
-        about=_about(log, table, window, seed, fitted, parted) | {"items": len(items.index), "portable": only_portable},
+        about=about,
         ranker=items.ranker,
         factors=items.factors,
         arrays={"stats": _stats(log, window).to_arrays()} | _timing(log, window),
         linears={name: one.linear for name, one in fitted.items() if one.linear is not None},
         stage_weights=fitted["stage"].weights,
     )
-    return Trained(with_reference(parts, table, parted), fitted, parted)
 
 
 def fit_models(
-    table: Table, parted: Split, seed: int, progress: Progress, settings: Mapping[str, Settings]
+    table: Table, parted: Split, seed: int, progress: Progress, settings: Mapping[str, Settings], at_once: int = AT_ONCE
 ) -> dict[str, Fitted]:
     """The stage and the intents, by the names of models.bundle.MODELS."""
-    stage = fit_stage(table, parted, seed, progress, settings)
-    return {"stage": stage, **fit_intents(table, parted, seed, progress, settings)}
+    return side_by_side(_jobs(table, parted, seed, settings), progress, at_once)
+
+
+def _jobs(
+    table: Table, parted: Split, seed: int, settings: Mapping[str, Settings]
+) -> dict[str, Callable[[Progress], Fitted]]:
+    """Each model's fit, the longest first."""
+
+    def intent(name: str) -> Callable[[Progress], Fitted]:
+        return lambda told: fit_intent(name, table, parted, seed, told, settings)
+
+    stage = {"stage": lambda told: fit_stage(table, parted, seed, told, settings)}
+    return {**stage, **{f"intent_{name}": intent(name) for name in INTENTS}}
 
 
 def _timing(log: Log, window: Window) -> dict[str, dict[str, Any]]:

@@ -23,8 +23,8 @@ from tact.receipts import Archive
 from tests.features.journeys import row
 from tests.models.bundles import parts
 from tests.models.deciding import Visitor, action, text_of
+from training.as_of import as_of_facts
 from training.lake import load_log
-from training.table import as_of_facts
 
 app = typer.Typer()
 app.callback()(lambda: None)

@@ -10,11 +10,14 @@ from features.lakefile import write_events
 from features.schema import INDEX
 from tests.training.conftest import untold
 from tests.training.logs import DAY, Did, log_of, rows_of, shop_lake
+from training import as_of
 from training import table as module
+from training.as_of import as_of_facts
 from training.labels import label
 from training.lake import Log
 from training.open_log import NoLog, open_log, the_shop
-from training.table import Table, as_of_facts, build
+from training.sample import Cap
+from training.table import Table, build
 
 
 def test_every_row_is_the_vector_the_service_would_have_made(log: Log, table: Table) -> None:
@@ -30,6 +33,21 @@ def test_every_row_is_the_vector_the_service_would_have_made(log: Log, table: Ta
 def test_chunks_do_not_change_a_vector(log: Log, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CHUNK", 100)
     assert np.array_equal(build(log, untold).matrix, table.matrix, equal_nan=True)
+
+
+def test_rows_of_chosen_sessions_have_the_vectors_they_have_among_all(log: Log, table: Table) -> None:
+    """Of visitors without a chosen row nothing is made, yet what they did counts in everybody's item statistics."""
+    some = build(log, untold, cap=Cap(len(table) // 10))
+    at = np.searchsorted(table.labels.row, some.labels.row)
+    assert 50 < len(some) < len(table) // 8
+    assert np.array_equal(table.matrix[at].view(np.uint32), some.matrix.view(np.uint32))
+
+
+def test_statistics_counted_in_parts_are_those_of_the_whole(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = as_of_facts(log.records, log.visitor)
+    monkeypatch.setattr(as_of, "PART", 777)
+    parts = as_of_facts(log.records, log.visitor)
+    assert np.array_equal(whole.table, parts.table, equal_nan=True) and np.array_equal(whole.rows, parts.rows)
 
 
 def test_what_happens_later_changes_no_vector(log: Log, table: Table) -> None:
