@@ -11,11 +11,10 @@ from rich.table import Table
 
 from models.policy_terms import CREDITS, Policy
 from tact.console import console, fail, load_settings
-from tact.learning import MOMENT, LakeOption, ShopOption, span_of, steps, told_plainly
+from tact.learning import MOMENT, LakeOption, ShopOption, shop_of, span_of, steps
 from tact.outputs import FiguresOption, file_to_write, write_text
 from tact.policies import policy_of
 from training.attribution import Attribution, Earned
-from training.open_log import the_shop
 from training.trials import LakeTrials, in_batches
 
 _ALWAYS: Final = 1 << 62
@@ -43,8 +42,7 @@ def earned(
     span = span_of(since, until)
     file_to_write(json_file, "--json")
     root = lake if lake is not None else settings.lake
-    with told_plainly():
-        shop = the_shop(root, shop)
+    shop = shop_of(root, shop)
     about = policy_of(settings, shop, policy)
     found = Attribution(about)
     trials = LakeTrials(root, shop, about, *span, now_ms=_ALWAYS, heed=found.heed)

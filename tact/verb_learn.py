@@ -14,7 +14,7 @@ from models.policy_terms import Policy
 from models.registry import Registry
 from tact import uplifts
 from tact.console import console, fail, load_settings
-from tact.learning import MOMENT, LakeOption, RegistryOption, ShopOption, span_of, steps, told_plainly
+from tact.learning import MOMENT, LakeOption, RegistryOption, ShopOption, shop_of, span_of, steps, told_plainly
 from tact.outputs import FiguresOption, file_to_write, folder_to_write, write_text
 from tact.policies import policy_of
 from tact.uplifts import LiveBundle
@@ -22,7 +22,6 @@ from training.candidate import Candidate
 from training.learn_policy import Effect, Lessons, effects
 from training.learn_uplift import Log, learn_uplift
 from training.moments import iso
-from training.open_log import the_shop
 from training.trials import LakeTrials, receipts
 
 
@@ -53,13 +52,11 @@ def learn(
     settings = load_settings()
     span = span_of(since, until)
     file_to_write(json_file, "--json")
-    if out is not None:
-        folder_to_write(out, "--out")
+    folder_to_write(out if out is not None else settings.home / "candidates", "--out")
     if uplift is not None:
         folder_to_write(uplift, "--uplift")
     root = lake if lake is not None else settings.lake
-    with told_plainly():
-        shop = the_shop(root, shop)
+    shop = shop_of(root, shop)
     about = policy_of(settings, shop, policy)
     with told_plainly():
         bundle = LiveBundle.of(Registry(registry or settings.registry), shop) if uplift is not None else None

@@ -17,7 +17,7 @@ from models.policy import Policy
 from models.receipt import InvalidReceipt, Receipt, decode
 from tact.console import console, errors, fail, load_settings
 from tact.fail_if import BadCondition, Condition
-from tact.learning import MOMENT, LakeOption, ago, moment, steps
+from tact.learning import MOMENT, LakeOption, ago, moment, shop_of, steps
 from tact.outputs import file_to_write, write_text
 from tact.policies import policy_of_file
 from tact.receipt_sample import Sample
@@ -63,6 +63,7 @@ def run(
     until_ms = moment(until, "--until") if until else time.time_ns() // 1_000_000
     since_ms = _since(since, until_ms)
     root = lake if lake is not None else settings.lake
+    shop_of(root, name)
     sample = Sample.of(root, name, since_ms, until_ms, most)
     if not sample.total:
         fail(f"{root} has no decisions of shop {name!r} from {iso(since_ms)} to {iso(until_ms)}", code=2)
