@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table as Grid
 
 from tact.configured import shares_of, shares_of_versions
 from tact.console import console, fail, load_settings
+from tact.grids import grid
 from tact.learning import MOMENT, LakeOption, ShopOption, shop_of, span_of, steps, the_lake
 from tact.outputs import file_to_write, write_text
 from tact.policies import policy_of
@@ -113,12 +113,12 @@ def _show(found: Found) -> None:
     looks = counted(len(found.days), "look")
     console.print(f"{found.question.shop}: {people:,} visitors, {looks}, to {until} UTC", markup=False)
     for outcome in found.last.lifts:
-        grid = Grid(*HEAD, title=OUTCOMES[outcome])
+        table = grid(*HEAD, whole=HEAD[:1], right=HEAD[1:3], title=OUTCOMES[outcome])
         for line in cells(found, outcome):
             colour = _COLOUR.get(line[-1].split(" ")[0], "")
             words = escape(line[-1])
-            grid.add_row(*(escape(cell) for cell in line[:-1]), f"[{colour}]{words}[/]" if colour else words)
-        console.print(grid)
+            table.add_row(*(escape(cell) for cell in line[:-1]), f"[{colour}]{words}[/]" if colour else words)
+        console.print(table)
     for note in notes(found):
         console.print(note, markup=False, soft_wrap=True)
     for alarm in found.alarms:

@@ -110,7 +110,7 @@ def test_attributed_stands_beside_what_was_added(tmp_path):
     write_visits(tmp_path / "lake", range(2_000), POLICY, DRAWS, {SILENCE: 0.3, "x": 0.6, "y": 0.3})
     result = run(tmp_path, "--credit", "last", "--json", str(tmp_path / "j.json"))
     assert result.exit_code == 0, result.output
-    assert "orders (last)" in result.output and "not incremental" in result.output
+    assert "orders" in result.output and "(last)" in result.output and "not incremental" in result.output
     figures = json.loads((tmp_path / "j.json").read_text())
     x, y = figures["actions"]
     assert x["orders"]["last"] > 0.5 * x["shown"] and y["orders"]["last"] > 0.25 * y["shown"]
