@@ -113,7 +113,7 @@ def _outcome(found: Found, outcome: str) -> str:
     name = OUTCOMES[outcome].capitalize()
     chances = ", ".join(f"{one.arm} {one.adjusted.p:.2g}" for one in found.last.lifts[outcome])
     below = f'<p class="quiet">Always-valid p: {escape(chances)}.</p>'
-    return section(outcome, name, table(HEAD, rows, "words"), below, row(_pictures(found, outcome)))
+    return section(outcome, name, table(HEAD, rows, "words stack"), below, row(_pictures(found, outcome)))
 
 
 def _pictures(found: Found, outcome: str) -> Iterator[str]:
@@ -155,7 +155,7 @@ def _checks(found: Found) -> str:
         rows.append(("before the start", _mark(one.p < ALARM_ALPHA), words))
     told = "".join(f"<p>{escape(note)}</p>" for note in notes(found))
     lines = [(name, mark, escape(words)) for name, mark, words in rows]
-    return section("checks", "May this be read?", table(("check", "", "found"), lines, "words"), told)
+    return section("checks", "May this be read?", table(("check", "", "found"), lines, "words stack said"), told)
 
 
 def _mark(alarm: bool) -> str:
