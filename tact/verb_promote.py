@@ -139,7 +139,7 @@ def show(verdict: Judged, margin: float) -> None:
     if found is not None:
         at = found.overlap
         share = f"{at.ess:,.0f} of {at.rows:,} rows, one a placement"
-        console.print(f"effective sample size {share}; without support {at.unsupported:.2%}")
+        console.print(f"effective sample size {share}; without support {at.unsupported:.2%}", soft_wrap=True)
     if verdict.left_out:
         console.print("left out: " + ", ".join(f"{count:,} {why}" for why, count in verdict.left_out.items()))
     for reason in verdict.reasons:
