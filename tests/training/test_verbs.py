@@ -126,7 +126,7 @@ def test_the_card_of_a_folder_and_of_what_is_live_is_the_same(tmp_path: Path, ma
     for words in ("Figures on the last 20 %", "What each model looks at", "have the same bits", "Known limits"):
         assert words in said(of_folder)
     assert tact("card", "--shop", "s").output == of_folder.output == tact("card").output
-    assert "nothing is live for shop hats" in said(tact("card", "--shop", "hats"))
+    assert "the registry holds no shop 'hats'; it has s" in said(tact("card", "--shop", "hats"))
     assert "the bundle is refused: missing" in said(tact("card", tmp_path / "nowhere"))
 
 
