@@ -182,9 +182,9 @@ def erase(root: str | Path, shop: str, visitor_id: str) -> int:
 
 
 def shops(root: str | Path) -> list[str]:
-    """The shops that have events in the lake, sorted."""
-    folders = (Path(root) / _EVENTS.folder).glob("shop=*")
-    return sorted(unquote(folder.name.removeprefix("shop=")) for folder in folders)
+    """The shops that have events or decisions in the lake, sorted."""
+    folders = (one for kind in (_EVENTS, _DECISIONS) for one in (Path(root) / kind.folder).glob("shop=*"))
+    return sorted({unquote(folder.name.removeprefix("shop=")) for folder in folders})
 
 
 def rows_by_day(root: str | Path, shop: str, decisions: bool = False) -> list[tuple[int, int]]:

@@ -32,6 +32,13 @@ def nothing_is_explored(linted: Linted) -> Iterator[Hit]:
         yield linted.node("exploration_floor"), said
 
 
+def nothing_is_worth_anything(linted: Linted) -> Iterator[Hit]:
+    reward = linted.policy.reward
+    if reward is not None and not any((reward.order, reward.revenue, reward.margin, reward.cart, reward.click)):
+        said = "nothing that a message may bring about has a weight: no message is ever worth more than silence"
+        yield linted.node("reward"), f"reward: {said}"
+
+
 def nobody_is_held_out(linted: Linted) -> Iterator[Hit]:
     if linted.policy.holdout == 0:
         said = "holdout is 0: without visitors who see nothing, no lift can be shown"

@@ -67,6 +67,7 @@ LINTS: Final = (
     Lint("L403", "warning", "What interrupts does not rest after a no.", lint_learning.no_rest_after_a_no),
     Lint("L404", "warning", "The exploration floor is 0.", lint_learning.nothing_is_explored),
     Lint("L405", "warning", "The holdout is 0.", lint_learning.nobody_is_held_out),
+    Lint("L406", "warning", "No part of the reward can be earned.", lint_learning.nothing_is_worth_anything),
 )
 CODES: Final = tuple(each.code for each in LINTS)
 

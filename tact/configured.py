@@ -1,10 +1,9 @@
 """Which share of visitors each arm was meant to get, from the policies that receipts name."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from models import arms
-from models.policy import PolicyError, load_policy
+from models.policy import PolicyError
 from models.policy_terms import Policy
 from service.settings import Settings
 from tact.receipts import Archive
@@ -14,11 +13,6 @@ from training.lift_found import SharesUnknown
 def shares_of(policy: Policy) -> dict[str, float]:
     """The share of each arm that has one."""
     return {arm: share for arm, share in arms.shares_of(policy).items() if share > 0 or arm == "full"}
-
-
-def shares_of_file(path: Path) -> dict[str, float]:
-    """The shares of a policy file. Raises OSError, PolicyError."""
-    return shares_of(load_policy(path.read_text(encoding="utf-8"), str(path)))
 
 
 def shares_of_versions(settings: Settings, versions: Sequence[str]) -> dict[str, float]:

@@ -12,11 +12,11 @@ from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, Tim
 from rich.progress import Progress as RichProgress
 
 from models.bundle import InvalidBundle
-from models.registry import NothingBefore, UnknownBundle
+from models.registry import DEFAULT_SHOP, NothingBefore, Registry, UnknownBundle
 from models.scorer import LibraryMissing
 from tact.console import console, errors, fail, load_settings
 from training.moments import iso, parse_moment
-from training.open_log import NoLog
+from training.open_log import NoLog, the_shop
 from training.split import TooLittleData
 from training.table import Progress
 
@@ -37,6 +37,25 @@ PrefixOption = Annotated[
 def the_lake(lake: Path | None) -> Path:
     """The lake given, or the install's."""
     return lake if lake is not None else load_settings().lake
+
+
+def shop_of(lake: Path, shop: str) -> str:
+    """The named shop of a lake, or its only one; ends with code 2 and the shops that there are."""
+    with told_plainly():
+        return the_shop(lake, shop)
+
+
+def published_shop(registry: Registry, shop: str) -> str:
+    """The named shop of a registry, or its only one; ends with code 2 and the shops that there are.
+
+    Any shop will do where the shop "default" has a bundle: it is everybody's.
+    """
+    known, hint = registry.shops(), "Publish a bundle of it: tact train, then tact publish"
+    if shop and not {shop, DEFAULT_SHOP} & set(known):
+        fail(f"the registry holds no shop {shop!r}; it has {', '.join(known) or 'none yet'}", hint, code=2)
+    if not shop and len(known) != 1:
+        fail(f"name the shop with --shop: {', '.join(known) or 'none has a bundle yet'}", code=2)
+    return shop or known[0]
 
 
 def moment(text: str, option: str) -> int:
@@ -64,10 +83,12 @@ def span_of(since: str, until: str) -> tuple[int | None, int | None]:
 
 @contextmanager
 def told_plainly() -> Iterator[None]:
-    """Turns what can go wrong with data and bundles into one line and exit code 1."""
+    """Turns what can go wrong with data and bundles into one line and exit code 1; 2 where no such shop or lake is."""
     try:
         yield
-    except (NoLog, TooLittleData, NothingBefore, LibraryMissing) as error:
+    except NoLog as error:
+        fail(str(error), code=2)
+    except (TooLittleData, NothingBefore, LibraryMissing) as error:
         fail(str(error))
     except InvalidBundle as error:
         fail(f"the bundle is refused: {error}")

@@ -1,5 +1,6 @@
 """The policy that a verb is about: the shop's own, or a file's; told plainly where there is none."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import typer
@@ -7,7 +8,7 @@ from rich.markup import escape
 
 from models.policy import PolicyError, load_policy
 from models.policy_terms import Policy
-from service import policy_files
+from service import keys, policy_files
 from service.settings import Settings
 from tact.console import errors, fail
 
@@ -22,6 +23,20 @@ def policy_of_file(path: Path) -> Policy:
         for problem in bad.problems:
             errors.print(f"[bold red]error[/] {escape(str(problem))}", soft_wrap=True)
         raise typer.Exit(2) from bad
+
+
+def known_shop(settings: Settings, shop: str, others: Iterable[str] = ()) -> str:
+    """The named shop, or the only one that has a policy or keys; ends with code 2 and those there are.
+
+    others: shops that are known for another reason.
+    """
+    policies = policy_files.find(settings.policies) if settings.policies.is_dir() else {}
+    known = sorted({*policies, *keys.Keys.load(settings.keys_file).shops})
+    if shop and shop not in {*known, *others}:
+        fail(f"{settings.home} holds no shop {shop!r}; it has {', '.join(known) or 'none yet'}", code=2)
+    if not shop and len(known) != 1:
+        fail(f"name the shop with --shop: {', '.join(known) or 'none has a policy yet'}", code=2)
+    return shop or known[0]
 
 
 def live_file(settings: Settings, shop: str) -> Path | None:

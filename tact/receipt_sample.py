@@ -1,18 +1,15 @@
-"""A shop's receipts of a time, or an even part of them that keeps a visitor's decisions together, and what followed."""
+"""A shop's receipts of a time, or an even part of them that keeps a visitor's decisions together."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from features import lakefile
 from features.record import hash64
-from training.whatif_rewards import Line
+from training.trials import Wanted, rows_of
 
 _WHOLE: Final = float(1 << 64)
 _NEAR: Final = (0.5, 1.5)
@@ -36,12 +33,12 @@ class Sample:
     @classmethod
     def of(cls, lake: Path, shop: str, since_ms: int, until_ms: int, most: int) -> "Sample":
         """At most about `most` decisions with since_ms <= ts_ms < until_ms."""
-        visitors = lakefile.read_decisions(lake, shop, since_ms, until_ms, columns=["visitor_id"]).column("visitor_id")
+        visitors = lakefile.read_decisions(lake, shop, since_ms, until_ms, columns=["visitor_id"])
         total = len(visitors)
         if total <= most:
             return cls(lake, shop, since_ms, until_ms, total, total, 1.0, 1, "")
         share = most / total
-        taken = int(_chosen(visitors, share).sum())
+        taken = int(rows_of(visitors, _share_of_visitors(share)).sum())
         if _NEAR[0] * most <= taken <= _NEAR[1] * most:
             words = f"{taken:,} of {total:,} decisions: all of {share:.1%} of the visitors"
             return cls(lake, shop, since_ms, until_ms, total, taken, share, 1, words)
@@ -49,17 +46,10 @@ class Sample:
         words = f"every {step}th of {total:,} decisions: a few visitors made most of them"
         return cls(lake, shop, since_ms, until_ms, total, -(-total // step), 1.0, step, words)
 
-    def lines(self, visitors: Collection[str], until_ms: int) -> Iterator[Line]:
-        """The events of visitors from the sample's beginning to a moment, by time, a day at a time."""
-        wanted = pa.array(sorted(visitors), pa.string())
-        for start_ms, _ in lakefile.rows_by_day(self.lake, self.shop):
-            low, high = max(self.since_ms, start_ms), min(until_ms, start_ms + lakefile.DAY_MS)
-            if low >= high:
-                continue
-            table = lakefile.read_events(self.lake, self.shop, low, high, columns=Line._fields)
-            mine = pc.is_in(table.column("visitor_id").cast(pa.string()), value_set=wanted)
-            table = table.filter(mine)
-            yield from map(Line._make, zip(*(column.to_pylist() for column in table.columns), strict=True))
+    @property
+    def wanted(self) -> Wanted | None:
+        """Whose decisions are read; None for everyone's."""
+        return _share_of_visitors(self.share)
 
     def receipts(self) -> Iterator[bytes]:
         """The receipts, by time, a day at a time."""
@@ -69,18 +59,12 @@ class Sample:
             if low >= high:
                 continue
             table = lakefile.read_decisions(self.lake, self.shop, low, high, columns=["visitor_id", "receipt"])
-            keep = _chosen(table.column("visitor_id"), self.share)
+            keep = rows_of(table, self.wanted)
             if self.step > 1:
                 keep = (np.arange(seen, seen + len(table)) % self.step) == 0
             seen += len(table)
             yield from table.column("receipt").filter(keep).to_pylist()
 
 
-def _chosen(visitors: Any, share: float) -> npt.NDArray[np.bool_]:
-    """Whether each row's visitor is among a share of all visitors, by a hash. visitors: a dictionary column."""
-    if share >= 1.0 or not len(visitors):
-        return np.ones(len(visitors), bool)
-    whole = visitors.combine_chunks()
-    names = whole.dictionary.to_pylist()
-    inside = np.array([hash64(f"{name}|simulate") / _WHOLE < share for name in names], bool)
-    return np.asarray(inside[whole.indices.to_numpy()])
+def _share_of_visitors(share: float) -> Wanted | None:
+    return None if share >= 1.0 else lambda name: hash64(f"{name}|simulate") / _WHOLE < share

@@ -6,6 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tact.console import console
+from tact.grids import grid, lined
 from training.whatif import Side
 from training.whatif_report import Moved, Reach, Report
 
@@ -36,26 +37,26 @@ def _heading(report: Report) -> str:
 
 
 def _sides(old: Side, new: Side) -> Table:
-    grid = Table("", "before", "after", title="in all", title_justify="left")
+    table = grid("", "before", "after", right=("before", "after"), title="in all")
     for name, one in (
         ("placements that stay silent", "silence_share"),
         ("decisions with a cap, cool-down, rest or budget hit", "limited_share"),
         ("visitors with no eligible action", "unserved_share"),
         ("decisions with fewer than two eligible actions", "few_options_share"),
     ):
-        grid.add_row(name, f"{getattr(old, one):.1%}", f"{getattr(new, one):.1%}")
-    grid.add_row("eligible actions per decision", f"{old.optionality:.2f}", f"{new.optionality:.2f}")
-    grid.add_row("visitors", f"{len(old.asked):,}", f"{len(new.asked):,}")
-    grid.add_row("decisions of held-out visitors", f"{old.held_out:,}", f"{new.held_out:,}")
-    return grid
+        table.add_row(name, f"{getattr(old, one):.1%}", f"{getattr(new, one):.1%}")
+    table.add_row("eligible actions per decision", f"{old.optionality:.2f}", f"{new.optionality:.2f}")
+    table.add_row("visitors", f"{len(old.asked):,}", f"{len(new.asked):,}")
+    table.add_row("decisions of held-out visitors", f"{old.held_out:,}", f"{new.held_out:,}")
+    return table
 
 
 def _reach(report: Report) -> Table:
     titles = ("action", "", "eligible", "expected shows", "of eligible", "visitors", "gate that closes most")
-    grid = Table(*titles, title="reach by action, before → after", title_justify="left")
+    table = grid(*titles, whole=("action",), title="reach by action, before → after")
     for one in report.reach:
-        grid.add_row(*_reach_cells(one))
-    return grid
+        table.add_row(*_reach_cells(one))
+    return table
 
 
 def _reach_cells(one: Reach) -> tuple[str, ...]:
@@ -64,7 +65,7 @@ def _reach_cells(one: Reach) -> tuple[str, ...]:
     )
     mark = {"same": "", "lost": "[red]lost[/]", "gone": "[yellow]gone[/]", "new": "[green]new[/]"}[one.standing]
     return (
-        escape(one.action),
+        escape(lined(one.action)),
         mark,
         _pair(f"{one.eligible[0]:,}", f"{one.eligible[1]:,}"),
         _pair(f"{one.shown[0]:,.1f}", f"{one.shown[1]:,.1f}"),
@@ -83,13 +84,15 @@ def _most(gates: dict[str, int]) -> str:
 
 
 def _moved(moved: tuple[Moved, ...]) -> Table:
-    grid = Table("message", "stage", "placement", "before", "after", "change", title="who gains or loses which message")
+    heads = ("message", "stage", "placement", "before", "after", "change")
+    table = grid(*heads, whole=heads[:3], right=heads[3:], title="who gains or loses which message")
     for one in moved:
         sign = "green" if one.change > 0 else "red"
         change = f"[{sign}]{one.change:+,.1f}[/]"
         stage = one.stage or "unknown"
-        grid.add_row(escape(one.action), stage, escape(one.placement), f"{one.old:,.1f}", f"{one.new:,.1f}", change)
-    return grid
+        names = (escape(lined(one.action)), stage, escape(lined(one.placement)))
+        table.add_row(*names, f"{one.old:,.1f}", f"{one.new:,.1f}", change)
+    return table
 
 
 def _value(report: Report) -> None:

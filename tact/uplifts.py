@@ -1,5 +1,6 @@
 """What `tact learn --uplift` shows and writes: an uplift model for each action that deserves one, in a bundle."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,15 +9,15 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from models.bundle import read_files
+from models.bundle import MANIFEST, UPLIFT, InvalidBundle, read_files
 from models.folders import Folder
 from models.policy_terms import Policy
-from models.registry import Registry
-from tact.console import console, fail
+from models.registry import Registry, UnknownBundle
+from tact.console import console, errors, fail
 from training.fit_uplift import uplift_part
 from training.learn_uplift import Learned, Log
-from training.uplift import RESPONSE, UPLIFT_S, UPLIFT_X
-from training.uplift_bundle import with_uplift, write_files
+from training.uplift import RESPONSE, UPLIFT_S, UPLIFT_X, UPLIFTS
+from training.uplift_bundle import CARDS, LEARNED_FROM, with_uplift, write_files
 
 Found = Mapping[str, Learned]
 _SCORES = (UPLIFT_S, UPLIFT_X, RESPONSE)
@@ -40,6 +41,35 @@ class LiveBundle:
                 code=2,
             )
         return cls(*read_files(Folder(registry.path(live))))
+
+
+def carry_over(folder: Path, identifier: str, registry: Registry, shop: str) -> str:
+    """Puts the uplift models of the shop's live bundle into the bundle in `folder`; returns that one's id.
+
+    They read the same features and stand on receipts of their own, so a newly trained bundle need not lose them. Where
+    they cannot be taken over it is said: the actions are then chosen by the learned draws.
+    """
+    try:
+        live = registry.live(shop)
+        files = read_files(Folder(registry.path(live)))[1] if live is not None else {}
+        about = json.loads(files[MANIFEST]) if UPLIFT in files else {}
+        if about.get(LEARNED_FROM, {}).get("shop") != shop:
+            return identifier
+        kept = (files[UPLIFT].decode(), about[CARDS], about[LEARNED_FROM])
+        made, mine = with_uplift(read_files(Folder(folder))[1], *kept)
+        write_files(folder, mine)
+    except (InvalidBundle, UnknownBundle, ValueError) as error:
+        why = escape(str(error))
+        errors.print(f"[bold yellow]warning[/] the live uplift models are not taken over: {why}", soft_wrap=True)
+        return identifier
+    actions = escape(actions_with_uplift(about))
+    console.print(f"taken over from the live bundle {live}: uplift models of {actions}", soft_wrap=True)
+    return made
+
+
+def actions_with_uplift(manifest: Mapping[str, Any]) -> str:
+    """The actions that a bundle has an uplift model for, in words; "" for none."""
+    return ", ".join(sorted(action for action, card in manifest.get(CARDS, {}).items() if card["choice"] in UPLIFTS))
 
 
 def show(found: Found) -> None:

@@ -9,7 +9,7 @@ from rich.table import Table as Grid
 from models import bundle
 from models.registry import Registry
 from tact.console import console, fail, load_settings
-from tact.learning import RegistryOption, told_plainly
+from tact.learning import RegistryOption, published_shop, told_plainly
 from training.card_view import Section, sections
 
 
@@ -37,13 +37,10 @@ def card(
 def _live(registry: str, shop: str) -> str:
     """Where the live bundle of a shop, or of the only shop that has one, lies."""
     target = Registry(registry or load_settings().registry)
-    known = target.shops()
-    if not shop and len(known) != 1:
-        named = f"; the registry has {', '.join(known)}" if known else "; the registry is empty"
-        fail(f"name a bundle's folder or --shop{named}", code=2)
-    identifier = target.live(shop or known[0])
+    shop = published_shop(target, shop)
+    identifier = target.live(shop)
     if identifier is None:
-        fail(f"nothing is live for shop {shop or known[0]}")
+        fail(f"nothing is live for shop {shop}")
     return target.path(identifier)
 
 

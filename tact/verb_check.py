@@ -126,7 +126,7 @@ def _show(found: Checked) -> None:
         for one in told:
             errors.print(f"[{word}[/] {escape(str(one))}", soft_wrap=True)
     if policy is None or bad:
-        errors.print(f"{escape(str(path))}: {_count(bad, 'error')}; not fit to serve", soft_wrap=True)
+        errors.print(f"{escape(str(path))}: {_count(bad, 'error')}; {_against(found)}", soft_wrap=True)
         return
     console.print(_summary(policy))
     console.print(
@@ -135,6 +135,13 @@ def _show(found: Checked) -> None:
         f"{_count(doubtful, 'warning')}",
         soft_wrap=True,
     )
+
+
+def _against(found: Checked) -> str:
+    """A service refuses a file with problems; lints it does not know of."""
+    if found.problems:
+        return "not fit to serve: a service refuses it"
+    return "not fit to serve, though a service would take it: mend it, or leave the lint out with --allow CODE"
 
 
 def _count(told: Sized, word: str) -> str:

@@ -13,7 +13,7 @@ from models.registry import Registry, UnknownBundle
 from service.settings import Settings
 from tact.console import console, fail, load_settings
 from tact.drifted import Drifted, drifted
-from tact.learning import MOMENT, LakeOption, span_of, the_lake, told_plainly
+from tact.learning import MOMENT, LakeOption, published_shop, span_of, the_lake, told_plainly
 from training.figures import counted
 from training.open_log import a_lake
 
@@ -53,7 +53,7 @@ def run(
 def _live(settings: Settings, shop: str) -> tuple[str, Reference]:
     """The live bundle's id and reference; ends where there is none."""
     registry = Registry(settings.registry)
-    identifier = registry.live(shop)
+    identifier = registry.live(published_shop(registry, shop))
     if identifier is None:
         fail(f"no bundle is live for shop {shop!r} in {settings.registry}: tact train, then tact publish")
     try:

@@ -7,15 +7,14 @@ from typing import Annotated, Final
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from models.policy_terms import CREDITS, Policy
 from tact.console import console, fail, load_settings
-from tact.learning import MOMENT, LakeOption, ShopOption, span_of, steps, told_plainly
+from tact.grids import grid
+from tact.learning import MOMENT, LakeOption, ShopOption, shop_of, span_of, steps
 from tact.outputs import FiguresOption, file_to_write, write_text
 from tact.policies import policy_of
 from training.attribution import Attribution, Earned
-from training.open_log import the_shop
 from training.trials import LakeTrials, in_batches
 
 _ALWAYS: Final = 1 << 62
@@ -43,8 +42,7 @@ def earned(
     span = span_of(since, until)
     file_to_write(json_file, "--json")
     root = lake if lake is not None else settings.lake
-    with told_plainly():
-        shop = the_shop(root, shop)
+    shop = shop_of(root, shop)
     about = policy_of(settings, shop, policy)
     found = Attribution(about)
     trials = LakeTrials(root, shop, about, *span, now_ms=_ALWAYS, heed=found.heed)
@@ -68,21 +66,24 @@ def earned(
 def show(rows: Sequence[Earned], policy: Policy, by: str) -> None:
     """The table for the terminal."""
     unit = "orders" if policy.reward is None else "reward"
-    heads = ("action", "decided", "shown", "clicked", "dismissed", f"orders ({by})", f"{policy.currency} ({by})")
-    grid = Table(*heads, f"added over silence, {unit}")
+    figures = ("decided", "shown", "clicked", "dismissed", f"orders\n({by})", f"{policy.currency}\n({by})")
+    added = f"added over\nsilence, {unit}"
+    table = grid("action", *figures, added, whole=(*figures, added), right=figures)
     for row in rows:
         met = (f"{row.decided:,}", f"{row.shown:,}", _rated(row.clicked, row.shown), _rated(row.dismissed, row.shown))
-        grid.add_row(escape(row.action), *met, f"{row.orders[by]:,.1f}", f"{row.revenue[by]:,.2f}", _added(row))
-    console.print(grid)
+        table.add_row(escape(row.action), *met, f"{row.orders[by]:,.1f}", f"{row.revenue[by]:,.0f}", _added(row))
+    console.print(table)
+    if any(row.added is None for row in rows):
+        console.print("–: too little data, shown or not, to tell what a message added", soft_wrap=True)
 
 
 def _rated(count: int, of: int) -> str:
-    return f"{count:,} ({count / of:.1%})" if of else "–"
+    return f"{count / of:.1%}" if of else "–"
 
 
 def _added(row: Earned) -> str:
     one = row.added
-    return "too little data" if one is None else f"{one.value:+,.1f} [{one.low:+,.1f}, {one.high:+,.1f}]"
+    return "–" if one is None else f"{one.value:+,.1f}\n[{one.low:+,.1f}, {one.high:+,.1f}]"
 
 
 def _tell(found: Attribution, counts: Mapping[str, int], policy: Policy) -> None:

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from models.policy_terms import Policy
 from models.registry import Registry
 from tact import uplifts
 from tact.console import console, fail, load_settings
-from tact.learning import MOMENT, LakeOption, RegistryOption, ShopOption, span_of, steps, told_plainly
+from tact.grids import grid
+from tact.learning import MOMENT, LakeOption, RegistryOption, ShopOption, shop_of, span_of, steps, told_plainly
 from tact.outputs import FiguresOption, file_to_write, folder_to_write, write_text
 from tact.policies import policy_of
 from tact.uplifts import LiveBundle
@@ -22,7 +22,6 @@ from training.candidate import Candidate
 from training.learn_policy import Effect, Lessons, effects
 from training.learn_uplift import Log, learn_uplift
 from training.moments import iso
-from training.open_log import the_shop
 from training.trials import LakeTrials, receipts
 
 
@@ -53,13 +52,11 @@ def learn(
     settings = load_settings()
     span = span_of(since, until)
     file_to_write(json_file, "--json")
-    if out is not None:
-        folder_to_write(out, "--out")
+    folder_to_write(out if out is not None else settings.home / "candidates", "--out")
     if uplift is not None:
         folder_to_write(uplift, "--uplift")
     root = lake if lake is not None else settings.lake
-    with told_plainly():
-        shop = the_shop(root, shop)
+    shop = shop_of(root, shop)
     about = policy_of(settings, shop, policy)
     with told_plainly():
         bundle = LiveBundle.of(Registry(registry or settings.registry), shop) if uplift is not None else None
@@ -108,19 +105,18 @@ def _nothing(lake: Path, shop: str, counts: Mapping[str, int]) -> None:
 
 def show(found: Sequence[Effect], policy: Policy) -> None:
     """The effects as a table."""
+    heads = ("action", "stage", "shown", "adds", "worth", "cost", "beats its cost")
+    table = grid(*heads, whole=heads[1:-1], right=("shown", "worth", "cost"))
+    for row in (row for row in found if row.shown):
+        span = f"{row.effect:+.4f}\n[{row.low:+.4f}, {row.high:+.4f}]"
+        money = (f"{row.worth:.2f}", f"{row.cost:.2f}")
+        table.add_row(escape(row.action), row.stage, f"{row.shown:,}", span, *money, row.beats_cost)
+    console.print(table)
     unit = "orders" if policy.reward is None else "reward"
-    money = policy.currency
-    grid = Table(
-        "action", "stage", "shown", f"adds over silence, {unit} a showing", f"worth, {money}", f"cost, {money}"
-    )
-    grid.add_column("beats its cost")
-    for row in found:
-        span = f"{row.effect:+.4f} [{row.low:+.4f}, {row.high:+.4f}]"
-        grid.add_row(
-            *(escape(row.action), row.stage, f"{row.shown:,}", span, f"{row.worth:.2f}", f"{row.cost:.2f}"),
-            row.beats_cost,
-        )
-    console.print(grid)
+    console.print(f"adds: {unit} a showing, over silence, with a 95 % interval; worth and cost in {policy.currency}")
+    never = sum(not row.shown for row in found)
+    if never:
+        console.print(f"{never:,} more, never shown: of them only priors speak (--json lists all)", soft_wrap=True)
 
 
 def _words(counts: Mapping[str, int], lessons: Lessons) -> str:

@@ -7,18 +7,18 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table as Grid
 
-from models.policy import PolicyError
-from tact.configured import shares_of_file, shares_of_versions
+from tact.configured import shares_of, shares_of_versions
 from tact.console import console, fail, load_settings
-from tact.learning import MOMENT, LakeOption, ShopOption, span_of, steps, the_lake
+from tact.grids import grid
+from tact.learning import MOMENT, LakeOption, ShopOption, shop_of, span_of, steps, the_lake
 from tact.outputs import file_to_write, write_text
+from tact.policies import policy_of
+from training.figures import counted
 from training.lift import OUTCOMES
 from training.lift_days import NoLift, evaluate
 from training.lift_found import Found, Question, Shares
 from training.moments import iso
-from training.open_log import NoLog, the_shop
 from training.report_lift import HEAD, cells, notes, render
 from training.sequential import Plan
 
@@ -59,14 +59,15 @@ def lift(
     file_to_write(json_file, "--json")
     file_to_write(html, "--html")
     root, (since_ms, until_ms) = the_lake(lake), span_of(since, until)
+    name = shop_of(root, shop)
     question = Question(
-        shop=_shop(root, shop),
+        shop=name,
         since_ms=since_ms,
         until_ms=until_ms,
         base=against,
         plan=_plan(alpha, plan),
         smallest=_smallest(smallest),
-        shares=_shares(policy),
+        shares=_shares(policy, name),
         most_events=cap,
     )
     try:
@@ -83,13 +84,6 @@ def lift(
         raise typer.Exit(1)
 
 
-def _shop(root: Path, shop: str) -> str:
-    try:
-        return the_shop(root, shop)
-    except NoLog as missing:
-        fail(str(missing), code=2)
-
-
 def _plan(alpha: float, visitors: int) -> Plan:
     try:
         return Plan(alpha, visitors)
@@ -103,16 +97,12 @@ def _smallest(value: float | None) -> float | None:
     return value
 
 
-def _shares(path: Path | None) -> Shares:
+def _shares(path: Path | None, shop: str) -> Shares:
     """Where the configured shares come from: the file named, or the archive of policies."""
+    settings = load_settings()
     if path is None:
-        return partial(shares_of_versions, load_settings())
-    try:
-        shares = shares_of_file(path)
-    except (OSError, UnicodeDecodeError) as error:
-        fail(f"--policy {path} cannot be read: {error}", code=2)
-    except PolicyError as error:
-        fail(f"--policy {path} is refused: {error}", code=2)
+        return partial(shares_of_versions, settings)
+    shares = shares_of(policy_of(settings, shop, path))
     return lambda _: shares
 
 
@@ -120,14 +110,15 @@ def _show(found: Found) -> None:
     """A table an outcome, then what forbids or limits reading it."""
     people = sum(found.people.values())
     until = iso(found.last.end_ms)[:16].replace("T", " ")
-    console.print(f"{found.question.shop}: {people:,} visitors, {len(found.days)} looks, to {until} UTC", markup=False)
+    looks = counted(len(found.days), "look")
+    console.print(f"{found.question.shop}: {people:,} visitors, {looks}, to {until} UTC", markup=False)
     for outcome in found.last.lifts:
-        grid = Grid(*HEAD, title=OUTCOMES[outcome])
+        table = grid(*HEAD, whole=HEAD[:1], right=HEAD[1:3], title=OUTCOMES[outcome])
         for line in cells(found, outcome):
             colour = _COLOUR.get(line[-1].split(" ")[0], "")
             words = escape(line[-1])
-            grid.add_row(*(escape(cell) for cell in line[:-1]), f"[{colour}]{words}[/]" if colour else words)
-        console.print(grid)
+            table.add_row(*(escape(cell) for cell in line[:-1]), f"[{colour}]{words}[/]" if colour else words)
+        console.print(table)
     for note in notes(found):
         console.print(note, markup=False, soft_wrap=True)
     for alarm in found.alarms:

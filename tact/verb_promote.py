@@ -39,7 +39,8 @@ def promote(
     lake: LakeOption = None,
     registry: RegistryOption = "",
     margin: Annotated[
-        float, typer.Option("--margin", min=0, help="The share of the live policy's value that may be lost at worst.")
+        float,
+        typer.Option("--margin", min=0, max=1, help="The share of the live policy's value that may be lost at worst."),
     ] = MARGIN,
     since: Annotated[
         str, typer.Option("--since", help=f"Decisions to judge by: 7d, 12h before the last, or from. {MOMENT}")
@@ -64,6 +65,7 @@ def promote(
     before, after = offer.change
     if before == after:
         console.print(f"{offer.what} {after} is live for shop {offer.shop} already")
+        _write(json_file, offer, Judged(()), promoted=False, forced=False)
         return
     verdict = _judged(settings, offer, lake, (since, until), margin, most)
     show(verdict, margin)
@@ -71,11 +73,16 @@ def promote(
     if go:
         _install(settings, target, offer, _reason(why, verdict))
         console.print(f"{offer.what} {after} is live for shop {offer.shop}; {before or 'none'} was", soft_wrap=True)
-    if json_file is not None:
-        about = {"shop": offer.shop, "what": offer.what, "before": before, "after": after, "promoted": go}
-        write_text(json_file, json.dumps({**about, "forced": force, **verdict.as_dict()}, indent=1) + "\n")
+    _write(json_file, offer, verdict, promoted=go, forced=force)
     if not verdict.passed and not go:
         raise typer.Exit(1)
+
+
+def _write(path: Path | None, offer: Offer, verdict: Judged, promoted: bool, forced: bool) -> None:
+    if path is not None:
+        before, after = offer.change
+        about = {"shop": offer.shop, "what": offer.what, "before": before, "after": after, "promoted": promoted}
+        write_text(path, json.dumps({**about, "forced": forced, **verdict.as_dict()}, indent=1) + "\n")
 
 
 def _judged(
@@ -131,7 +138,8 @@ def show(verdict: Judged, margin: float) -> None:
         console.print("both choose alike in every decision")
     if found is not None:
         at = found.overlap
-        console.print(f"effective sample size {at.ess:,.0f} of {at.rows:,}; without support {at.unsupported:.2%}")
+        share = f"{at.ess:,.0f} of {at.rows:,} rows, one a placement"
+        console.print(f"effective sample size {share}; without support {at.unsupported:.2%}", soft_wrap=True)
     if verdict.left_out:
         console.print("left out: " + ", ".join(f"{count:,} {why}" for why, count in verdict.left_out.items()))
     for reason in verdict.reasons:

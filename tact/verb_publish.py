@@ -18,6 +18,7 @@ from tact.audited import note
 from tact.console import console, errors, fail, load_settings
 from tact.learning import RegistryOption, WhyOption, steps, the_lake, told_plainly
 from tact.outputs import file_to_write, write_text
+from tact.uplifts import actions_with_uplift
 from training.gate import AGAINST_LIVE, NONE_LIVE, Check, Verdict, judge
 from training.gate_views import Views, later_views
 from training.moments import parse_moment
@@ -75,6 +76,7 @@ def publish(
         later, views = _later(candidate, live, root, lake_shop or shop)
         verdict = judge(candidate, live, later, shop, views, allow_uncompared, none_live)
         _show(verdict)
+        _warn_lost(candidate, live)
         if json_file is not None:
             about = {"bundle": candidate.id, "live": live.id if live is not None else None, "shop": shop}
             write_text(json_file, json.dumps(about | verdict.as_dict(), indent=1, allow_nan=False) + "\n")
@@ -90,6 +92,14 @@ def publish(
         identifier = target.publish(folder, shop, getpass.getuser(), kept, time.time_ns() // 1_000_000)
     note(settings, "publish", shop, "bundle", (before, identifier), kept)
     console.print(f"bundle {identifier} is live for shop {shop}")
+
+
+def _warn_lost(candidate: Bundle, live: Bundle | None) -> None:
+    """Says which uplift models end with the live bundle."""
+    lost = actions_with_uplift(live.manifest) if live is not None else ""
+    if lost and not actions_with_uplift(candidate.manifest):
+        told = f"the live bundle has uplift models of {lost} and this one has none: the learned draws choose there"
+        errors.print(f"[bold yellow]warning[/] {escape(told)}. tact train takes them over.", soft_wrap=True)
 
 
 def _note(verdict: Verdict, why: str) -> str:

@@ -10,6 +10,7 @@ from rich.table import Table
 from models.receipt import Gone, InvalidReceipt, Receipt, replay
 from service.settings import Settings
 from tact.console import console, fail, load_settings
+from tact.learning import ShopOption, shop_of
 from tact.receipts import Archive, latest_receipts, receipt_of
 
 
@@ -20,11 +21,12 @@ def register(app: typer.Typer) -> None:
 
 def run(
     decision_ids: Annotated[list[str] | None, typer.Argument(help="Decisions to replay; none: the latest.")] = None,
-    shop: Annotated[str, typer.Option(help="The shop.")] = "demo",
+    shop: ShopOption = "",
     last: Annotated[int, typer.Option(min=1, help="How many of the latest decisions, where none is named.")] = 500,
 ) -> None:
     """Recompute decisions of the lake: the answer, the vector, the scores and every propensity, byte for byte."""
     settings = load_settings()
+    shop = shop_of(settings.lake, shop)
     try:
         found = _named(settings, shop, decision_ids) if decision_ids else list(latest_receipts(settings, shop, last))
     except InvalidReceipt as error:

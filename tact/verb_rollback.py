@@ -9,10 +9,10 @@ import typer
 from models.policy import PolicyError
 from models.registry import Registry
 from service.audit import TamperedAudit
-from service.policy_files import find
 from tact.audited import note
 from tact.console import console, fail, load_settings
-from tact.learning import RegistryOption, WhyOption, told_plainly
+from tact.learning import RegistryOption, WhyOption, published_shop, told_plainly
+from tact.policies import known_shop
 from tact.promotions import NothingPromoted, roll_back
 
 
@@ -34,10 +34,7 @@ def rollback(
         _policy_back(shop, why)
         return
     target = Registry(registry or load_settings().registry)
-    having = target.shops()
-    if not shop and len(having) != 1:
-        fail(f"name the shop with --shop: {', '.join(having) or 'none has a bundle yet'}", code=2)
-    shop = shop or having[0]
+    shop = published_shop(target, shop)
     with told_plainly():
         before = target.live(shop)
         identifier = target.rollback(shop, getpass.getuser(), why, time.time_ns() // 1_000_000)
@@ -47,11 +44,9 @@ def rollback(
 
 def _policy_back(shop: str, why: str) -> None:
     settings = load_settings(writes=True)
-    having = sorted(find(settings.policies)) if settings.policies.is_dir() else []
-    if not shop and len(having) != 1:
-        fail(f"name the shop with --shop: {', '.join(having) or 'none has a policy yet'}", code=2)
+    shop = known_shop(settings, shop)
     try:
-        done = roll_back(settings, shop or having[0], why)
+        done = roll_back(settings, shop, why)
     except (NothingPromoted, TamperedAudit, PolicyError, OSError) as error:
         fail(str(error))
     console.print(f"{done.target} {done.after} is live for shop {done.shop} again; {done.before} was", soft_wrap=True)

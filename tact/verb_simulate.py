@@ -4,24 +4,20 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
-import msgspec
 import typer
 from rich.markup import escape
 
-from features.lake_catalog import read_catalog
 from features.schema import FINGERPRINT
 from models.arbitration import Draws, prior_draws
 from models.policy import Policy
 from models.receipt import InvalidReceipt, Receipt, decode
-from models.trial import Trial, read_trials
 from tact.console import console, errors, fail, load_settings
 from tact.fail_if import BadCondition, Condition
-from tact.learning import MOMENT, LakeOption, ago, moment, steps
+from tact.learning import MOMENT, LakeOption, ago, moment, shop_of, steps
 from tact.outputs import file_to_write, write_text
 from tact.policies import policy_of_file
 from tact.receipt_sample import Sample
@@ -29,14 +25,12 @@ from tact.receipts import Archive
 from tact.simulated import show
 from training.moments import iso
 from training.table import Progress
+from training.trials import LakeTrials, Rewards
 from training.whatif import WhatIf
 from training.whatif_report import Report
-from training.whatif_rewards import Followed, Terms, followed
 from training.whatif_value import value_of
 
 MOST: Final = 50_000
-_A_DAY_MS: Final = 86_400_000
-"""Sessions that are under way when the time asked for ends are followed for so long."""
 TOLD_EVERY: Final = 200
 
 
@@ -69,6 +63,7 @@ def run(
     until_ms = moment(until, "--until") if until else time.time_ns() // 1_000_000
     since_ms = _since(since, until_ms)
     root = lake if lake is not None else settings.lake
+    shop_of(root, name)
     sample = Sample.of(root, name, since_ms, until_ms, most)
     if not sample.total:
         fail(f"{root} has no decisions of shop {name!r} from {iso(since_ms)} to {iso(until_ms)}", code=2)
@@ -100,19 +95,14 @@ def _report(policy: Policy, sample: Sample, archive: Archive, progress: Progress
     return Report.of(about, worth, sample.words)
 
 
-def _followed(policy: Policy, sample: Sample, progress: Progress) -> Followed:
+def _followed(policy: Policy, sample: Sample, progress: Progress) -> Rewards:
     """What followed each decision within the policy's window, as far as the lake knows by now."""
-    trials: list[Trial] = []
-    for data in sample.receipts():
-        with suppress(msgspec.MsgspecError):
-            trials += read_trials(data)
-    margin = {product.item_id: product.margin for product in read_catalog(sample.lake, sample.shop)}
-    terms = Terms.of(policy, margin.get)
-    now_ms = time.time_ns() // 1_000_000
-    end_ms = min(now_ms, sample.until_ms + terms.window_s * 1000 + _A_DAY_MS)
     progress("reading what followed", 0.0)
-    lines = sample.lines({trial.visitor_id for trial in trials}, end_ms)
-    return followed(trials, lines, terms, end_ms)
+    now_ms = time.time_ns() // 1_000_000
+    span = (sample.since_ms, sample.until_ms, now_ms)
+    found = Rewards.of(LakeTrials(sample.lake, sample.shop, policy, *span, wanted=sample.wanted))
+    progress("reading what followed", 1.0)
+    return found
 
 
 def _receipts(sample: Sample, left_out: Counter[str], progress: Progress, step: str = "replaying") -> Iterator[Receipt]:

@@ -16,6 +16,7 @@ from features.record import EVENT
 from features.schema import FEATURES
 from features.tail import event_ends, tail_of
 from tact.console import console, fail, load_settings
+from tact.learning import shop_of
 from training.as_of import as_of_facts
 from training.lake import Log, load_log
 
@@ -32,7 +33,8 @@ def run(
     lake: Annotated[Path | None, typer.Option(help="The lake's folder; default: this install's.")] = None,
 ) -> None:
     """Fold each tail from its bytes, as the service does, and compare with the replay of the log."""
-    log = load_log(lake or load_settings().lake, shop)
+    root = lake or load_settings().lake
+    log = load_log(root, shop_of(root, shop))
     if not len(log):
         fail(f"the lake has no events of shop {shop!r}")
     facts = as_of_facts(log.records, log.visitor)

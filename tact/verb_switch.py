@@ -10,7 +10,7 @@ from rich.table import Table
 
 from models.policy import PolicyError, load_policy
 from models.switches import SHOP, STATES
-from service import audit, keys
+from service import audit
 from service.embedded import running_url
 from service.errors import Problem, StoreUnavailable
 from service.lanes import open_client
@@ -19,6 +19,7 @@ from service.settings import Settings
 from service.switchboard import Switchboard, check_target
 from tact.console import console, errors, fail, load_settings
 from tact.learning import told_plainly
+from tact.policies import known_shop
 
 OFF = "off"
 Shop = Annotated[str, typer.Option(help="The shop. Default: the only one that has a policy.")]
@@ -40,16 +41,8 @@ def switch(
     if bool(target) != bool(state) or (state and state not in (*STATES, OFF)):
         fail(f"say what to switch and to what: {', '.join((*STATES, OFF))}", code=2)
     settings = load_settings()
-    shop = shop or _only(settings)
     with told_plainly():
         asyncio.run(_switch(settings, shop, target, state, why))
-
-
-def _only(settings: Settings) -> str:
-    shops = sorted({*find(settings.policies), *keys.Keys.load(settings.keys_file).shops})
-    if len(shops) != 1:
-        fail(f"name the shop with --shop: {', '.join(shops) or 'none has a policy yet'}", code=2)
-    return shops[0]
 
 
 async def _switch(settings: Settings, shop: str, target: str, state: str, why: str) -> None:
@@ -59,8 +52,11 @@ async def _switch(settings: Settings, shop: str, target: str, state: str, why: s
     client = open_client(url)
     try:
         board = Switchboard(client)
+        switched = await board.read(shop) if shop else ()
+        gone = (shop,) if switched else ()  # what was switched in a shop that has gone can still be undone
+        shop = known_shop(settings, shop, gone)
         if not target:
-            _show(await board.read(shop))
+            _show(switched or await board.read(shop))
             return
         _check(settings, shop, target, state)
         before = await (board.clear(shop, target) if state == OFF else board.set(shop, target, state))

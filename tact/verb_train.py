@@ -11,13 +11,17 @@ import typer
 from rich.table import Table as Grid
 
 from models import bundle
+from models.registry import Registry
+from tact import uplifts
 from tact.console import console, errors, fail, load_settings
 from tact.learning import (
     MOMENT,
     LakeOption,
     PrefixOption,
+    RegistryOption,
     SeedOption,
     ShopOption,
+    ago,
     moment,
     shown,
     steps,
@@ -29,6 +33,8 @@ from training.card import completed
 from training.check_data import Report, check
 from training.check_events import load
 from training.figures import counted
+from training.hold_out import held_from
+from training.lake import Log
 from training.leaks import Leaks, look
 from training.moments import iso
 from training.open_log import catalog_of, open_log, the_shop
@@ -51,6 +57,13 @@ def train_bundle(
     shop: ShopOption = "",
     since: Annotated[str, typer.Option("--since", help=f"First session start learned from. {MOMENT}")] = "",
     until: Annotated[str, typer.Option("--until", help=f"Nothing from here on is read. {MOMENT}")] = "",
+    hold_out: Annotated[
+        str,
+        typer.Option(
+            "--hold-out",
+            help="1d, 12h: leave the log's end, 300 sessions or more, for `tact publish` to compare on.",
+        ),
+    ] = "",
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the bundle. Default: TACT_HOME/bundle.")] = None,
     seed: SeedOption = 1,
     max_prefix: PrefixOption = MAX_PREFIX,
@@ -69,10 +82,14 @@ def train_bundle(
     only_portable: Annotated[
         bool, typer.Option("--portable", help="Learn only what means the same in every shop, to serve another one.")
     ] = False,
+    registry: RegistryOption = "",
+    keep_uplift: Annotated[
+        bool, typer.Option("--keep-uplift/--drop-uplift", help="Take over the uplift models of the shop's live bundle.")
+    ] = True,
 ) -> None:
     """Train stage, intents and recommendations on a shop's log and write a bundle. `tact publish` makes it live."""
-    started = time.monotonic()
-    folder = out if out is not None else load_settings().home / "bundle"
+    started, settings = time.monotonic(), load_settings()
+    folder = out if out is not None else settings.home / "bundle"
     _check_out(folder)
     root = the_lake(lake)
     with told_plainly(), steps() as progress:
@@ -82,6 +99,8 @@ def train_bundle(
         log = open_log(root, name, asked[1])
         since_ms = int(log.records["ts_ms"].min()) if asked[0] is None else asked[0]
         until_ms = int(log.records["ts_ms"].max()) + 1 if asked[1] is None else asked[1]
+        if hold_out:
+            log, until_ms = _left(log, root, ago(hold_out, "--hold-out", until_ms), until_ms)
         if since_ms >= until_ms:
             fail(f"--since {iso(since_ms)} is not before the end {iso(until_ms)}", code=2)
         cap = Cap(max_rows, since_ms, until_ms)
@@ -95,10 +114,19 @@ def train_bundle(
         leaks = look(log, table, trained, progress, catalog)
         parts = completed(trained, table, checks, leaks, max_prefix)
         identifier = bundle.write(folder, parts)
+    if keep_uplift and not only_portable:
+        identifier = uplifts.carry_over(folder, identifier, Registry(registry or settings.registry), name)
     _show(parts.about, name)
     _warn(checks, leaks)
     console.print(f"bundle {identifier} in {folder}, {time.monotonic() - started:.1f} s")
-    console.print(f"make it live: tact publish {folder} --shop {name}")
+    console.print(f"make it live: tact publish {folder} --shop {name}", soft_wrap=True)
+
+
+def _left(log: Log, lake: Path, cut_ms: int, until_ms: int) -> tuple[Log, int]:
+    """The log without the end that is left to `tact publish`, and where that begins."""
+    end_ms = held_from(log, cut_ms, until_ms)
+    console.print(f"sessions from {iso(end_ms)} on are left for tact publish to compare on", soft_wrap=True)
+    return open_log(lake, log.shop, end_ms), end_ms
 
 
 def _checked(lake: Path, shop: str, since_ms: int | None, until_ms: int | None, progress: Progress) -> Report:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from models.receipt import InvalidReceipt, Receipt, explain, why
 from tact.console import console, fail, load_settings
+from tact.learning import ShopOption, shop_of
 from tact.receipts import Archive, receipt_of
 
 
@@ -19,11 +20,12 @@ def register(app: typer.Typer) -> None:
 def run(
     decision_id: Annotated[str, typer.Argument(help="The decision.")],
     action: Annotated[str, typer.Option(help="Only this action: why it did, or did not, show.")] = "",
-    shop: Annotated[str, typer.Option(help="The shop.")] = "demo",
+    shop: ShopOption = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Explain a decision of the lake: every candidate with what blocked it or what it was worth, beside silence."""
     settings = load_settings()
+    shop = shop_of(settings.lake, shop)
     try:
         receipt = receipt_of(settings, shop, decision_id)
     except InvalidReceipt as error:

@@ -56,9 +56,9 @@ def judged(receipts: Iterable[bytes], rewards: Rewards, live: Side, candidate: S
         found = replayed(_read(receipts, unread), rewards.of_placement, asked, rewards.of_page)
     except NothingLogged as error:
         return Judged((f"cannot say: {error}",), left_out=unread)
-    verdict = judge(found.logged["live"], found.logged["candidate"], margin)
-    left_out = {**found.left_out, **unread}
-    return Judged(verdict.reasons, verdict, found.decisions, left_out, len(found.placement) / found.decisions)
+    placements = len(found.placement) / found.decisions
+    verdict = judge(found.logged["live"], found.logged["candidate"], margin, placements)
+    return Judged(verdict.reasons, verdict, found.decisions, {**found.left_out, **unread}, placements)
 
 
 def _read(receipts: Iterable[bytes], unread: Counter[str]) -> Iterator[Receipt]:

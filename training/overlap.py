@@ -28,7 +28,7 @@ MAX_ROW: Final = 0.01
 MAX_UNSUPPORTED: Final = 0.01
 """Share of the target's probability on what the log never does."""
 MEAN_WEIGHT_OFF, MEAN_WEIGHT_ERRORS = 0.05, 4.0
-"""How far the mean weight may be from 1, and in standard errors: beyond both, the propensities are not the log's."""
+"""How far the mean weight may be from 1, and in standard errors. Beyond both a row is missing, or chances are wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,8 @@ def refusals(found: Overlap) -> tuple[str, ...]:
         )
     missed = abs(found.mean_weight - (1.0 - found.unsupported))
     if missed > max(MEAN_WEIGHT_OFF, MEAN_WEIGHT_ERRORS * found.mean_weight_error):
-        said.append(f"the weights' mean is {found.mean_weight:.3f} instead of 1: these propensities are not the log's")
+        why = "rare large weights did not come up, or these propensities are not the log's"
+        said.append(f"the weights' mean is {found.mean_weight:.3f} instead of 1: {why}")
     return tuple(said)
 
 

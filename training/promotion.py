@@ -54,8 +54,10 @@ class Promotion:
         }
 
 
-def judge(live: Logged, candidate: Logged, margin: float = MARGIN) -> Promotion:
+def judge(live: Logged, candidate: Logged, margin: float = MARGIN, placements: float = 1.0) -> Promotion:
     """The verdict on a candidate. live, candidate: the same rows under each policy. margin: a share, 0 or more.
+
+    placements: rows a decision; what the reasons tell of values is per decision.
 
     Raises ValueError where the rows are not the same, or the margin is below 0.
     """
@@ -71,7 +73,7 @@ def judge(live: Logged, candidate: Logged, margin: float = MARGIN) -> Promotion:
     difference = mean_of(dr_rows(candidate) - dr_rows(live), live.cluster)
     now, then = dr(live), dr(candidate)
     allowed = margin * abs(now.value)
-    reasons = () if difference.low >= -allowed else (_worse(difference, now, margin),)
+    reasons = () if difference.low >= -allowed else (_worse(difference, now, margin, placements),)
     return Promotion(reasons, now, then, difference, margin, allowed, False, found)
 
 
@@ -93,14 +95,17 @@ def _alike(live: Logged, candidate: Logged) -> bool:
 
 
 def _untold(candidate: Overlap, live: Overlap) -> tuple[str, ...]:
+    """Why nothing can be said. Of the live policy only where the candidate could be: else it says the same again."""
     told = tuple(f"cannot say: {reason}" for reason in refusals(candidate))
-    return told + tuple(f"cannot say of the live policy: {reason}" for reason in refusals(live))
+    return told or tuple(f"cannot say of the live policy: {reason}" for reason in refusals(live))
 
 
-def _worse(difference: Estimate, live: Estimate, margin: float) -> str:
+def _worse(difference: Estimate, live: Estimate, margin: float, placements: float) -> str:
     """What a person can act on: surely worse, or not known well enough."""
+    rows = (difference.value, difference.low, difference.high, live.value)
+    value, low, high, beside = (number * placements for number in rows)
     how = "the candidate is worse" if difference.high < 0 else "the candidate may be worse"
     return (
-        f"{how}: {difference.value:+.4g} per placement [{difference.low:+.4g}, {difference.high:+.4g}] beside the live "
-        f"policy's {live.value:.4g}; at most {margin:.0%} of that may be lost"
+        f"{how}: {value:+.4g} per decision [{low:+.4g}, {high:+.4g}] beside the live policy's {beside:.4g}; "
+        f"at most {margin:.0%} of that may be lost"
     )

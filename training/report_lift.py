@@ -15,12 +15,14 @@ from training.pictures import lift_by_day
 from training.report_page import page, picture, row, section, table
 
 HEAD: Final = ("arm", "visitors", "each", "lift", "relative", "verdict")
+NOTHING: Final = "–"
 _SHADE: Final = {BETTER: "good", WORSE: "bad"}
 
 
 def amount(outcome: str, value: float) -> str:
     """A mean as shown: conversion in per cent, money with two digits."""
-    return f"{100 * value:.2f} %" if outcome == "conversion" else f"{value:.2f}"
+    shown = round(100 * value if outcome == "conversion" else value, 2) + 0.0  # no -0.00
+    return f"{shown:.2f} %" if outcome == "conversion" else f"{shown:.2f}"
 
 
 def gain(outcome: str, value: float, low: float, high: float) -> str:
@@ -31,7 +33,7 @@ def gain(outcome: str, value: float, low: float, high: float) -> str:
 
 def percent(value: float, ends: tuple[float, float] | None) -> str:
     """A relative lift with its interval."""
-    shown = "–" if math.isnan(value) else f"{100 * value:+.1f} %"
+    shown = NOTHING if math.isnan(value) else f"{100 * value:+.1f} %"
     return shown + (f" [{100 * ends[0]:+.1f}, {100 * ends[1]:+.1f}]" if ends else "")
 
 
@@ -46,14 +48,9 @@ def cells(found: Found, outcome: str) -> Iterator[tuple[str, ...]]:
     each = arms[0].mean.estimate - arms[0].plain.estimate
     yield base, f"{found.people[base]:,}", amount(outcome, each), "", "", ""
     for one in arms:
-        yield (
-            one.arm,
-            f"{one.visitors:,}",
-            amount(outcome, one.mean.estimate),
-            gain(outcome, one.adjusted.estimate, one.adjusted.low, one.adjusted.high),
-            percent(one.relative_estimate, one.relative),
-            verdict(found, one),
-        )
+        lift = gain(outcome, one.adjusted.estimate, one.adjusted.low, one.adjusted.high)
+        told = (NOTHING, NOTHING) if one.verdict == NONE_YET else (lift, percent(one.relative_estimate, one.relative))
+        yield one.arm, f"{one.visitors:,}", amount(outcome, one.mean.estimate), *told, verdict(found, one)
 
 
 def notes(found: Found) -> list[str]:
@@ -116,7 +113,7 @@ def _outcome(found: Found, outcome: str) -> str:
     name = OUTCOMES[outcome].capitalize()
     chances = ", ".join(f"{one.arm} {one.adjusted.p:.2g}" for one in found.last.lifts[outcome])
     below = f'<p class="quiet">Always-valid p: {escape(chances)}.</p>'
-    return section(outcome, name, table(HEAD, rows, "words"), below, row(_pictures(found, outcome)))
+    return section(outcome, name, table(HEAD, rows, "words stack"), below, row(_pictures(found, outcome)))
 
 
 def _pictures(found: Found, outcome: str) -> Iterator[str]:
@@ -158,7 +155,7 @@ def _checks(found: Found) -> str:
         rows.append(("before the start", _mark(one.p < ALARM_ALPHA), words))
     told = "".join(f"<p>{escape(note)}</p>" for note in notes(found))
     lines = [(name, mark, escape(words)) for name, mark, words in rows]
-    return section("checks", "May this be read?", table(("check", "", "found"), lines, "words"), told)
+    return section("checks", "May this be read?", table(("check", "", "found"), lines, "words stack said"), told)
 
 
 def _mark(alarm: bool) -> str:

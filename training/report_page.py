@@ -7,7 +7,7 @@ phone never scrolls the page sideways.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from itertools import count
+from itertools import count, zip_longest
 from typing import Any, Final
 
 from training.pictures import name_of
@@ -40,6 +40,13 @@ tr.ours td,tr.ours td:first-child{font-weight:650;background:var(--card)}
 .dense .ci{display:block}
 @media (max-width:48rem){.ci{display:block}th,td{padding:.3rem .5rem}table{font-size:.88rem}th{white-space:normal}
 td:first-child{white-space:normal;min-width:6.5rem}table.words td:first-child{white-space:nowrap;min-width:0}}
+@media (max-width:30rem){table.stack,table.stack tbody,table.stack tr{display:block}table.stack tr.head{display:none}
+table.stack tr{border-bottom:1px solid var(--line);padding:.4rem 0}
+table.stack td,table.stack td:last-child{display:flex;gap:1rem;justify-content:space-between;text-align:right;border:0;
+padding:.1rem .3rem;white-space:normal;min-width:0}
+table.stack td:first-child{font-weight:650}table.stack td:empty{display:none}
+table.stack td::before{content:attr(data-head);color:var(--soft);text-align:left}
+table.said td,table.said td:last-child{display:block;text-align:left}table.said td::before{display:none}}
 .quiet{color:var(--soft);font-size:.88rem;font-weight:400}
 .good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}
 ul.lead{list-style:none;padding:0;display:grid;gap:.7rem;
@@ -87,11 +94,17 @@ def contents(titles: Mapping[str, str]) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "", ours: str = "") -> str:
-    """A table of cells that are HTML already. ours: the first cell of the row that stands out."""
-    top = "<tr>" + "".join(f'<th scope="col">{cell}</th>' for cell in head) + "</tr>" if any(head) else ""
+    """A table of cells that are HTML already. ours: the first cell of the row that stands out.
+
+    kind: `words` for sentences; `stack` for rows that on a phone stand as blocks, each figure with its heading, or
+    without with `said`.
+    """
+    top = '<tr class="head">' + "".join(f'<th scope="col">{cell}</th>' for cell in head) + "</tr>" if any(head) else ""
+    stacked = "stack" in kind.split() and any(head)
+    names = [f' data-head="{escape(cell)}"' for cell in head] if stacked else []
     body = "".join(
         f"<tr{' class=ours' if ours and row[0] == ours else ''}>"
-        + "".join(f"<td>{cell}</td>" for cell in row)
+        + "".join(f"<td{name}>{cell}</td>" for name, cell in zip_longest(names, row, fillvalue=""))
         + "</tr>"
         for row in rows
     )

@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from features.lake_catalog import read_catalog
 from features.lakefile import DAY_MS, read_decisions, read_events, rows_by_day
@@ -55,11 +57,24 @@ class Line(NamedTuple):
         return self.received_ms if told else self.ts_ms
 
 
+Wanted = Callable[[str], bool]
+"""Whether a visitor's decisions and events are asked for."""
 Moment = tuple[int, bytes | list[Line]]
 """When something came (Unix ms), and what: a decision's receipt, or an event with all its lines."""
 
 
-def moments(lake: Path, shop: str, since_ms: int | None = None, until_ms: int | None = None) -> Iterator[Moment]:
+def rows_of(table: pa.Table, wanted: Wanted | None) -> npt.NDArray[np.bool_]:
+    """Which rows are of a wanted visitor, each visitor asked about once. table: with a dictionary `visitor_id`."""
+    if wanted is None or not len(table):
+        return np.ones(len(table), bool)
+    visitors = table.column("visitor_id").combine_chunks()
+    inside = np.array([wanted(name) for name in visitors.dictionary.to_pylist()], bool)
+    return np.asarray(inside[visitors.indices.to_numpy()])
+
+
+def moments(
+    lake: Path, shop: str, since_ms: int | None = None, until_ms: int | None = None, wanted: Wanted | None = None
+) -> Iterator[Moment]:
     """Decisions with since_ms <= time < until_ms and all events from since_ms, in the order they came.
 
     An event comes before a decision of the same millisecond: it was sent with the question.
@@ -67,13 +82,14 @@ def moments(lake: Path, shop: str, since_ms: int | None = None, until_ms: int | 
     for begin, end in _spans(lake, shop, since_ms or 0):
         found: list[tuple[int, int, str, bytes | list[Line]]] = []
         table = read_events(lake, shop, begin, end, _COLUMNS)
+        table = table.filter(rows_of(table, wanted))
         rows = map(Line._make, zip(*(table.column(name).to_pylist() for name in _COLUMNS), strict=True))
         for event_id, lines in groupby(rows, key=lambda line: line.event_id):
             event = list(lines)
             found.append((event[0].arrived_ms, 0, event_id, event))
-        decisions = read_decisions(
-            *(lake, shop, begin, end if until_ms is None else min(end, until_ms), ("ts_ms", "decision_id", "receipt"))
-        )
+        last = end if until_ms is None else min(end, until_ms)
+        decisions = read_decisions(lake, shop, begin, last, ("visitor_id", "ts_ms", "decision_id", "receipt"))
+        decisions = decisions.filter(rows_of(decisions, wanted))
         columns = (decisions.column(name).to_pylist() for name in ("ts_ms", "decision_id", "receipt"))
         found += [(ts_ms, 1, name, receipt) for ts_ms, name, receipt in zip(*columns, strict=True)]
         found.sort(key=lambda one: one[:3])
@@ -85,9 +101,8 @@ def receipts(lake: Path, shop: str, since_ms: int, until_ms: int, one_in: int = 
     for begin, end in _spans(lake, shop, since_ms):
         if begin < until_ms:
             table = read_decisions(lake, shop, begin, min(end, until_ms), ("visitor_id", "receipt"))
-            for visitor_id, receipt in zip(*(table.column(n).to_pylist() for n in table.column_names), strict=True):
-                if one_in == 1 or hash64(f"{visitor_id}|part") % one_in == 0:
-                    yield receipt
+            part = rows_of(table, None if one_in == 1 else lambda name: hash64(f"{name}|part") % one_in == 0)
+            yield from table.column("receipt").filter(part).to_pylist()
 
 
 def newest_ms(lake: Path, shop: str) -> int | None:
@@ -115,8 +130,9 @@ class LakeTrials:
     """The trials of decisions with since_ms <= time < until_ms whose windows have ended, each with its reward.
 
     policy: whose reward and window count. now_ms: up to when the lake is complete; its last event, if that is later.
-    heed: called with each event before its lines count, and the Credit. counts: after the iteration; what outcomes
-    were told as (models/credit.py's Told), `decisions`, `unreadable` receipts, trials `ended`, `open`, `dropped`.
+    heed: called with each event before its lines count, and the Credit. wanted: None for all visitors.
+    counts: after the iteration; what outcomes were told as (models/credit.py's Told), `decisions`, `unreadable`
+    receipts, trials `ended`, `open`, `dropped`.
     """
 
     lake: Path
@@ -126,6 +142,7 @@ class LakeTrials:
     until_ms: int | None = None
     now_ms: int = 0
     heed: Callable[[list[Line], Credit], None] | None = None
+    wanted: Wanted | None = None
     counts: Counter[str] = field(default_factory=Counter)
 
     def __iter__(self) -> Iterator[Trial]:
@@ -133,7 +150,7 @@ class LakeTrials:
         credit = self._credit()
         clock_ms = asked_ms = 0
         step_ms = max(STEP_MS, credit.window_ms // 100)
-        for at_ms, what in moments(self.lake, self.shop, self.since_ms, self.until_ms):
+        for at_ms, what in moments(self.lake, self.shop, self.since_ms, self.until_ms, self.wanted):
             if self._over(at_ms, credit):
                 break
             clock_ms = max(clock_ms, at_ms)

@@ -10,8 +10,8 @@ from training.off_policy import Estimate
 from training.promotion import judge
 from training.receipts_logged import NothingLogged, choices, probabilities, replayed
 from training.trial_rows import Probabilities
+from training.trials import Rewards
 from training.whatif import WhatIf
-from training.whatif_rewards import Followed
 
 UNTOLD: Final = "cannot say: "
 Limits = tuple[float, float, float]
@@ -41,7 +41,7 @@ class Worth:
         return {**sides, **about, "left_out": dict(self.left_out or {})}
 
 
-def value_of(about: WhatIf, receipts: Iterable[Receipt], rewards: Followed) -> Worth:
+def value_of(about: WhatIf, receipts: Iterable[Receipt], rewards: Rewards) -> Worth:
     """The value of `about.policy` beside what the receipts did, by training/promotion.py's paired estimate."""
     served = replace(about.policy, arms=Arms(0.0, 0.0, 0.0, 0.0))  # only receipts of the full arm are valued
 

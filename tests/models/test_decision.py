@@ -3,19 +3,21 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from features.catalog import Product
 from features.fold import _fold
 from features.tail import tail_of
-from models.arbitration import prior_draws
+from models.arbitration import Draws, prior_draws
 from models.bundle import decode, encode
 from models.chosen import REASONS
 from models.decision import Known, UnknownPlacement, answer, decide
+from models.effects import N_EFFECTS
 from models.policy import empty_policy
 from models.policy_terms import Policy
 from tests.models.bundles import parts
-from tests.models.deciding import NOBODY, NOW, FixedScores, Visitor, action, shop
+from tests.models.deciding import NO_ARMS, NOBODY, NOW, FixedScores, Visitor, action, shop
 
 SURE = {"prior": {"mean": 0.5, "strength": 1000}}
 """An action that beats silence in every draw."""
@@ -222,3 +224,60 @@ def test_a_fallback_that_the_request_tells_was_dismissed_stays_away():
     shown = decide(Visitor().inputs(), None, policy, draws).chosen[0]
     told = decide(Visitor().on(dismissed=("x",)).inputs(), None, policy, draws).chosen[0]
     assert (shown.action, told.action, told.candidates[0].gate) == ("x", None, "cooldown")
+
+
+HOPELESS = {"value": 1, "cost": 5}
+"""Worth less than it costs, whatever is believed of it."""
+
+
+def candidate_of(made, name: str):
+    return next(one for chosen in made.chosen for one in chosen.candidates if one.action == name)
+
+
+def test_what_no_draw_lifts_above_silence_is_closed_and_not_explored():
+    """The exploration floor is of what may come right: not of what costs more than it can ever bring."""
+    policy = shop(action("dear", **HOPELESS), action("fine"), exploration_floor=0.1)
+    made = decision(policy)
+    assert candidate_of(made, "dear").gate == "no_hope"
+    assert candidate_of(made, "dear").propensity in (None, 0.0)
+    (chosen,) = made.chosen
+    fine = candidate_of(made, "fine")
+    assert fine.gate == "" and fine.propensity + chosen.silence_propensity == pytest.approx(1)
+
+
+def test_one_draw_above_silence_is_hope():
+    policy = shop(action("x", value=1, cost=0.5), exploration_floor=0.1)
+    effects = np.full((1, N_EFFECTS, 8), 0.1, np.float32)
+    assert candidate_of(decide(NOBODY.inputs(), FixedScores(), policy, Draws.of(effects)), "x").gate == "no_hope"
+    effects = effects.copy()
+    effects[:, :, 3] = 0.9
+    assert candidate_of(decide(NOBODY.inputs(), FixedScores(), policy, Draws.of(effects)), "x").gate == ""
+
+
+def test_a_visitor_who_saw_much_has_no_hope_where_another_has():
+    """The cost grows with what was shown: hope is of a moment, not of an action."""
+    policy = shop(action("x", value=10, cost=0.4, prior={"mean": 0.08, "strength": 5000}))
+    assert candidate_of(decision(policy), "x").gate == ""
+    weary = NOBODY
+    for minutes in range(1, 9):
+        weary = weary.did("view_promotion", minutes, action="x", decision_id=f"D{minutes}")
+    assert candidate_of(decision(policy, weary), "x").gate == "no_hope"
+
+
+@pytest.mark.parametrize(
+    ("arm", "closed"),
+    [("random", False), ("propensity_only", False), ("no_levers", True), ("rules_only", False)],
+)
+def test_the_gate_of_hope_is_of_the_arms_that_decide_by_what_was_learned(arm, closed):
+    """The random arm shows it still: what was believed wrongly can come to light there."""
+    policy = shop(action("dear", **HOPELESS), arms={**NO_ARMS, arm: 0.1})
+    made = next(m for n in range(500) if (m := decision(policy, visitor_id=f"v{n}")).arm == arm)
+    dear = candidate_of(made, "dear")
+    assert (dear.gate == "no_hope") is closed
+    if arm == "random":
+        assert dear.propensity > 0
+
+
+def test_another_gate_is_told_before_hope():
+    policy = shop(action("dear", **HOPELESS, when="session.views > 3"))
+    assert candidate_of(decision(policy), "dear").gate == "rule"

@@ -36,7 +36,7 @@ def test_every_error_has_its_line_and_the_exit_code_is_one(tmp_path):
     assert result.exit_code == 1
     assert f"{bad}:11:10: 5 is not from 0 to 0.5" in result.stderr
     assert result.stderr.count("did you mean 'chat'") == 2
-    assert "3 errors; not fit to serve" in result.stderr
+    assert "3 errors; not fit to serve: a service refuses it" in result.stderr
 
 
 def test_an_expired_claim_is_a_warning(tmp_path):

@@ -76,7 +76,7 @@ def test_of_very_many_decisions_an_even_part_is_taken(home: Path, monkeypatch: p
 
 def test_a_lake_that_is_not_there_is_told_as_such(home: Path, tmp_path: Path) -> None:
     result = run(home, "--lake", str(tmp_path / "nowhere"))
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "nowhere is not there. Look at --lake or TACT_LAKE" in " ".join(result.output.split())
     file = tmp_path / "log.csv"
     file.write_text("a\n")
@@ -86,7 +86,7 @@ def test_a_lake_that_is_not_there_is_told_as_such(home: Path, tmp_path: Path) ->
 
 
 def test_it_says_what_is_missing(tmp_path: Path) -> None:
-    assert "no bundle is live" in run(tmp_path).output
+    assert "the registry holds no shop 'demo'" in run(tmp_path).output
     bundles.write(tmp_path / "old", parts())
     Registry(tmp_path / "registry").publish(tmp_path / "old", "demo", "test", "", 0)
     assert "holds no reference" in run(tmp_path).output

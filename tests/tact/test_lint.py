@@ -117,6 +117,7 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[str, Any], str, str]] = {
     "L403": ([bar(cooldown_after_dismissal_s=0)], {}, "cooldown_after_dismissal_s: 0", "right after a no"),
     "L404": ([action()], {"exploration_floor": 0}, "exploration_floor: 0", "never tried"),
     "L405": ([action()], {"holdout": 0}, "holdout: 0", "no lift can be shown"),
+    "L406": ([action()], {"reward": {"dismissal": 2}}, "dismissal: 2", "worth more than silence"),
 }
 
 
@@ -167,6 +168,7 @@ def test_a_lint_fires_at_its_line_with_its_severity(code: str, tmp_path: Path) -
     at = int(line.removeprefix(f"{SEVERITY[code]} {path}:").split(":")[0])
     assert marker in path.read_text().splitlines()[at - 1]
     assert result.exit_code == (1 if SEVERITY[code] == "error" else 0)
+    assert ("though a service would take it" in result.stderr) is (SEVERITY[code] == "error")
     assert run(path, "--strict").exit_code == 1
     assert code not in codes(path, "--allow", code)
 

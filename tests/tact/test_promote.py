@@ -177,7 +177,7 @@ def test_learning_tells_each_effect_with_its_interval_and_what_it_costs(home):
     assert good["effect_ci"][0] < 0.3 < good["effect_ci"][1] and good["beats_cost"] == "yes"
     assert bad["effect_ci"][0] < -0.18 < bad["effect_ci"][1] and bad["beats_cost"] == "no"
     assert rows["good", "loyalty"]["beats_cost"] == "too little data"
-    assert "too little data" in result.output and f"{VISITS:,} decisions" in result.output
+    assert "more, never shown: of them only priors speak" in result.output and f"{VISITS:,} decisions" in result.output
 
 
 def test_a_candidate_reads_back_and_a_changed_one_is_refused(home):
@@ -256,10 +256,42 @@ def test_the_audit_log_is_listed_and_a_changed_line_is_found(home):
     run(home, "rollback", "--policy", "--why", "typo")
     result = run(home, "audit", "--json", str(home / "j.json"))
     assert result.exit_code == 0, result.output
-    assert "the chain of all 2 lines is whole" in result.output and "typo" in result.output
+    assert "2 changes; the chain of 2 lines is whole" in result.output and "typo" in result.output
     assert [one["what"] for one in json.loads((home / "j.json").read_text())["entries"]] == ["promote", "rollback"]
-    assert "0 changes; the chain of all 2 lines" in run(home, "audit", "--shop", "other").output
+    assert all(len(line) < 80 for line in result.output.splitlines() if "typo" not in line)
+    other = run(home, "audit", "--shop", "other")
+    assert other.exit_code == 2 and "holds no shop 'other'; it has demo" in other.output
     path = home / audit.NAME
     path.write_text(path.read_text().replace("typo", "fine"))
     broken = run(home, "audit")
     assert broken.exit_code == 1 and "line 2" in broken.output
+
+
+def test_what_is_live_already_is_told_in_the_json_too(home):
+    result = run(home, "promote", "--policy", offered(home, LIVE), "--json", str(home / "j.json"))
+    assert result.exit_code == 0 and "is live for shop demo already" in result.output
+    told = json.loads((home / "j.json").read_text())
+    version = load_policy(LIVE, "p.yaml").version
+    assert (told["before"], told["after"], told["promoted"], told["passed"]) == (version, version, False, True)
+
+
+def test_refusals_tell_the_same_unit_as_the_table(home):
+    result = run(home, "promote", "--policy", offered(home, text(bad=10)))
+    (row,) = (line for line in result.output.splitlines() if "│ difference" in line)
+    (refused,) = (line for line in result.output.splitlines() if line.startswith("refused "))
+    assert f"is worse: {row.split('│')[2].strip()} per decision [" in refused
+
+
+@pytest.mark.parametrize("margin", ["-0.1", "1.5", "nan"])
+def test_a_margin_is_a_share(home, margin):
+    assert run(home, "promote", "--policy", offered(home, text(bad=10)), "--margin", margin).exit_code == 2
+    assert live(home) == LIVE.encode()
+
+
+def test_a_candidate_s_folder_that_cannot_be_made_ends_before_the_work(home, monkeypatch):
+    (home / "letter").write_text("dear")
+    monkeypatch.setattr(verb_learn, "LakeTrials", None)  # the work
+    result = run(home, "learn", "--out", str(home / "letter" / "x"))
+    assert result.exit_code == 2 and "letter is no folder" in result.output
+    (home / "candidates").write_text("no folder")
+    assert run(home, "learn").exit_code == 2

@@ -2,11 +2,9 @@
 
 import json
 from dataclasses import replace
-from math import isnan
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 import typer
@@ -18,10 +16,8 @@ from models import receipt as receipts
 from models.arbitration import prior_draws
 from models.decision import decide
 from models.policy import load_policy
-from models.trial import read_trials
 from tact import verb_simulate
 from tests.models.deciding import MINUTE, NOW, FixedScores, Visitor, action, text_of
-from training.whatif_rewards import Line, Terms, followed
 
 app = typer.Typer()
 app.callback()(lambda: None)
@@ -114,46 +110,11 @@ def test_the_policy_s_reward_is_the_unit(home: Path, tmp_path: Path) -> None:
     assert 0.1 * 50 < found["value"]["old"][0] < 0.3 * 50
 
 
-def line(event: str, ts_ms: int, **fields: Any) -> Line:
-    known = {"visitor_id": "v1", "event_id": f"{event}{ts_ms}", "item_id": "", "quantity": 1, "order_id": ""}
-    others = {"decision_id": "", "action": "", "price": None, "value": None}
-    return Line(event=event, ts_ms=ts_ms, **{**known, **others, **fields})
-
-
-def trials_of(at: int) -> list[Any]:
-    """The trials of a decision for two placements."""
-    policy = load_policy(text_of(BADGE | {"placements": ["top"]}, action("b", placements=["side"])), "p.yaml")
-    made = decide(
-        Visitor().inputs("top", "side", decision_id=f"D{at}", now_ms=at), FixedScores(), policy, prior_draws(policy)
-    )
-    return list(read_trials(receipts.encode(made)))
-
-
-def terms(**reward: float) -> Terms:
-    return Terms.of(load_policy(text_of(BADGE, reward=reward), "p.yaml"), lambda item: {"p1": 4.0}.get(item))
-
-
-def test_what_follows_the_page_and_what_its_message_met_with_are_told_apart() -> None:
-    trials = [msgspec.structs.replace(trial, chosen="badge") for trial in trials_of(0)]
-    lines = [
-        line("select_promotion", 10, action="badge", decision_id="D0"),
-        line("purchase", 20, order_id="o", value=30.0, item_id="p1", quantity=2),
-    ]
-    found = followed(trials, lines, terms(revenue=0.5, margin=1, click=2), 10_000_000)
-    assert found.of_page("D0") == 0.5 * 30 + 2 * 4
-    assert [found.of_placement("D0", trial.placement) for trial in trials] == [
-        0,
-        2,
-    ]  # the page's last message of that name
-
-
-def test_an_order_of_a_later_session_does_not_count_and_an_open_session_is_not_known() -> None:
-    hour = 3_600_000
-    lines = [line("page_view", 60_000), line("purchase", 2 * hour, order_id="o", value=30.0)]
-    first, second = trials_of(0), trials_of(2 * hour - 1)
-    known = followed([*first, *second], lines, terms(order=1), 9 * hour)
-    assert (known.of_page("D0"), known.of_page(f"D{2 * hour - 1}")) == (0, 1)
-    early = followed([*first, *second], lines, terms(order=1), 2 * hour + 60_000)
-    assert early.of_page("D0") == 0
-    assert isnan(early.of_page(f"D{2 * hour - 1}"))
-    assert isnan(early.of_placement("unheard of", "top"))
+def test_an_even_part_of_the_visitors_comes_with_what_followed_them(home: Path, tmp_path: Path) -> None:
+    """The figure of a part is that of the whole within its interval: orders of the others are not asked about."""
+    _, found = run(home, tmp_path, MORE, "--max", "2400")
+    value, decisions = found["value"], found["value"]["decisions"]
+    assert 2000 < decisions < 2800
+    shares = {side: found["actions"][0]["shown"][side] / decisions for side in ("old", "new")}
+    assert value["old"][1] <= SILENT + shares["old"] * (SHOWN - SILENT) <= value["old"][2]
+    assert value["difference"][1] > 0

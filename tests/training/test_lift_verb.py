@@ -9,8 +9,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from features.lakefile import DAY_MS, read_events, write_decisions, write_events
+from models.policy import load_policy
 from tact.cli import build
-from tact.configured import shares_of_file
+from tact.configured import shares_of
 from tests.models.deciding import action, text_of
 from tests.training.lifting import START_MS, Made, by_hash, decided, event, lift_lake
 from training.moments import iso
@@ -36,7 +37,7 @@ def policy(tmp_path: Path) -> Path:
 def policy_file(folder: Path, holdout: float) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"policy-{holdout}.yaml"
-    path.write_text(text_of(action("x"), holdout=holdout))
+    path.write_text(text_of(action("x"), holdout=holdout).replace("shop: demo", "shop: s"))
     return path
 
 
@@ -48,7 +49,7 @@ def test_a_lift_is_told_in_words_figures_and_pictures(lifted: Path, policy: Path
     file, page = tmp_path / "f" / "lift.json", tmp_path / "lift.html"
     done = tact("--lake", lifted, "--shop", "s", "--policy", policy, "--plan", 6000, "--json", file, "--html", page)
     assert done.exit_code == 0, done.output
-    assert re.search(r"full\s*│\s*4,\d{3}.*│ better", done.stdout)
+    assert re.search(r"full +4,\d{3}.* better", done.stdout)
     assert "checks: sample ratio, A/A, arms alike before the start fine" in done.stdout
     found = json.loads(file.read_text())
     assert found["alarms"] == [] and found["ratio"]["alarm"] is False and found["aa"]["alarm"] is False
@@ -69,7 +70,7 @@ def test_a_ratio_that_is_off_ends_with_1_and_no_verdict(lifted: Path, tmp_path: 
     done = tact("--lake", lifted, "--policy", policy_file(tmp_path, 0.3), "--html", page)
     assert done.exit_code == 1
     assert "alarm the sample ratio is off (p " in done.stdout and "do not read this" in done.stdout
-    assert "│ better" not in done.stdout
+    assert " better" not in done.stdout
     assert "Do not read this" in page.read_text() and ": better" not in page.read_text()
 
 
@@ -134,7 +135,16 @@ def test_several_arms_are_each_compared_with_the_holdout(tmp_path: Path) -> None
 
 
 def test_the_shares_of_a_policy_leave_the_rest_to_full(policy: Path) -> None:
-    assert shares_of_file(policy) == {"full": 0.8, "holdout": 0.2}
+    assert shares_of(load_policy(policy.read_text(), "p.yaml")) == {"full": 0.8, "holdout": 0.2}
+
+
+def test_another_shop_s_policy_is_refused(tmp_path: Path, policy: Path) -> None:
+    lake = lift_lake(tmp_path / "lake", Made(visitors=300))
+    text = policy.read_text()
+    other = tmp_path / "other.yaml"
+    other.write_text(text.replace("shop: s\n", "shop: hats\n"))
+    done = tact("--lake", lake, "--policy", other)
+    assert done.exit_code == 2 and "is the policy of shop 'hats', not of 's'" in done.output
 
 
 @pytest.mark.parametrize(
@@ -144,7 +154,7 @@ def test_the_shares_of_a_policy_leave_the_rest_to_full(policy: Path) -> None:
         (("--smallest", "-1"), "--smallest -1.0 is no relative lift"),
         (("--since", "2026-01-02", "--until", "2026-01-01"), "is not before --until"),
         (("--since", "yesterday"), "'yesterday' is no date"),
-        (("--policy", "nowhere.yaml"), "--policy nowhere.yaml cannot be read"),
+        (("--policy", "nowhere.yaml"), "cannot read nowhere.yaml"),
         (("--shop", "t"), "holds no shop 't'; it has s"),
         (("--json", "."), "is a folder"),
         (("--against", "hats"), "no visitor in 'hats' to compare with, only in full"),

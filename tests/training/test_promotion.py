@@ -76,7 +76,23 @@ def test_too_few_decisions_are_refused() -> None:
     found = judge(under(LOG, 400), under(np.array([0.3, 0.3, 0.4]), 400))
     assert not found.passed
     assert found.reasons[0].startswith("cannot say: the effective sample size is 3")
-    assert any(reason.startswith("cannot say of the live policy") for reason in found.reasons)
+    assert all(reason.startswith("cannot say: ") for reason in found.reasons)  # the live policy's would be the same
+
+
+def test_a_live_policy_that_the_log_cannot_value_is_told_where_the_candidate_can_be() -> None:
+    never = np.array([0.6, 0.4, 0.0])
+    found = judge(under(LOG, log=never), under(never, log=never))
+    assert found.reasons[0].startswith("cannot say of the live policy: 20.0% of the target's choices")
+
+
+def test_a_refusal_tells_values_in_the_unit_of_the_table() -> None:
+    """Of three placements a decision, per decision: three times the value of a row."""
+    one, three = (judge(LIVE, under(np.array([0.9, 0.05, 0.05])), placements=n) for n in (1.0, 3.0))
+    assert one.difference is not None and one.live is not None
+    for found, times in ((one, 1), (three, 3)):
+        (reason,) = found.reasons
+        assert f"is worse: {one.difference.value * times:+.4g} per decision [" in reason
+        assert f"the live policy's {one.live.value * times:.4g};" in reason
 
 
 def test_a_candidate_that_chooses_alike_passes_in_the_smallest_shop() -> None:

@@ -11,7 +11,7 @@ from models.arbitration import prior_draws
 from models.credit import Credit
 from models.trial import SILENCE, read_trials
 from tests.models.deciding import NOW, action, shop
-from tests.training.visits import HOUR, SHOP, decided, decision_id, event, kept, shown, write_visits
+from tests.training.visits import HOUR, MINUTE, SHOP, decided, decision_id, event, kept, shown, write_visits
 from training import trials
 from training.trials import LakeTrials, Rewards, in_batches
 
@@ -77,6 +77,25 @@ def test_outcomes_that_name_no_open_decision_are_counted(tmp_path: Path) -> None
     told = {name: of.counts[name] for name in ("counted", "again", "late", "unknown", "unreadable")}
     some = len(shown(made))
     assert told == {"counted": some, "again": some, "late": len(shown(other)), "unknown": 1, "unreadable": 1}
+
+
+def test_of_a_part_of_the_visitors_come_the_trials_that_all_would_give_them(tmp_path: Path) -> None:
+    write_visits(tmp_path, range(100), POLICY, DRAWS, ODDS)
+    whole = [one for one in LakeTrials(tmp_path, SHOP, POLICY) if one.visitor_id.endswith("7")]
+    of = LakeTrials(tmp_path, SHOP, POLICY, now_ms=NOW + 9 * HOUR, wanted=lambda name: name.endswith("7"))
+    assert list(of) == whole and of.counts["decisions"] == 10
+    of = LakeTrials(tmp_path, SHOP, POLICY, wanted=lambda name: name == "nobody")
+    assert (list(of), of.counts["decisions"]) == ([], 0)
+
+
+def test_an_order_of_a_later_session_does_not_count_and_one_of_an_open_session_is_not_known_yet(tmp_path: Path) -> None:
+    first, second = decided(0, POLICY, DRAWS, "v"), decided(1, POLICY, DRAWS, "v", NOW + 2 * HOUR)
+    lakefile.write_events(tmp_path, [event("purchase", second, 60_000, order_id="o")], "a")
+    lakefile.write_decisions(tmp_path, [kept(first), kept(second)], "a")
+    early = Rewards.of(LakeTrials(tmp_path, SHOP, POLICY, now_ms=NOW + 2 * HOUR + 2 * MINUTE))
+    assert early.of_page(decision_id(0)) == 0.0 and math.isnan(early.of_page(decision_id(1)))
+    known = Rewards.of(LakeTrials(tmp_path, SHOP, POLICY, now_ms=NOW + 9 * HOUR))
+    assert (known.of_page(decision_id(0)), known.of_page(decision_id(1))) == (0.0, 1.0)
 
 
 def test_an_empty_lake_has_no_trials(tmp_path: Path) -> None:
