@@ -36,6 +36,7 @@ from models.folders import Folder
 from models.intent import INTENTS, IntentModel
 from models.item_index import ItemIndex
 from models.linear import Blended, Linear
+from models.panel import Panel
 from models.ranker import Ranker
 from models.scorer import ConstantScorer, InvalidModel, Predictor, Scorer
 from models.stage import STAGES, StageModel
@@ -122,7 +123,7 @@ class Parts:
 class Bundle:
     """A checked, immutable set of models. ranker, arrays, factors: as in Parts. timing: None if it was not learned.
 
-    effects: of actions.
+    effects: of actions. panel: stage and intent as one pass, where they can be.
     """
 
     id: str
@@ -135,12 +136,16 @@ class Bundle:
     factors: ItemFactors | None = None
     timing: Timing | None = None
     effects: Uplift = _NO_UPLIFT
+    panel: Panel | None = None
 
     def score(self, vector: Vector) -> Scores:
         """Stage, intent and the actions' effects of one vector, shape (N,)."""
-        stages = self.stage.probabilities(vector)
-        named = int(self.stage.named(stages))
-        return Scores(stages, self.intent.probabilities(vector), named, self.uplift(vector))
+        if self.panel is not None:
+            said = self.panel.score(vector)
+            stages, intents = said[: len(STAGES)], said[len(STAGES) :]
+        else:
+            stages, intents = self.stage.probabilities(vector), self.intent.probabilities(vector)
+        return Scores(stages, intents, int(self.stage.named(stages)), self.uplift(vector))
 
     def uplift(self, vector: Vector) -> dict[int, float]:
         """The effect of each action that has an uplift model, by the action's hash. vector: shape (N,)."""
@@ -305,6 +310,7 @@ def decode(identifier: str, files: Mapping[str, bytes]) -> Bundle:
         stage = StageModel(scorers["stage"], curves["stage"], weights)
         intents = [f"intent_{name}" for name in INTENTS]
         intent = IntentModel(tuple(scorers[i] for i in intents), tuple(curves[i] for i in intents))
+        panel = Panel.of([(scorers[name], curves[name]) for name in MODELS])
         items, factors = ItemIndex.from_arrays(indexed), _factors(indexed)
         ranker = files.get(RANKER, b"").decode("ascii", "replace")
         if ranker:
@@ -315,7 +321,7 @@ def decode(identifier: str, files: Mapping[str, bytes]) -> Bundle:
         raise InvalidBundle("model", str(error)) from error
     except (KeyError, ValueError) as error:
         raise InvalidBundle("array", str(error)) from error
-    return Bundle(identifier, manifest, stage, intent, items, ranker, optional, factors, timing, effects)
+    return Bundle(identifier, manifest, stage, intent, items, ranker, optional, factors, timing, effects, panel)
 
 
 def _effects(files: Mapping[str, bytes]) -> Uplift:

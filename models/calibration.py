@@ -43,25 +43,37 @@ def _curve(value: float, xs: Floats, ys: Floats) -> float:
 
 
 @numba.njit(cache=True)
+def calibrate(raw: Floats, xs: Floats, ys: Floats, starts: npt.NDArray[np.int64], out: Floats) -> None:
+    """Calibrates one row of raw, (K,), into out, which may be raw. Output k's knots are xs[starts[k]:starts[k + 1]]."""
+    outputs = raw.size
+    top = -math.inf
+    for k in range(outputs):
+        p = min(max(raw[k], TINY), 1.0 - TINY)
+        x = math.log(p) if outputs > 1 else math.log(p / (1.0 - p))
+        out[k] = _curve(x, xs[starts[k] : starts[k + 1]], ys[starts[k] : starts[k + 1]])
+        top = max(top, out[k])
+    squash(out, top)
+
+
+@numba.njit(cache=True)
+def squash(out: Floats, top: float) -> None:
+    """Scores to probabilities, in place: logistic for one output, softmax for several. top: the largest score."""
+    if out.size == 1:
+        out[0] = 1.0 / (1.0 + math.exp(-out[0]))
+        return
+    total = 0.0
+    for k in range(out.size):
+        out[k] = math.exp(out[k] - top)
+        total += out[k]
+    for k in range(out.size):
+        out[k] /= total
+
+
+@numba.njit(cache=True)
 def _apply(raw: Floats, xs: Floats, ys: Floats, starts: npt.NDArray[np.int64], out: Floats) -> None:
-    """Calibrates each row of raw, shape (n, K), into out. Output k's knots are xs[starts[k]:starts[k + 1]]."""
-    outputs = raw.shape[1]
+    """Calibrates each row of raw, shape (n, K), into out."""
     for i in range(raw.shape[0]):
-        top = -math.inf
-        for k in range(outputs):
-            p = min(max(raw[i, k], TINY), 1.0 - TINY)
-            x = math.log(p) if outputs > 1 else math.log(p / (1.0 - p))
-            out[i, k] = _curve(x, xs[starts[k] : starts[k + 1]], ys[starts[k] : starts[k + 1]])
-            top = max(top, out[i, k])
-        if outputs == 1:
-            out[i, 0] = 1.0 / (1.0 + math.exp(-out[i, 0]))
-            continue
-        total = 0.0
-        for k in range(outputs):
-            out[i, k] = math.exp(out[i, k] - top)
-            total += out[i, k]
-        for k in range(outputs):
-            out[i, k] /= total
+        calibrate(raw[i], xs, ys, starts, out[i])
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 Equal to Booster.predict(raw_score=True) bit by bit: the same comparisons, the same order of sums.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,93 +16,102 @@ from models.modeltext import InvalidModel, inspect_model
 Floats = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int32]
+Nodes = npt.NDArray[np.void]
 
-_ZERO: Final = 1e-35
-"""LightGBM takes smaller numbers for zero."""
+NODE: Final = np.dtype(
+    [("threshold", "<f4"), ("feature", "<u2"), ("unknown", "<u2"), ("left", "<i4"), ("right", "<i4")]
+)
+"""A split in 16 bytes, so that a step of a walk touches one cache line. threshold: the largest float32 not above the
+text's, which splits float32 numbers the same way. unknown: 1 where an unknown number goes left. Children below 0 are
+leaves: -1 - child is the place in leaf."""
+
+
+@numba.njit(cache=True)
+def _next(x, nodes, node):  # type: ignore[no-untyped-def]
+    """Where a walk goes on from a node; a leaf stays. One jump, for the leaf: what is known of a value is combined,
+    since a jump that is guessed wrong costs more than the comparisons."""
+    if node < 0:
+        return node
+    split = nodes[node]
+    value = x[split.feature]
+    goes_left = (value <= split.threshold) | ((value != value) & (split.unknown != 0))
+    return split.left if goes_left else split.right
+
+
+@numba.njit(cache=True)
+def walk(x, nodes, roots, leaf, out):  # type: ignore[no-untyped-def]
+    """Adds the leaves that a vector x (N,) falls into to out (K,), tree i's to output i modulo K, in the text's order.
+
+    Eight trees at a time: a walk waits for memory at every step, and the others step meanwhile.
+    """
+    for first in range(0, roots.size, 8):
+        last = min(first + 8, roots.size) - 1  # of the last trees some are walked twice and counted once
+        a, b, c, d = roots[first], roots[min(first + 1, last)], roots[min(first + 2, last)], roots[min(first + 3, last)]
+        e, f = roots[min(first + 4, last)], roots[min(first + 5, last)]
+        g, h = roots[min(first + 6, last)], roots[last]
+        while a >= 0 or b >= 0 or c >= 0 or d >= 0 or e >= 0 or f >= 0 or g >= 0 or h >= 0:
+            a, b, c, d = _next(x, nodes, a), _next(x, nodes, b), _next(x, nodes, c), _next(x, nodes, d)
+            e, f, g, h = _next(x, nodes, e), _next(x, nodes, f), _next(x, nodes, g), _next(x, nodes, h)
+        for place, node in enumerate((a, b, c, d, e, f, g, h)):
+            if first + place <= last:
+                out[(first + place) % out.size] += leaf[-1 - node]
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _walk(
-    x: Matrix,
-    roots: Rows,
-    feature: Rows,
-    threshold: Floats,
-    decision: Rows,
-    left: Rows,
-    right: Rows,
-    leaf: Floats,
-    out: Floats,
-) -> None:
-    """Adds up each row's leaves. Children below 0 are leaves: -1 - child is the place in leaf."""
-    for i in range(out.size):
-        total = 0.0
-        for tree in range(roots.size):
-            node = roots[tree]
-            while node >= 0:
-                value = float(x[i, feature[node]])
-                kind = decision[node] >> 2
-                if kind != 2 and np.isnan(value):
-                    value = 0.0
-                if (kind == 1 and abs(value) <= _ZERO) or (kind == 2 and np.isnan(value)):
-                    goes_left = (decision[node] & 2) != 0
-                else:
-                    goes_left = value <= threshold[node]
-                node = left[node] if goes_left else right[node]
-            total += leaf[-1 - node]
-        out[i] = total
+def _walk(x: Matrix, nodes: Nodes, roots: Rows, leaf: Floats, out: Floats) -> None:
+    """Each row's scores, out (n, K), which holds zeros."""
+    for i in range(len(out)):
+        walk(x[i], nodes, roots, leaf, out[i])
 
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """Trees of one output. roots: int32 (t,), a node or -1 - leaf; the other arrays are by node or by leaf."""
+    """Trees. nodes: NODE (n,). roots: int32 (t,), a node or -1 - leaf. leaf: float64 (l,). outputs: K; tree i is of
+    output i modulo K."""
 
     names: tuple[str, ...]
+    nodes: Nodes
     roots: Rows
-    feature: Rows
-    threshold: Floats
-    decision: Rows
-    left: Rows
-    right: Rows
     leaf: Floats
+    outputs: int = 1
 
     @classmethod
     def of(cls, text: str) -> "Forest":
-        """The forest of a model's text. Raises InvalidModel where the text is damaged or has several outputs."""
+        """The forest of a model's text. Raises InvalidModel where the text is damaged, or takes zero for unknown."""
         names = _names(text)
-        if inspect_model(text, len(names)).outputs != 1:
-            raise InvalidModel("a ranker gives one number a row")
-        parts: dict[str, list[npt.NDArray[Any]]] = {
-            name: [] for name in ("feature", "threshold", "decision", "left", "right", "leaf")
-        }
-        roots, nodes, leaves = [], 0, 0
-        for block in text.split("\nTree=")[1:]:
-            tree = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-            roots.append(nodes if int(tree["num_leaves"]) > 1 else -1 - leaves)
-            parts["leaf"].append(_numbers(tree, "leaf_value", np.float64))
-            if int(tree["num_leaves"]) > 1:
-                for name, key in (("feature", "split_feature"), ("decision", "decision_type")):
-                    parts[name].append(_numbers(tree, key, np.int32))
-                parts["threshold"].append(_numbers(tree, "threshold", np.float64))
-                for name in ("left", "right"):
-                    child = _numbers(tree, f"{name}_child", np.int32)
-                    parts[name].append(np.where(child >= 0, child + nodes, child - leaves))
-                nodes += int(tree["num_leaves"]) - 1
-            leaves += int(tree["num_leaves"])
-        flat: dict[str, Any] = {
-            name: np.concatenate([np.empty(0), *found]).astype(
-                np.float64 if name in ("threshold", "leaf") else np.int32
-            )
-            for name, found in parts.items()
-        }
-        return cls(names, np.array(roots, np.int32), **flat)
+        outputs = inspect_model(text, len(names)).outputs
+        trees = [
+            dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+            for block in text.split("\nTree=")[1:]
+        ]
+        return cls.joined([_tree(names, tree) for tree in trees], outputs)
+
+    @classmethod
+    def joined(cls, forests: "Sequence[Forest]", outputs: int = 1) -> "Forest":
+        """The trees of several forests of the same columns, one after another."""
+        nodes, roots, leaves = [np.empty(0, NODE)], [np.empty(0, np.int32)], [np.empty(0)]
+        n_nodes = n_leaves = 0
+        for forest in forests:
+            moved = forest.nodes.copy()
+            for side in ("left", "right"):
+                moved[side] = _moved(forest.nodes[side], n_nodes, n_leaves)
+            nodes.append(moved)
+            roots.append(_moved(forest.roots, n_nodes, n_leaves))
+            leaves.append(forest.leaf)
+            n_nodes, n_leaves = n_nodes + len(forest.nodes), n_leaves + len(forest.leaf)
+        names = forests[0].names if forests else ()
+        return cls(names, np.concatenate(nodes), np.concatenate(roots), np.concatenate(leaves), outputs)
 
     def predict(self, x: Matrix) -> Floats:
-        """The raw score of each row. x: float32 (n, N), C order -> float64 (n,). Raises ValueError on another shape."""
+        """The raw score of each row. x: float32 (n, N), C order -> float64 (n,). Raises ValueError on another shape,
+        and for a forest of several outputs."""
+        if self.outputs != 1:
+            raise ValueError(f"a forest of {self.outputs} outputs instead of one")
         if x.ndim != 2 or x.shape[1] != len(self.names):
             raise ValueError(f"a matrix of {len(self.names)} columns was expected, not shape {x.shape}")
-        out = np.empty(len(x), np.float64)
-        _walk(x, self.roots, self.feature, self.threshold, self.decision, self.left, self.right, self.leaf, out)
-        return out
+        out = np.zeros((len(x), 1))
+        _walk(x, self.nodes, self.roots, self.leaf, out)
+        return out[:, 0]
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -113,3 +123,33 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _numbers(tree: dict[str, str], name: str, kind: Any) -> npt.NDArray[Any]:
     return np.array(tree[name].split(), np.float64).astype(kind)
+
+
+def _moved(places: Rows, nodes: int, leaves: int) -> Rows:
+    """Places of nodes and leaves that now come after so many others."""
+    return np.where(places >= 0, places + nodes, places - leaves).astype(np.int32)
+
+
+def _tree(names: tuple[str, ...], tree: dict[str, str]) -> Forest:
+    """The forest of one tree."""
+    leaf = _numbers(tree, "leaf_value", np.float64)
+    if len(leaf) == 1:
+        return Forest(names, np.empty(0, NODE), np.array([-1], np.int32), leaf)
+    threshold, decision = _numbers(tree, "threshold", np.float64), _numbers(tree, "decision_type", np.int32)
+    nodes = np.empty(len(threshold), NODE)
+    nodes["threshold"] = _rounded_down(threshold)
+    nodes["feature"] = _numbers(tree, "split_feature", np.int32)
+    kind = decision >> 2  # what is missing: nothing, so that an unknown number counts as 0; zero; the unknown
+    if bool(np.any(kind == 1)):
+        raise InvalidModel("trained with zero_as_missing, which this engine does not walk")
+    nodes["unknown"] = np.where(kind == 0, threshold >= 0.0, (decision & 2) != 0)
+    for side in ("left", "right"):
+        nodes[side] = _numbers(tree, f"{side}_child", np.int32)
+    return Forest(names, nodes, np.zeros(1, np.int32), leaf)
+
+
+def _rounded_down(threshold: Floats) -> Matrix:
+    """The largest float32 that is not above each number."""
+    with np.errstate(over="ignore"):
+        near = threshold.astype(np.float32)
+    return np.where(near > threshold, np.nextafter(near, np.float32(-np.inf)), near)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from features.events import KINDS
 from features.schema import INDEX, N_FEATURES
-from models.calibration import TINY
+from models.calibration import TINY, squash
 from models.modeltext import InvalidModel
 from models.scorer import Predictor
 
@@ -30,53 +30,65 @@ _LOW, _HIGH, _CENTRE, _FIRST = range(4)
 
 
 @numba.njit(cache=True)
-def _log(x: float, low: float, high: float) -> float:
-    log = np.log1p(abs(x))
-    return float(min(max(-log if x < 0 else log, low), high))
+def logs_of(vector: Vector, out: Floats) -> None:
+    """The signed logarithm of 1 + the size of each feature, into out (N,); NaN where it is unknown."""
+    for i in range(vector.size):
+        x = np.float64(vector[i])  # float() would stay of 32 bits here
+        log = np.log1p(abs(x))
+        out[i] = -log if x < 0 else log
+
+
+@numba.njit(cache=True)
+def _term(log: float, columns: Floats, k: int, i: int) -> float:
+    """What a feature adds to an output."""
+    if np.isnan(log):
+        return float(columns[_FIRST + 2 * k + 1, i])
+    above = min(max(log, columns[_LOW, i]), columns[_HIGH, i]) - columns[_CENTRE, i]
+    return float(columns[_FIRST + 2 * k, i] * above)
+
+
+@numba.njit(cache=True)
+def _kind_of(vector: Vector) -> int:
+    x = np.float64(vector[_KIND])
+    return 0 if np.isnan(x) else int(min(max(x, 0.0), N_KINDS - 1.0))
 
 
 @numba.njit(cache=True)
 def _terms(vector: Vector, columns: Floats, kinds: Floats, out: Floats) -> None:
     """What each feature adds to each output, into out (K, N)."""
-    for i in range(vector.size):
-        x = np.float64(vector[i])  # float() would stay of 32 bits here
-        unknown = np.isnan(x)
-        above = 0.0 if unknown else _log(x, columns[_LOW, i], columns[_HIGH, i]) - columns[_CENTRE, i]
-        for k in range(out.shape[0]):
-            slope, missing = columns[_FIRST + 2 * k, i], columns[_FIRST + 2 * k + 1, i]
-            out[k, i] = missing if unknown else slope * above
-    x = np.float64(vector[_KIND])
-    kind = 0 if np.isnan(x) else int(min(max(x, 0.0), N_KINDS - 1.0))
+    logs = np.empty(vector.size)
+    logs_of(vector, logs)
     for k in range(out.shape[0]):
-        out[k, _KIND] += kinds[k, kind]
+        for i in range(vector.size):
+            out[k, i] = _term(logs[i], columns, k, i)
+        out[k, _KIND] += kinds[k, _kind_of(vector)]
 
 
 @numba.njit(cache=True)
-def _blend(matrix: Vector, said: Floats, columns: Floats, kinds: Floats, share: float, out: Floats) -> None:
-    """Probabilities said (n, K) drawn to the linear part's by a share of the log-odds, into out. The last of kinds'
-    columns is each output's base.
+def blend(vector: Vector, logs: Floats, columns: Floats, kinds: Floats, share: float, out: Floats) -> None:
+    """Draws probabilities in out (K,) to the linear part's by a share of the log-odds. logs: as from logs_of. The last
+    of kinds' columns is each output's base.
     """
-    outputs = said.shape[1]
-    terms = np.empty((outputs, matrix.shape[1]))
+    kind, top = _kind_of(vector), -np.inf
+    for k in range(out.size):
+        linear = kinds[k, N_KINDS]
+        for i in range(logs.size):
+            term = _term(logs[i], columns, k, i)
+            linear += term + kinds[k, kind] if i == _KIND else term
+        p = min(max(out[k], TINY), 1.0 - TINY)
+        trees = np.log(p) if out.size > 1 else np.log(p / (1.0 - p))
+        out[k] = (1.0 - share) * trees + share * linear
+        top = max(top, out[k])
+    squash(out, top)
+
+
+@numba.njit(cache=True)
+def _blend(matrix: Vector, columns: Floats, kinds: Floats, share: float, out: Floats) -> None:
+    """Blends each row's probabilities, which stand in out (n, K)."""
+    logs = np.empty(matrix.shape[1])
     for r in range(matrix.shape[0]):
-        _terms(matrix[r], columns, kinds, terms)
-        total, top = 0.0, -np.inf
-        for k in range(outputs):
-            linear = kinds[k, N_KINDS]
-            for i in range(terms.shape[1]):
-                linear += terms[k, i]
-            p = min(max(said[r, k], TINY), 1.0 - TINY)
-            trees = np.log(p) if outputs > 1 else np.log(p / (1.0 - p))
-            out[r, k] = (1.0 - share) * trees + share * linear
-            top = max(top, out[r, k])
-        if outputs == 1:
-            out[r, 0] = 1.0 / (1.0 + np.exp(-out[r, 0]))
-            continue
-        for k in range(outputs):
-            out[r, k] = np.exp(out[r, k] - top)
-            total += out[r, k]
-        for k in range(outputs):
-            out[r, k] /= total
+        logs_of(matrix[r], logs)
+        blend(matrix[r], logs, columns, kinds, share, out[r])
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +121,8 @@ class Linear:
     def blend(self, said: Floats, matrix: Vector) -> Floats:
         """Probabilities of both parts. said: the trees', (n, K); matrix: float32 (n, N)."""
         rows = np.ascontiguousarray(matrix, np.float32)
-        out = np.empty((len(rows), self.outputs))
-        _blend(rows, np.ascontiguousarray(said, np.float64), self.columns, self.kinds, self.share, out)
+        out = np.array(said, np.float64, order="C")
+        _blend(rows, self.columns, self.kinds, self.share, out)
         return out
 
     def contributions(self, vector: Vector) -> Floats:

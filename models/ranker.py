@@ -55,6 +55,8 @@ class Ranker:
 
 
 def _checked(forest: Forest) -> Forest:
+    if forest.outputs != 1:
+        raise InvalidModel("a ranker gives one number a row")
     if forest.names != COLUMNS:
         raise InvalidModel("the ranker was trained on other columns than this code makes: train again")
     return forest

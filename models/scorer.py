@@ -20,6 +20,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from models.forest import Forest
 from models.modeltext import InvalidModel, ModelShape, inspect_model
 
 __all__ = ["ConstantScorer", "InvalidModel", "LibraryMissing", "Predictor", "Scorer"]
@@ -116,6 +117,7 @@ class Scorer:
 
     def __init__(self, model_text: str, features: int) -> None:
         self.shape: ModelShape = inspect_model(model_text, features)
+        self.forest = _forest(model_text, self.shape)
         self._booster = _load(model_text.encode("ascii"))
         self._fast = _fast_config(self._booster, features)
         self._finalizer = weakref.finalize(self, _free, self._booster, self._fast)
@@ -182,6 +184,18 @@ class Scorer:
             ctypes.c_void_p(out.ctypes.data),
         )
         return out
+
+
+def _forest(model_text: str, shape: ModelShape) -> Forest | None:
+    """The trees, where scores become probabilities the plain way (logistic or softmax) and can be walked; else None."""
+    expected = "binary sigmoid:1" if shape.outputs == 1 else f"multiclass num_class:{shape.outputs}"
+    header = model_text[: model_text.find("\nTree=0\n")]
+    if f"\nobjective={expected}\n" not in header or "average_output" in header:
+        return None
+    try:
+        return Forest.of(model_text)
+    except InvalidModel:
+        return None
 
 
 class ConstantScorer:

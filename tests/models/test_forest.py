@@ -2,9 +2,11 @@ import lightgbm as lgb
 import numpy as np
 import pytest
 
+from features.schema import N_FEATURES
 from models.forest import Forest
 from models.modeltext import InvalidModel
 from models.ranker import COLUMNS, Ranker
+from models.scorer import Scorer
 from tests.models.bundles import FIXED, booster, model_text, vectors
 
 
@@ -16,7 +18,7 @@ def test_the_forest_says_what_the_booster_says_bit_by_bit() -> None:
     np.testing.assert_array_equal(Forest.of(model_text(1)).predict(matrix), expected)
 
 
-@pytest.mark.parametrize("changed", [{"zero_as_missing": True}, {"use_missing": False}, {"num_leaves": 2}])
+@pytest.mark.parametrize("changed", [{"use_missing": False}, {"num_leaves": 2}])
 def test_it_treats_the_missing_as_the_booster_does(changed: dict[str, object]) -> None:
     matrix = vectors().copy()
     matrix[::5, ::2] = 0.0
@@ -26,6 +28,42 @@ def test_it_treats_the_missing_as_the_booster_does(changed: dict[str, object]) -
     np.testing.assert_array_equal(Forest.of(model.model_to_string()).predict(matrix), expected)
 
 
+def test_a_forest_that_takes_zero_for_unknown_is_refused_and_scored_by_the_library() -> None:
+    matrix = np.nan_to_num(vectors())
+    matrix[::2] = 0.0
+    target = (matrix[:, 0] > 0).astype(float)
+    data = lgb.Dataset(matrix, target)
+    model = lgb.train({**FIXED, "zero_as_missing": True, "objective": "binary"}, data, 3)
+    with pytest.raises(InvalidModel, match="zero_as_missing"):
+        Forest.of(model.model_to_string())
+    scorer = Scorer(model.model_to_string(), N_FEATURES)
+    assert scorer.forest is None
+    assert scorer.predict(matrix[1])[0] == model.predict(matrix[1:2])[0]
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, 1e-30, -1e-30, 0.1, -0.1, 1.0])
+def test_a_threshold_between_two_float32_numbers_splits_them_the_same_way(value: float) -> None:
+    text = model_text(1)
+    first = next(line for line in text.splitlines() if line.startswith("threshold="))
+    changed = text.replace(first, first.replace(first.split("=")[1].split(" ")[0], repr(value), 1), 1)
+    text = resized(text, changed)
+    near = np.float32(value) if abs(value) < 1e38 else np.float32(np.copysign(3e38, value))
+    matrix = vectors(40).copy()
+    for place, x in enumerate(
+        (near, np.nextafter(near, np.float32(9e9)), np.nextafter(near, np.float32(-9e9)), np.inf, -np.inf, 0.0)
+    ):
+        matrix[place] = x
+    expected = lgb.Booster(model_str=text).predict(matrix, raw_score=True, num_threads=1)
+    np.testing.assert_array_equal(Forest.of(text).predict(matrix), expected)
+
+
+def resized(before: str, text: str) -> str:
+    """The text with the first tree's size put right."""
+    sizes = next(line for line in before.splitlines() if line.startswith("tree_sizes="))
+    first = sizes.split("=")[1].split(" ")[0]
+    return text.replace(sizes, sizes.replace(first, str(int(first) + len(text) - len(before)), 1), 1)
+
+
 def test_trees_of_one_leaf_count() -> None:
     matrix = vectors(200)
     model = lgb.train({**FIXED, "objective": "regression"}, lgb.Dataset(matrix, np.full(200, 3.0)), 3)
@@ -33,8 +71,8 @@ def test_trees_of_one_leaf_count() -> None:
     np.testing.assert_array_equal(Forest.of(model.model_to_string()).predict(matrix), expected)
 
 
-def test_damaged_texts_and_several_outputs_are_refused() -> None:
-    for text in ("", "tree\n", model_text(6), model_text(1).replace("left_child=", "left_child=9 ", 1)):
+def test_damaged_texts_are_refused() -> None:
+    for text in ("", "tree\n", model_text(1).replace("left_child=", "left_child=9 ", 1)):
         with pytest.raises(InvalidModel):
             Forest.of(text)
     with pytest.raises(ValueError, match="columns"):
@@ -49,3 +87,10 @@ def test_a_ranker_of_other_columns_is_refused() -> None:
     for wrong in (model_text(1), "", text.replace("knn_rank", "knn_rang")):
         with pytest.raises(InvalidModel):
             Ranker.of(wrong)
+
+
+def test_a_forest_of_several_outputs_gives_no_one_number_a_row() -> None:
+    with pytest.raises(ValueError, match="6 outputs"):
+        Forest.of(model_text(6)).predict(vectors(2))
+    with pytest.raises(InvalidModel, match="one number"):
+        Ranker.of(model_text(6))

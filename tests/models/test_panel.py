@@ -1,0 +1,79 @@
+"""The one pass over all models says what the models say one by one, to the bit."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from features.schema import INDEX, N_FEATURES
+from models import bundle
+from models.bundle import MODELS, Bundle, Parts
+from models.calibration import Calibration
+from models.linear import N_KINDS, Linear
+from models.panel import Panel
+from models.scorer import Scorer
+from tests.models.bundles import model_text, parts, vectors
+
+ROWS = 500
+
+
+def linear(outputs: int, seed: int) -> Linear:
+    random = np.random.default_rng(seed)
+    columns = random.normal(size=(3 + 2 * outputs, N_FEATURES))
+    columns[0], columns[1] = -1.0, 2.0
+    return Linear(columns, random.normal(size=(outputs, N_KINDS + 1)), 0.4)
+
+
+def curves(seed: int) -> dict[str, Calibration]:
+    random = np.random.default_rng(seed)
+
+    def one() -> tuple[np.ndarray, np.ndarray]:
+        return np.sort(random.normal(size=7)) * 3, np.sort(random.normal(size=7))
+
+    return {name: Calibration.of([one() for _ in range(6 if name == "stage" else 1)]) for name in MODELS}
+
+
+def blended() -> Parts:
+    """Every model blended but two; one of those is constant."""
+    mixed = {"stage": linear(6, 1), "intent_buy": linear(1, 2), "intent_leave": linear(1, 3)}
+    return replace(parts(), linears=mixed, calibrations=curves(4))
+
+
+@pytest.fixture(params=["trees", "blended"])
+def loaded(request: pytest.FixtureRequest) -> Bundle:
+    identifier, files = bundle.encode(parts() if request.param == "trees" else blended())
+    return bundle.decode(identifier, files)
+
+
+def rows() -> np.ndarray:
+    matrix = vectors(ROWS, seed=5).copy()
+    matrix[:, INDEX["event_kind"]] = np.arange(ROWS) % (N_KINDS + 2) - 1
+    matrix[3] = np.nan
+    matrix[4] = 1e30
+    matrix[5] = 1e-36
+    return matrix
+
+
+def test_one_pass_equals_the_models_asked_one_by_one_and_as_a_batch(loaded: Bundle) -> None:
+    assert loaded.panel is not None
+    matrix = rows()
+    said = np.stack([loaded.panel.score(row) for row in matrix])
+    one_by_one = [np.concatenate([loaded.stage.probabilities(r), loaded.intent.probabilities(r)]) for r in matrix]
+    batch = [loaded.stage.probabilities_batch(matrix), loaded.intent.probabilities_batch(matrix)]
+    assert np.array_equal(said, np.stack(one_by_one))
+    assert np.array_equal(said, np.concatenate(batch, axis=1))
+
+
+def test_a_bundle_scores_by_the_pass(loaded: Bundle) -> None:
+    row = rows()[9]
+    scores = loaded.score(row)
+    assert np.array_equal(np.concatenate([scores.stage, scores.intent]), loaded.panel.score(row))  # type: ignore[union-attr]
+
+
+def test_a_model_with_another_objective_is_left_to_the_library(loaded: Bundle) -> None:
+    other = Scorer(model_text(1).replace("objective=binary sigmoid:1\n", "objective=cross_entropy\n"), N_FEATURES)
+    assert other.forest is None
+    assert Panel.of([(other, Calibration.identity(1))]) is None
+    without = replace(loaded, panel=None)
+    row = rows()[7]
+    assert np.array_equal(without.score(row).stage, loaded.score(row).stage)
