@@ -1,5 +1,6 @@
 """The tail: a visitor's last events, in order, each once, cut into sessions."""
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -48,20 +49,56 @@ def ordered(records: Records) -> Records:
     """One visitor's records in time order, each once, the last TAIL_EVENTS of them."""
     if records.size <= 1:
         return records
-    if _is_ordered(records):
+    if _is_ordered(as_read(records)):
         return records[-TAIL_EVENTS:]
     return records[order(records)][-TAIL_EVENTS:]
 
 
-def _is_ordered(records: Records) -> bool:
-    """Whether time strictly grows and no event id stands twice: the usual case, told without sorting."""
-    later = np.diff(records["ts_ms"]) > 0
-    return bool(later.all()) and np.unique(records["event"]).size == records.size
+@numba.njit(cache=True, nogil=True)
+def _is_ordered(records):  # type: ignore[no-untyped-def]
+    """Whether `order` would leave the records as they are: each after the one before, and none twice."""
+    identities = np.empty(records.size, np.uint64)
+    for i in range(records.size):
+        r = records[i]
+        identities[i] = np.uint64(r.event) << np.uint64(16) | np.uint64(r.kind) << np.uint64(8) | np.uint64(r.line)
+        if i == 0:
+            continue
+        b = records[i - 1]
+        if r.ts_ms < b.ts_ms:
+            return False
+        if r.ts_ms == b.ts_ms and (r.kind, r.event, r.line) <= (b.kind, b.event, b.line):
+            return False
+    identities.sort()
+    return not np.any(identities[1:] == identities[:-1])
 
 
 def tail_of(data: bytes) -> Records:
     """The tail from the bytes Redis holds for a visitor: whole records, in order, each once."""
     return ordered(unpack(data))
+
+
+@numba.njit(cache=True, nogil=True)
+def _session_begin(records, now_ms):  # type: ignore[no-untyped-def]
+    at = records.size
+    latest_ms = now_ms
+    while at > 0 and latest_ms - records[at - 1].ts_ms <= SESSION_GAP_MS:
+        at -= 1
+        latest_ms = records[at].ts_ms
+    return at
+
+
+def session_begin(tail: Records, now_ms: int) -> int:
+    """Where in a tail the session begins that now belongs to; the tail's size if the last event is too long ago."""
+    return int(_session_begin(as_read(tail), now_ms))
+
+
+def as_read(tail: Records) -> Records:
+    """Read-only, as a tail made from bytes is: what is compiled is compiled for that one type of array."""
+    if not tail.flags.writeable and tail.flags.c_contiguous:
+        return tail
+    view = np.ascontiguousarray(tail).view()
+    view.flags.writeable = False
+    return view
 
 
 def session_starts(ts_ms: Indices, visitor: Indices | None = None) -> npt.NDArray[np.bool_]:

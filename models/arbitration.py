@@ -90,8 +90,18 @@ def _beta(random: np.random.Generator, mean: float, strength: float, count: int)
 
 
 @numba.njit(cache=True, nogil=True)
-def _net_values(table, rows, stage, worth, cost, out):  # type: ignore[no-untyped-def]
-    """out[i, d] = worth[i] * sum over s of stage[s] * table[rows[i], s, d] - cost[i]."""
+def _effects(mean, rows, at, out):  # type: ignore[no-untyped-def]
+    """out[i] = sum over s of mean[rows[i], s] * at[s], in that order."""
+    for i in range(rows.size):
+        out[i] = 0.0
+        for s in range(at.size):
+            out[i] += mean[rows[i], s] * at[s]
+
+
+@numba.njit(cache=True, nogil=True)
+def _net_values(table, rows, at, worths, costs, out):  # type: ignore[no-untyped-def]
+    """out[i, d] = worth[i] * sum over s of at[s] * table[rows[i], s, d] - cost[i], in float32."""
+    stage, worth, cost = at.astype(np.float32), worths.astype(np.float32), costs.astype(np.float32)
     for i in range(rows.size):
         draws = table[rows[i]]
         net = out[i]
@@ -155,8 +165,9 @@ class Contest:
         rows = np.array(actions, np.int64)
         worth, cost = _terms(policy, chosen, weariness, arm)
         net = np.empty((len(actions), draws.count), np.float32)
-        _net_values(draws.table, rows, at.astype(np.float32), worth.astype(np.float32), cost.astype(np.float32), net)
-        effect = _effect(draws, rows, at)
+        effect = np.empty(len(actions))
+        _net_values(draws.table, rows, at, worth, cost, net)
+        _effects(draws.mean, rows, at, effect)
         _recentre(net, effect, worth, [shift.get(action.hash) for action in chosen])
         return cls(actions, effect, worth, cost, net, arm)
 
@@ -175,14 +186,6 @@ def _terms(policy: Policy, actions: list[Action], weariness: float, arm: str) ->
         return np.ones(len(actions)), np.zeros(len(actions))
     worth = [policy.unit(action) * (1.0 if arm == "no_levers" else action.lever) for action in actions]
     return np.array(worth, np.float64), np.array([action.cost * weariness for action in actions], np.float64)
-
-
-def _effect(draws: Draws, rows: npt.NDArray[np.int64], at: Floats) -> Floats:
-    """Mean effect at a moment, summed in one order."""
-    effect = np.zeros(rows.size)
-    for column in range(N_EFFECTS):
-        effect += draws.mean[rows, column] * float(at[column])
-    return effect
 
 
 def _recentre(net: Table, probability: Floats, worth: Floats, effects: list[float | None]) -> None:
@@ -242,6 +245,7 @@ def warm_up() -> None:
     """Compiles what a decision runs, so that the first one is as quick as the next."""
     table, rows = np.zeros((1, N_EFFECTS, 2), np.float32), np.zeros(1, np.int64)
     table.setflags(write=False)
-    net, one = np.empty((1, 2), np.float32), np.zeros(1, np.float32)
-    _net_values(table, rows, np.zeros(N_EFFECTS, np.float32), one, one, net)
+    net, one = np.empty((1, 2), np.float32), np.zeros(1)
+    _net_values(table, rows, np.zeros(N_EFFECTS), one, one, net)
+    _effects(np.zeros((1, N_EFFECTS)), rows, np.zeros(N_EFFECTS), one)
     _winners(net, rows, np.empty(2, np.float32), np.empty(2, np.int64), np.zeros(2, np.int64))

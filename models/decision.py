@@ -13,7 +13,7 @@ import numpy.typing as npt
 from features.catalog import no_facts
 from features.fold import fold
 from features.record import Records
-from features.tail import tail_of
+from features.tail import as_read, tail_of
 from models.answer import answer
 from models.arbitration import SILENCE, Contest, Draws, Outcome, arbitrate
 from models.arms import LEARNED, arm_of
@@ -89,7 +89,7 @@ class Known:
     @classmethod
     def of(cls, inputs: Inputs, bundle: Scoring, tail: Records | None = None) -> "Known":
         """The visitor's vector and scores. tail: tail_of(inputs.tail), if it is at hand."""
-        tail = _as_read(tail) if tail is not None else tail_of(inputs.tail or b"")
+        tail = as_read(tail) if tail is not None else tail_of(inputs.tail or b"")
         vector = fold(tail, inputs.now_ms, inputs.facts or no_facts(tail))
         return cls(tail, vector, bundle.score(vector))
 
@@ -120,13 +120,6 @@ def decide(
         chosen = _fill(moment, draws, placements, arm, getattr(bundle, "timing", None))
         weariness = moment.weariness
     return Decision(inputs, policy, bundle.id, draws.id, vector, scores, chosen, "", arm, weariness)
-
-
-def _as_read(tail: Records) -> Records:
-    """Read-only, as a tail made from bytes is: fold is compiled for that one type of array."""
-    view = tail.view()
-    view.flags.writeable = False
-    return view
 
 
 def _without_state(inputs: Inputs, policy: Policy, placements: tuple[str, ...], arm: str) -> tuple[Chosen, ...]:
@@ -166,6 +159,8 @@ _STILL_LEARNING: Final = Closed("fallback", "the decision is degraded; the actio
 
 def _stopped(action: Action, placement: str, switches: Switches) -> Closed | None:
     """What somebody stopped by hand."""
+    if not switches.states:
+        return None
     if switches.closed(placement):
         return Closed("stopped", f"placement {placement} is stopped")
     what = switches.stopped(action)

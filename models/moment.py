@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from features.catalog import Product
-from features.events import CODE, KINDS, SESSION_GAP_MS
+from features.events import CODE, KINDS
 from features.record import Records, hash64
 from features.schema import INDEX
-from features.tail import session_starts
+from features.tail import session_begin, session_starts
 from models.bundle import Scores
 from models.inputs import Inputs, Suggestion
 from models.intent import INTENTS
@@ -49,7 +49,8 @@ class History:
     @classmethod
     def of(cls, tail: Records, now_ms: int, refused: Iterable[tuple[int, int]] = ()) -> "History":
         """The history in a tail as of now. refused: dismissals known from elsewhere (action's hash, time)."""
-        session_ms = _session_begin(tail, now_ms)
+        begin = session_begin(tail, now_ms)
+        session_ms = int(tail["ts_ms"][begin]) if begin < tail.size else now_ms
         dismissed: dict[int, int] = {}
         for action, ts_ms in refused:
             dismissed[action] = max(ts_ms, dismissed.get(action, ts_ms))
@@ -93,14 +94,6 @@ def _ignored(tail: Records, places: npt.NDArray[np.int64], session_ms: int) -> d
         if (session, action) not in heeded:
             ignored[action] = (*ignored.get(action, ()), ts_ms)
     return ignored
-
-
-def _session_begin(tail: Records, now_ms: int) -> int:
-    """When the session that now belongs to began; now, if the last event is too long ago."""
-    times = tail["ts_ms"]
-    if not times.size or now_ms - int(times[-1]) > SESSION_GAP_MS:
-        return now_ms
-    return int(times[np.flatnonzero(session_starts(times))[-1]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +164,13 @@ def locale_of(policy: Policy, asked: str) -> str:
 def rule_variables(
     policy: Policy, inputs: Inputs, vector: Vector, scores: Scores, stage: str
 ) -> dict[str, dict[str, Any]]:
-    """What the policy's rules mention, by variable and field; what is unknown is left out."""
-    variables: dict[str, dict[str, Any]] = {variable: {} for variable, _ in policy.rule_names}
-    for name in policy.rule_names:
+    """What the rules at the page's placements mention, by variable and field; what is unknown is left out."""
+    if len(inputs.placements) == 1:
+        names = policy.names_at.get(inputs.placements[0], ())
+    else:
+        names = tuple({name: None for placement in inputs.placements for name in policy.names_at.get(placement, ())})
+    variables: dict[str, dict[str, Any]] = {variable: {} for variable, _ in names}
+    for name in names:
         value = _value(name, policy, inputs, vector, scores, stage)
         if value is not None:
             variables[name[0]][name[1]] = value

@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 
 from features.catalog import Product
-from features.events import CODE, SESSION_GAP_MS
+from features.events import CODE
 from features.record import Records, hash64
-from features.tail import session_starts
+from features.tail import session_begin
 from models.inputs import Inputs, Suggestion
 from models.levers import pulled
 from models.policy_terms import FILLED, Recommend
@@ -128,10 +128,7 @@ def _is_one_of(hashes: frozenset[int]) -> Unwanted:
 
 def viewed_in_session(tail: Records, now_ms: int) -> frozenset[int]:
     """Hashes of the products looked at in the session that now belongs to."""
-    times = tail["ts_ms"]
-    if not times.size or now_ms - int(times[-1]) > SESSION_GAP_MS:
-        return frozenset()
-    begin = int(np.flatnonzero(session_starts(times))[-1])
+    begin = session_begin(tail, now_ms)
     return frozenset(tail["item"][begin:][_LOOKS[tail["kind"][begin:]]].tolist()) - {0}
 
 

@@ -7,7 +7,7 @@
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, tzinfo
 from types import MappingProxyType
 from typing import Any
@@ -38,6 +38,7 @@ from models.policy_terms import (
     Reward,
     Schedule,
 )
+from models.rules import Name
 from models.stage import STAGES
 
 __all__ = ["Action", "Policy", "PolicyError", "Problem", "empty_policy", "load_policy"]
@@ -95,10 +96,15 @@ def _policy(read: Mapping[str, Any], version: str, filename: str) -> Policy:
         apprentice=read.get("apprentice", False),
         dismissal_weight=read.get("dismissal_weight", 2.0),
         half_life_days=read.get("half_life_days", 30.0),
-        rule_names=tuple(sorted({name for action in actions if action.when for name in action.when.names})),
+        names_at=MappingProxyType({placement: _mentioned(actions[i] for i in here) for placement, here in at.items()}),
         chats=tuple(action.hash for action in actions if action.kind == "chat"),
         filename=filename,
     )
+
+
+def _mentioned(actions: Iterable[Action]) -> tuple[Name, ...]:
+    """What the actions' rules mention, sorted."""
+    return tuple(sorted({name for action in actions if action.when for name in action.when.names}))
 
 
 def _placement(read: Mapping[str, Any]) -> Placement:

@@ -252,7 +252,8 @@ class Policy:
     """One shop's policy. version: first 12 hex digits of the SHA-256 of the file's text.
 
     at: for each placement id, the positions in `actions` of those that may stand there, in the file's order.
-    assumed_consent: the purposes granted where a request says nothing. rule_names: what the rules mention, sorted.
+    assumed_consent: the purposes granted where a request says nothing. names_at: what the rules of each placement's
+    actions mention, sorted.
     chats: hashes of the chat actions: a no to one is a no to all. reward: None is an order worth the action's value.
     apprentice: of every action. dismissal_weight: how many shown messages a dismissal weighs in the cost.
     half_life_days: after which what was learned counts half.
@@ -277,7 +278,7 @@ class Policy:
     apprentice: bool = False
     dismissal_weight: float = 2.0
     half_life_days: float = 30.0
-    rule_names: tuple[Name, ...] = ()
+    names_at: Mapping[str, tuple[Name, ...]] = field(default_factory=dict)
     chats: tuple[int, ...] = ()
     filename: str = ""
 

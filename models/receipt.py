@@ -72,9 +72,11 @@ class KeptFacts(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, facts: Facts) -> "KeptFacts":
-        used, rows = np.unique(np.concatenate([np.zeros(1, np.int32), facts.rows]), return_inverse=True)
+        rows = facts.rows.tolist()
+        used = sorted({0, *rows})
+        places = {row: place for place, row in enumerate(used)}
         table = np.ascontiguousarray(facts.table[used], "<f4")
-        return cls(table.tobytes(), rows[1:].astype("<i4").tobytes())
+        return cls(table.tobytes(), np.array([places[row] for row in rows], "<i4").tobytes())
 
     def facts(self) -> Facts:
         return Facts(np.frombuffer(self.table, "<f4").reshape(-1, len(FACTS)), np.frombuffer(self.rows, "<i4"))

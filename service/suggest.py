@@ -14,9 +14,9 @@ import numpy as np
 import structlog
 
 from features.catalog import Product
-from features.events import CODE, SESSION_GAP_MS, TOUCHES
+from features.events import CODE, TOUCHES
 from features.record import Records, hash64
-from features.tail import session_starts
+from features.tail import session_begin
 from models.bundle import Scores
 from models.decision import Known
 from models.inputs import Inputs, Suggestion
@@ -142,20 +142,13 @@ def asked_of(tail: Records, scores: Scores, item_id: str, now_ms: int) -> Asked:
     """
     touched = np.flatnonzero(_TOUCHES[tail["kind"]] & (tail["item"] != 0))
     items, times = tail["item"][touched], tail["ts_ms"][touched]
-    session_from = int(np.searchsorted(touched, _session_begin(tail["ts_ms"], now_ms)))
+    session_from = int(np.searchsorted(touched, session_begin(tail, now_ms)))
     current = hash64(item_id)
     is_last = session_from < items.size and int(items[-1]) == current
     if current and not is_last:
         items, times = np.append(items, np.uint64(current)), np.append(times, now_ms)
     as_of_ms = int(times[-1]) if times.size else now_ms
     return Asked(items.astype(np.uint64), times.astype(np.int64), session_from, as_of_ms, context_of(scores))
-
-
-def _session_begin(ts_ms: "np.ndarray[tuple[int], np.dtype[np.int64]]", now_ms: int) -> int:
-    """Where in the tail the session begins that now belongs to; its end if the last event is too long ago."""
-    if not ts_ms.size or now_ms - int(ts_ms[-1]) > SESSION_GAP_MS:
-        return int(ts_ms.size)
-    return int(np.flatnonzero(session_starts(ts_ms))[-1])
 
 
 def context_of(scores: Scores) -> "np.ndarray[tuple[int], np.dtype[np.float32]]":

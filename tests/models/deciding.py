@@ -127,8 +127,8 @@ NOBODY = Visitor()
 
 
 def moment(policy: Policy, visitor: Visitor = NOBODY, stage: str = "evaluation", now_ms: int = NOW) -> Moment:
-    """The moment of a visitor in a stage."""
-    inputs = visitor.inputs(now_ms=now_ms)
+    """The moment of a visitor in a stage, on a page with every placement."""
+    inputs = visitor.inputs(*policy.at, now_ms=now_ms)
     tail = tail_of(inputs.tail or b"")
     assert inputs.facts is not None
     vector = fold(tail, now_ms, inputs.facts)
