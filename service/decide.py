@@ -94,7 +94,7 @@ class Decider:
         _check_placements(request.placements, live)
         partition = self._store.partition(request.visitor_id)
         decision_id = stream.decision_id(against.now_ms, secrets.token_bytes(10), partition)
-        events = _events(request, against, live, decision_id)
+        events = events_of(request, against, live, decision_id)
         try:
             seen = await self._see(request, against, events)
             tail = tail_of(seen.tail) if seen.tail is not None else None
@@ -103,7 +103,7 @@ class Decider:
             body = answer(decision)
             self._count(decision, live)
             if consents(request.context.consent, live.policy, ANALYTICS):
-                await self._receipts.put(_entry(decision, body), give_up - time.monotonic())
+                await self._receipts.put(entry_of(decision, body), give_up - time.monotonic())
             return Answered(body, decision)
         except Exception as error:  # noqa: BLE001  # the page gets an answer whatever it is, the log the trace
             _log.error("decision_failed", decision_id=decision_id, shop=access.shop, exc_info=error)
@@ -158,7 +158,7 @@ def _check_placements(placements: Sequence[str], live: Live) -> None:
         raise Problem("unknown_placement", f"`{unknown[0]}`: there are {there_are}.", f"/placements/{at}")
 
 
-def _events(request: DecisionRequest, against: Terms, live: Live, decision_id: str) -> list[list[Row]]:
+def events_of(request: DecisionRequest, against: Terms, live: Live, decision_id: str) -> list[list[Row]]:
     """The events that come with the request; without any, the one that the page itself is. Raises Problem."""
     if isinstance(request.events, UnsetType):
         product = live.catalog.product(request.context.item_id)
@@ -211,7 +211,7 @@ def made(inputs: Inputs, live: Live, tail: Records | None, suggester: Suggester,
     return decide(inputs, live.bundle, live.policy, live.draws, known)
 
 
-def _entry(decision: Decision, body: bytes) -> stream.DecisionEntry:
+def entry_of(decision: Decision, body: bytes) -> stream.DecisionEntry:
     inputs = decision.inputs
     return stream.DecisionEntry(
         shop=inputs.shop,
