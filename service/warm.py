@@ -5,20 +5,25 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import structlog
 
 from features.catalog import Catalog, Product
 from features.events import Row
 from features.record import pack
+from features.schema import N_FEATURES
 from models.arbitration import prior_draws
 from models.bundle import Scores
+from models.calibration import Calibration
 from models.decision import Known, answer, decide
 from models.inputs import Inputs
 from models.intent import INTENTS
 from models.item_index import ItemIndex
+from models.panel import Panel
 from models.policy import load_policy
 from models.receipt import decode, encode, replay, why
 from models.recommend import Recommender
+from models.scorer import ConstantScorer
 from models.session_index import SessionIndex
 from models.stage import STAGES
 from service.decide import Seen, inputs_of
@@ -46,12 +51,18 @@ actions:
 
 
 class _Even:
-    """Scores without a model."""
+    """Scores of constant models, by the same compiled pass as a bundle's."""
 
     id = "warm"
 
-    def score(self, vector: object) -> Scores:
-        return Scores(np.full(len(STAGES), 1 / len(STAGES)), np.full(len(INTENTS), 0.5))
+    def __init__(self) -> None:
+        rates = (np.full(len(STAGES), 1 / len(STAGES)), *(np.full(1, 0.5) for _ in INTENTS))
+        self._panel = Panel.of([(ConstantScorer(r, N_FEATURES), Calibration.identity(r.size)) for r in rates])
+
+    def score(self, vector: npt.NDArray[np.float32]) -> Scores:
+        assert self._panel is not None
+        said = self._panel.score(vector)
+        return Scores(said[: len(STAGES)], said[len(STAGES) :])
 
 
 def warm_up(shops: Iterable[Live]) -> None:

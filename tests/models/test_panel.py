@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numba
 import numpy as np
 import pytest
 
@@ -11,7 +12,7 @@ from models.bundle import MODELS, Bundle, Parts
 from models.calibration import Calibration
 from models.linear import N_KINDS, Linear
 from models.panel import Panel
-from models.scorer import Scorer
+from models.scorer import ConstantScorer, Scorer
 from tests.models.bundles import model_text, parts, vectors
 
 ROWS = 500
@@ -77,3 +78,9 @@ def test_a_model_with_another_objective_is_left_to_the_library(loaded: Bundle) -
     without = replace(loaded, panel=None)
     row = rows()[7]
     assert np.array_equal(without.score(row).stage, loaded.score(row).stage)
+
+
+def test_a_panel_of_constants_is_of_the_same_types_so_that_it_compiles_for_all(loaded: Bundle) -> None:
+    constants = Panel.of([(ConstantScorer(np.full(n, 0.5), N_FEATURES), Calibration.identity(n)) for n in (6, 1)])
+    assert constants is not None and loaded.panel is not None
+    assert [numba.typeof(a) for a in constants.arrays] == [numba.typeof(a) for a in loaded.panel.arrays]
