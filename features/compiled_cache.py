@@ -1,0 +1,68 @@
+"""numba's cache on disk, made safe for several processes and for changed callees.
+
+numba takes the first free number for a function's machine code and writes index and code as two files, without a lock:
+two processes that compile the same function for different types at the same time can write each other's file, and one
+then runs code compiled for other types (numba issues 4807 and 10128 tell of the same race). The parts of Tact start at
+once, and so do a worker's siblings. Here reading and writing take turns by a lock beside the index.
+
+numba also looks only at the file a function stands in. What it calls from another module is compiled into it, so a
+change there would be missed. Here the index is of all modules of this package and of models/ that compile.
+"""
+
+import fcntl
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, wraps
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from numba.core.caching import IndexDataCacheFile
+
+T = TypeVar("T")
+_FOLDERS: Final = ("features", "models")
+
+
+@cache
+def sources(root: Path = Path(__file__).parents[1]) -> str:
+    """A hash of all modules that hold compiled code others may call."""
+    texts = [path.read_bytes() for name in _FOLDERS for path in sorted((root / name).glob("*.py"))]
+    return hashlib.sha256(b"\0".join(text for text in texts if b"numba" in text)).hexdigest()[:16]
+
+
+@contextmanager
+def _turn(index: str) -> Iterator[None]:
+    """Until it ends, no other process reads or writes this function's cache. Without a place to write: no lock."""
+    try:
+        lock = open(f"{index}.lock", "ab")  # noqa: SIM115  closed below
+    except OSError:
+        yield
+        return
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _in_turn(method: Callable[..., T]) -> Callable[..., T]:
+    @wraps(method)
+    def locked(self: Any, *given: Any) -> T:
+        with _turn(self._index_path):
+            return method(self, *given)
+
+    return locked
+
+
+def _of_all_sources(method: Callable[..., None]) -> Callable[..., None]:
+    @wraps(method)
+    def begin(self: Any, cache_path: str, filename_base: str, source_stamp: object) -> None:
+        method(self, cache_path, filename_base, (source_stamp, sources()))
+
+    return begin
+
+
+def install() -> None:
+    """Once, before anything is compiled: whoever imports features or models has it."""
+    if not hasattr(IndexDataCacheFile.save, "__wrapped__"):
+        IndexDataCacheFile.save = _in_turn(IndexDataCacheFile.save)  # type: ignore[method-assign]
+        IndexDataCacheFile.load = _in_turn(IndexDataCacheFile.load)  # type: ignore[method-assign]
+        IndexDataCacheFile.__init__ = _of_all_sources(IndexDataCacheFile.__init__)  # type: ignore[method-assign]

@@ -1,0 +1,63 @@
+"""Processes that compile at the same time each get the code of their own types, and a changed callee is compiled in."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import features.compiled_cache as compiled_cache
+
+MODULE = """
+import features
+import numba
+
+@numba.njit(cache=True)
+def double(x):
+    return x + x
+"""
+COMPILE = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import features
+from numba.core import caching
+if sys.argv[3] == "meet":
+    plain = caching.IndexDataCacheFile._save_index
+    def together(self, *given):  # a name was taken and is not in the index yet: where another process came between
+        Path(sys.argv[1], sys.argv[2]).touch()
+        give_up = time.monotonic() + 4
+        while len(list(Path(sys.argv[1]).glob("[if]*t"))) < 2 and time.monotonic() < give_up:
+            time.sleep(0.01)
+        plain(self, *given)
+    caching.IndexDataCacheFile._save_index = together
+import twice
+given = {"int": 3, "float": 1.5}[sys.argv[2]]
+print(repr(twice.double(given)))
+"""
+
+
+def start(folder: Path, kind: str, how: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", COMPILE, str(folder), kind, how]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_processes_that_compile_at_once_do_not_write_each_others_code(tmp_path: Path) -> None:
+    (tmp_path / "twice.py").write_text(MODULE)
+    both = [start(tmp_path, kind, "meet") for kind in ("int", "float")]
+    assert [process.communicate(timeout=120)[0].strip() for process in both] == ["6", "3.0"]
+    code = sorted(path.name for path in (tmp_path / "__pycache__").glob("*.nbc"))
+    assert len(code) == 2, code
+    again = [start(tmp_path, kind, "alone") for kind in ("int", "float")]
+    assert [process.communicate(timeout=120)[0].strip() for process in again] == ["6", "3.0"]
+
+
+def test_the_cache_is_of_all_modules_that_compile(tmp_path: Path) -> None:
+    stamped = compiled_cache.IndexDataCacheFile("here", "name", ("stamp", 1))._source_stamp
+    assert stamped == (("stamp", 1), compiled_cache.sources())
+    before = []
+    for text in ("import numba", "import numba  # changed", "import numpy"):
+        folder = tmp_path / str(len(before))
+        (folder / "features").mkdir(parents=True)
+        (folder / "features" / "a.py").write_text(text)
+        before.append(compiled_cache.sources(folder))
+    assert len(set(before)) == 3
+    assert before[2] == compiled_cache.sources(tmp_path / "nothing")
