@@ -151,7 +151,7 @@ def test_items_of_one_session_are_recommended_together_and_the_newest_popular_fi
 def test_a_bundle_carries_its_ranker_and_factors_and_recommends_with_them(trained: Trained, tmp_path: Path) -> None:
     bundle.write(tmp_path, trained.parts)
     loaded = bundle.load(tmp_path)
-    assert loaded.ranker == trained.parts.ranker  # "" where the trees did not beat the sources' own scores
+    assert loaded.ranker == trained.parts.ranker != ""
     assert loaded.factors is not None
     seen = loaded.items.hashes[loaded.items.by_popularity[:3]]
     now_ms = int(loaded.items.tables.clock[1]) * 1000
