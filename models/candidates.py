@@ -74,7 +74,6 @@ FEATURES: Final = (
     "is_last",
     "session_views",
     "session_products",
-    "since_last_s",
     "tail_before",
     "repeated_share",
     "sessions_found",
@@ -92,6 +91,13 @@ FEATURES: Final = (
     "after_share",
     "two_steps_share",
     "fused",
+    "run",
+    "last_gap_s",
+    "session_s",
+    "across_rank",
+    "self_share",
+    "next_part",
+    "knn_part",
 )
 """What is known of a candidate, in columns. Ranks begin at 0 and are NO_RANK where the source does not have it."""
 
@@ -142,7 +148,6 @@ FEATURES: Final = (
     IS_LAST,
     SESSION_VIEWS,
     SESSION_PRODUCTS,
-    SINCE_LAST,
     TAIL_BEFORE,
     REPEATED,
     FOUND,
@@ -160,6 +165,13 @@ FEATURES: Final = (
     AFTER_SHARE,
     TWO_STEPS_SHARE,
     FUSED,
+    RUN,
+    LAST_GAP,
+    SESSION_S,
+    ACROSS_RANK,
+    SELF_SHARE,
+    NEXT_PART,
+    KNN_PART,
 ) = range(len(FEATURES))
 
 SOURCES: Final = ("together", "next", "alike", "own", "earlier", "category", "popular", "new")
@@ -337,7 +349,7 @@ def _near(
             beyond += 1
             if beyond > ACROSS_VIEWS:
                 break
-        if other < 0 or other == product:
+        if other < 0:
             continue
         j, n = _place(s, other, n)
         if j < 0:
@@ -369,7 +381,7 @@ def _near(
         x[j, WITH_ANY] += 1
         x[j, COSINE] += cosine * fade
         x[j, WITH_LATEST] = max(x[j, WITH_LATEST], fresh)
-        if value * fade > s.by_weight[j]:
+        if other != product and value * fade > s.by_weight[j]:
             s.by_weight[j], s.by[j] = value * fade, product
     return n
 
@@ -503,19 +515,27 @@ def _linked(t: Tables, s: Scratch, product: int, fade: float, n: int) -> int:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _entered(s: Scratch, j: int, column: int, k: int, out: Rows, size: int) -> int:
+    """Puts place j into out, the places of the k largest values of a column, the largest first; how many there are.
+    Called with rising places, so that equal ones stand by place."""
+    value = s.x[j, column]
+    if size == k and value <= s.x[out[size - 1], column]:
+        return size
+    at = size if size < k else k - 1
+    while at > 0 and s.x[out[at - 1], column] < value:
+        out[at] = out[at - 1]
+        at -= 1
+    out[at] = j
+    return min(size + 1, k)
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _top(s: Scratch, n: int, column: int, k: int, out: Rows) -> int:
     """Places of the k largest positive values of a column into out, the largest first; equal ones by place."""
     size = 0
     for j in range(n):
-        value = s.x[j, column]
-        if value <= 0 or (size == k and value <= s.x[out[size - 1], column]):
-            continue
-        at = size if size < k else k - 1
-        while at > 0 and s.x[out[at - 1], column] < value:
-            out[at] = out[at - 1]
-            at -= 1
-        out[at] = j
-        size = min(size + 1, k)
+        if s.x[j, column] > 0:
+            size = _entered(s, j, column, k, out, size)
     return size
 
 
@@ -609,18 +629,28 @@ def _listed(s: Scratch, rows: Rows, most: int, mark: int, n: int) -> int:
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _choose(s: Scratch, n: int, own: bool, keep: int) -> int:
     """Picks the candidates: turn by turn the best of each source that are not taken yet."""
-    for j in range(n):
-        s.taken[j] = 0
-    columns = (KNN, RARE, FLAT, FRESH, AFTER, AFTER_ANY, LINKED, TWO_STEPS)
-    limits = (60, 60, 40, 40, 40, 40, 30, 60)
+    columns = (KNN, RARE, FLAT, FRESH, AFTER, AFTER_ANY, LINKED, TWO_STEPS, ACROSS)
+    limits = (60, 60, 40, 40, 40, 40, 30, 60, 40)
+    ranks = (
+        KNN_RANK,
+        RARE_RANK,
+        FLAT_RANK,
+        FRESH_RANK,
+        AFTER_RANK,
+        AFTER_ANY_RANK,
+        LINKED_RANK,
+        TWO_STEPS_RANK,
+        ACROSS_RANK,
+    )
     best = np.empty((len(columns), 60), np.int32)
-    sizes = np.empty(len(columns), np.int64)
-    ranks = (KNN_RANK, RARE_RANK, FLAT_RANK, FRESH_RANK, AFTER_RANK, AFTER_ANY_RANK, LINKED_RANK, TWO_STEPS_RANK)
-    for j in range(n):
-        for c in range(len(ranks)):
+    sizes = np.zeros(len(columns), np.int64)
+    for j in range(n):  # product by product, since one's numbers lie together
+        s.taken[j] = 0
+        for c in range(len(columns)):
             s.x[j, ranks[c]] = NO_RANK
+            if s.x[j, columns[c]] > 0:
+                sizes[c] = _entered(s, j, columns[c], limits[c], best[c], sizes[c])
     for c in range(len(columns)):
-        sizes[c] = _top(s, n, columns[c], limits[c], best[c])
         for k in range(sizes[c]):
             s.x[best[c, k], ranks[c]] = k
     taken = 0
@@ -668,6 +698,17 @@ def _source(x: Floats, own: bool) -> int:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _repeats(named: Rows, begin: int) -> tuple[int, float]:
+    """How often in a row the session's last product was looked at, and the share of its steps that led nowhere else."""
+    run, again, size = 0, 0, named.size
+    while run < size - begin and named[size - 1 - run] == named[size - 1]:
+        run += 1
+    for i in range(begin + 1, size):
+        again += named[i] == named[i - 1]
+    return run, again / (size - begin - 1) if size - begin > 1 else np.nan
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _describe(
     t: Tables,
     s: Scratch,
@@ -689,15 +730,23 @@ def _describe(
     for i in range(size):
         if items[i] >= 0 and t.price[items[i]] >= 0:
             last_price = t.price[items[i]]
+    run, again = _repeats(named, begin)
+    gap = np.float32(at_s[size - 1] - at_s[size - 2]) if size - begin > 1 else np.float32(np.nan)
+    nexts, knns = 1e-9, 1e-9
+    for k in range(taken):
+        nexts += s.x[s.chosen[k], NEXT]
+        knns += s.x[s.chosen[k], KNN]
     for k in range(taken):
         x, item = s.x[s.chosen[k]], s.rows[s.chosen[k]]
         s.taken[s.chosen[k]] = _source(x, own)
         x[IS_LAST] = 1.0 if size and item == named[size - 1] else 0.0
         x[SESSION_VIEWS], x[SESSION_PRODUCTS] = size - begin, different
-        x[SINCE_LAST] = now_s - at_s[size - 1] if size else np.nan
         x[TAIL_BEFORE] = begin
         x[REPEATED] = 1.0 - different / in_session
         x[FOUND] = met
+        x[RUN], x[SELF_SHARE], x[LAST_GAP] = run, again, gap
+        x[SESSION_S] = now_s - at_s[begin] if size > begin else np.nan
+        x[NEXT_PART], x[KNN_PART] = x[NEXT] / nexts, x[KNN] / knns
         x[LAST_VIEWS] = t.counts[last] if last >= 0 else 0
         x[ALS], x[ALS_RANK], x[ALIKE] = np.nan, np.nan, np.nan
         _facts(t, x, item, items, begin, last, last_price, now_s)

@@ -23,15 +23,12 @@ from models.candidates import (
     TWO_STEPS,
 )
 from models.forest import Forest
-from models.intent import INTENTS
 from models.modeltext import InvalidModel
-from models.stage import STAGES
 
 Matrix = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
-CONTEXT: Final = (*(f"stage_{name}" for name in STAGES), *(f"intent_{name}" for name in INTENTS))
-COLUMNS: Final = (*FEATURES, *CONTEXT)
+COLUMNS: Final = FEATURES
 """What a ranker may read."""
 
 

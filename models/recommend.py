@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from features.catalog import CATEGORY, PRICE, Catalog
 from features.events import TAIL_EVENTS
-from models.candidates import ALIKE, ALS, ALS_RANK, FEATURES, KEEP, SOURCES, Scratch, gather, scratch
+from models.candidates import ALIKE, ALS, ALS_RANK, KEEP, SOURCES, Scratch, gather, scratch
 from models.factors import ItemFactors
 from models.item_index import Ids, ItemIndex, read_only
-from models.ranker import CONTEXT, Ranker, plain_scores
+from models.ranker import Ranker, plain_scores
 
 __all__ = ["BECAUSE_POPULAR", "Asked", "Found", "Ids", "ItemIndex", "Recommended", "Recommender", "recommend"]
 
@@ -53,15 +53,14 @@ class Recommended:
 class Asked:
     """Who asks. items: uint64 (m,), hashes of the products in the tail, in time order; ts_ms: int64 (m,).
 
-    session_from: the first of them in this session (m if none is). context: float32 (11,), stage and intent
-    probabilities, NaN if unknown; or None. ids: names of products that the index may not know yet, by hash.
+    session_from: the first of them in this session (m if none is). ids: names of products that the index may not know
+    yet, by hash.
     """
 
     items: Hashes
     ts_ms: npt.NDArray[np.int64]
     session_from: int
     now_ms: int
-    context: npt.NDArray[np.float32] | None = None
     ids: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -85,10 +84,15 @@ class Recommender:
     """Recommends from one index. Safe to share between threads: calls take turns."""
 
     def __init__(
-        self, index: ItemIndex, ranker: Ranker | None, room: Scratch, factors: ItemFactors | None = None
+        self,
+        index: ItemIndex,
+        ranker: Ranker | None,
+        room: Scratch,
+        factors: ItemFactors | None = None,
+        turn: "threading.Lock | None" = None,
     ) -> None:
         self.index, self.ranker, self.factors, self._room = index, ranker, factors, room
-        self._turn = threading.Lock()
+        self._turn = threading.Lock() if turn is None else turn
 
     @classmethod
     def of(
@@ -112,7 +116,8 @@ class Recommender:
         room = self._room
         if len(room.item_call) < len(index) + TAIL_EVENTS or len(room.root_call) < len(index.tables.item):
             room = scratch(2 * len(index), 2 * len(index.tables.item))
-        return Recommender(index, self.ranker, room, self.factors)
+            return Recommender(index, self.ranker, room, self.factors)
+        return Recommender(index, self.ranker, room, self.factors, self._turn)  # who shares the room takes turns
 
     def find(self, asked: Asked, own: bool, keep: int = KEEP) -> Found:
         """Candidates and what is known of each, in no order.
@@ -132,14 +137,11 @@ class Recommender:
             room = self._room
             n = gather(self.index.tables, room, rows, named, at_s, alike, begin, asked.now_ms // 1000, own, keep)
             at = room.chosen[:n]
-            x = np.full((n, len(FEATURES) + len(CONTEXT)), np.nan, np.float32)
-            x[:, : len(FEATURES)] = room.x[at]
+            x = room.x[at]
             met, by, source = room.rows[at], room.by[at], room.taken[at]
         found = Found(*_known(met, self.index, unknown), by, source, x)
         if self.factors is not None:
             self._add_factors(self.factors, items[begin:], found)
-        if asked.context is not None:
-            found.x[:, len(FEATURES) :] = asked.context[: len(CONTEXT)]
         return found
 
     def _alike(self, items: Hashes) -> npt.NDArray[np.int32]:

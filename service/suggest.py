@@ -17,7 +17,6 @@ from features.catalog import Product
 from features.events import CODE, TOUCHES
 from features.record import Records, hash64
 from features.tail import session_begin
-from models.bundle import Scores
 from models.decision import Known
 from models.inputs import Inputs, Suggestion
 from models.item_index import ItemIndex
@@ -31,8 +30,6 @@ RECENT_ITEMS: Final = 20
 RESERVE_S: Final = 0.005
 """What the rest of a decision needs of the time that is left."""
 FADE: Final = 0.8
-CONTEXT: Final = 11
-"""How many numbers a recommender is told of stage and intents; some are spare."""
 
 _TOUCHES: Final = np.isin(np.arange(256), [CODE[name] for name in TOUCHES])
 """Whether a kind is one of TOUCHES, by its code."""
@@ -112,7 +109,7 @@ def rank(inputs: Inputs, known: Known, live: Live) -> Rankings:
     recommender, needs = live.recommender, needed(live.needs, inputs.placements)
     if recommender is None:
         return {}
-    asked = asked_of(known.tail, known.scores, inputs.context.item_id, inputs.now_ms)
+    asked = asked_of(known.tail, inputs.context.item_id, inputs.now_ms)
     if True in needs.rankings:
         asked = replace(asked, ids=names_of(asked.items[-RECENT_ITEMS:], live))
     return {
@@ -135,8 +132,8 @@ def _suggestions(found: Sequence[Recommended], live: Live, log_odds: bool) -> tu
     )
 
 
-def asked_of(tail: Records, scores: Scores, item_id: str, now_ms: int) -> Asked:
-    """What the recommender is asked: the tail's products in time order, the page's last, and what is thought of it.
+def asked_of(tail: Records, item_id: str, now_ms: int) -> Asked:
+    """What the recommender is asked: the tail's products in time order, the page's last.
 
     It is asked as of the last of them, as in training (training/replay_views.py).
     """
@@ -148,15 +145,7 @@ def asked_of(tail: Records, scores: Scores, item_id: str, now_ms: int) -> Asked:
     if current and not is_last:
         items, times = np.append(items, np.uint64(current)), np.append(times, now_ms)
     as_of_ms = int(times[-1]) if times.size else now_ms
-    return Asked(items.astype(np.uint64), times.astype(np.int64), session_from, as_of_ms, context_of(scores))
-
-
-def context_of(scores: Scores) -> "np.ndarray[tuple[int], np.dtype[np.float32]]":
-    """Stages, then intents, then NaN: what the re-ranker may know of the visitor. float32 (11,)."""
-    context = np.full(CONTEXT, np.nan, np.float32)
-    numbers = np.concatenate([scores.stage, scores.intent])[:CONTEXT]
-    context[: numbers.size] = numbers
-    return context
+    return Asked(items.astype(np.uint64), times.astype(np.int64), session_from, as_of_ms)
 
 
 def recent_products(live: Live, tail: Records, found: Rankings, all_of_them: bool) -> tuple[Product, ...]:

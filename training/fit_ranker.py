@@ -29,7 +29,7 @@ LATER: Final = 0.6
 MIN_GROUPS: Final = 200
 """With fewer views whose product was found, trees would learn names."""
 NEGATIVES: Final = 30
-ROUNDS: Final = 100
+ROUNDS: Final = 150
 AGED_MS: Final = 6 * 3_600_000
 """How long an index that will be frozen goes without learning, at most; a short log has at least AGED_STEPS of them."""
 AGED_STEPS: Final = 8
@@ -115,7 +115,8 @@ def parameters(rows: int, seed: int) -> dict[str, Any]:
     return {
         "objective": "lambdarank",
         "lambdarank_truncation_level": 20,
-        "learning_rate": 0.08,
+        "lambdarank_norm": False,
+        "learning_rate": 0.04,
         "num_leaves": 31,
         "min_data_in_leaf": int(np.clip(rows // 2000, 10, 100)),
         "feature_fraction": 0.5,

@@ -58,7 +58,7 @@ class Touches:
     def __len__(self) -> int:
         return len(self.item)
 
-    def asked(self, at: int, context: npt.NDArray[np.float32] | None = None) -> Asked:
+    def asked(self, at: int) -> Asked:
         """The visitor's question just before a touch: their earlier ones, as of the last of them."""
         place = int(self.place[at])
         since = max(int(self.first[at]), place - TAIL_EVENTS)
@@ -66,7 +66,7 @@ class Touches:
         times = self.ts_ms[tail]
         begin = max(int(self.begin[at]), since) - since
         now_ms = int(times[-1]) if len(times) else int(self.ts_ms[at])
-        return Asked(self.item[tail], times, begin, now_ms, context)
+        return Asked(self.item[tail], times, begin, now_ms)
 
     def teach(self, index: SessionIndex, since: int, until: int) -> None:
         """Learns the touches of a range."""

@@ -100,6 +100,33 @@ def test_a_product_of_the_session_that_a_neighbour_found_is_known_as_one() -> No
     assert SOURCES[found.source[at]] in ("next", "together")
 
 
+def test_how_the_session_goes_is_told_of_every_candidate() -> None:
+    found = Recommender.of(SHOP.index()).find(asked("x", "a", "b", "a", "a", "a", session_from=1), True)
+    of = dict(zip(COLUMNS, found.x.T, strict=True))
+    for name, number in (("run", 3), ("self_share", 0.5), ("last_gap_s", 60), ("session_s", 240)):
+        assert of[name].tolist() == [number] * len(found.items), name
+    alone = Recommender.of(SHOP.index()).find(asked("a"), True)
+    of = dict(zip(COLUMNS, alone.x.T, strict=True))
+    assert of["run"].tolist() == [1.0] * len(alone.items)
+    assert np.isnan(of["self_share"]).all() and np.isnan(of["last_gap_s"]).all()
+
+
+def test_shares_of_what_came_next_and_of_the_neighbours_add_up() -> None:
+    found = Recommender.of(SHOP.index()).find(asked("a"), True)
+    of = dict(zip(COLUMNS, found.x.T, strict=True))
+    assert of["next_part"].sum() == pytest.approx(1.0) and of["knn_part"].sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(of["next_part"], of["next"] / of["next"].sum(), rtol=1e-5)
+
+
+def test_that_others_looked_at_a_product_twice_in_a_row_is_known_and_no_reason_for_it() -> None:
+    index = index_of(("a", 1, 0), ("a", 1, 1), ("b", 1, 2), ("a", 2, 0), ("b", 2, 1)).index()
+    recommender = Recommender.of(index)
+    found = recommender.find(asked("a"), True)
+    again = found.x[found.items == np.uint64(hash64("a"))][0]
+    assert 0 < again[COLUMNS.index("next_part")] < 0.5  # once of three times
+    assert all(r.because != r.item_id for r in recommender.recommend(asked("a"), 5, returns=False))
+
+
 def test_the_visitors_own_session_is_no_neighbour_of_itself() -> None:
     """The learner has counted it already, within the second or a minute ago."""
     index = index_of(("a", 1, 0), ("b", 1, 1), ("other", 2, 1))

@@ -15,7 +15,6 @@ from models.decision import Known, answer, decide
 from models.inputs import Suggestion
 from models.recommend import Asked, Recommended, Recommender
 from models.session_index import SessionIndex
-from models.stage import STAGES
 from service.metrics import Metrics
 from service.needs import Needs, needed, needs_of
 from service.shop_live import Live
@@ -141,15 +140,15 @@ def test_the_tail_is_asked_in_time_order_with_where_the_session_begins() -> None
         .did("view_item_list", 5)
     )
     tail = pack(visitor.rows)
-    asked = asked_of(tail, FixedScores().score(np.zeros(1)), "d", NOW)
+    asked = asked_of(tail, "d", NOW)
     assert asked.items.tolist() == [hash64(i) for i in ("a", "b", "c", "d")]
     assert asked.session_from == 1
     assert asked.ts_ms.tolist()[-1] == asked.now_ms == NOW
-    again = asked_of(tail, FixedScores().score(np.zeros(1)), "c", NOW)
+    again = asked_of(tail, "c", NOW)
     assert again.items.tolist() == [hash64(i) for i in ("a", "b", "c")]  # the page's product is the last already
-    later = asked_of(tail, FixedScores().score(np.zeros(1)), "", NOW + 60 * MINUTE)
+    later = asked_of(tail, "", NOW + 60 * MINUTE)
     assert (later.session_from, later.now_ms) == (3, NOW - 6 * MINUTE)  # as of the last touch
-    back = asked_of(tail, FixedScores().score(np.zeros(1)), "c", NOW + 60 * MINUTE)
+    back = asked_of(tail, "c", NOW + 60 * MINUTE)
     assert back.items.tolist() == [hash64(i) for i in ("a", "b", "c", "c")]  # a session of its own
     assert (back.session_from, back.now_ms) == (3, NOW + 60 * MINUTE)
 
@@ -168,20 +167,12 @@ def test_what_is_asked_on_a_page_without_a_product_is_what_training_asks() -> No
     names = np.zeros(len(log), np.int64)
     session = np.cumsum(session_starts(log["ts_ms"], names)) - 1
     trained = Touches.of(log, names, session, {}).asked(3)
-    served = asked_of(log[:-1], FixedScores().score(np.zeros(1)), "", NOW)
+    served = asked_of(log[:-1], "", NOW)
     assert (
         served.items.tolist() == trained.items.tolist() == [hash64(i) for i in ("view_item", "view_item", "purchase")]
     )
     assert served.ts_ms.tolist() == trained.ts_ms.tolist()
     assert (served.session_from, served.now_ms) == (trained.session_from, trained.now_ms) == (1, NOW - 6 * MINUTE)
-
-
-def test_stage_and_intents_are_told_and_the_rest_is_unknown() -> None:
-    scores = FixedScores("loyalty").score(np.zeros(1))
-    context = asked_of(pack([]), scores, "", NOW).context
-    np.testing.assert_allclose(context[: len(STAGES)], scores.stage, rtol=1e-6)
-    np.testing.assert_allclose(context[len(STAGES) : len(STAGES) + len(scores.intent)], scores.intent, rtol=1e-6)
-    assert np.isnan(context[len(STAGES) + len(scores.intent) :]).all()
 
 
 def test_a_decision_with_products_replays_from_its_receipt_without_a_recommender(metrics: Metrics) -> None:

@@ -1,10 +1,16 @@
 """The ranker learns from candidates as they were; factors folded in are implicit's."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 
+from features.catalog import Catalog, Product
 from features.record import hash64
 from models.candidates import SINCE
 from models.factors import ItemFactors
@@ -110,6 +116,48 @@ def test_the_same_log_and_seed_give_the_same_bytes_and_another_seed_others(touch
     one, again, other = (_ranker(touches, since_ms, seed) for seed in (1, 1, 2))
     assert one == again != other
     assert Ranker.of(one).score(np.zeros((3, len(COLUMNS)), np.float32)).shape == (3,)
+
+
+ELSEWHERE = """
+import sys
+import numpy as np
+from models.session_index import SessionIndex
+from training.fit_factors import fit_factors
+from training.fit_ranker import fit_ranker
+from training.open_log import open_log
+from training.replay_views import Lesson, Touches
+log = open_log(sys.argv[1], "s")
+touches = Touches.of(log.records, log.visitor, log.session, log.item_ids)
+since_ms = int(np.quantile(touches.ts_ms, 0.4))
+factors = fit_factors(touches.item, touches.session, 1)
+sys.stdout.write(fit_ranker(Lesson(SessionIndex(), touches), since_ms, 1, lambda name, share: None, factors=factors))
+"""
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "12345"])
+def test_another_process_with_other_hashes_fits_the_same_bytes(touches: Touches, lake: Path, hash_seed: str) -> None:
+    here = fit_ranker(
+        Lesson(SessionIndex(), touches),
+        int(np.quantile(touches.ts_ms, 0.4)),
+        1,
+        untold,
+        factors=fit_factors(touches.item, touches.session, 1),
+    )
+    env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(Path(__file__).parents[2])}
+    there = subprocess.run([sys.executable, "-c", ELSEWHERE, str(lake)], env=env, capture_output=True, check=True)
+    assert there.stdout.decode() == here != ""
+
+
+def test_every_column_tells_candidates_or_questions_apart(touches: Touches, log: Log) -> None:
+    told = Catalog.of([Product(item_id=f"i{n}", price=5.0 + n, category=f"c{n % 3}") for n in range(40)])
+    wanted = targets(touches, int(np.quantile(touches.ts_ms, 0.3)))[::3]
+    factors = fit_factors(touches.item, touches.session, 1)
+    x = groups(Lesson(SessionIndex(), touches), wanted, True, True, told, factors).x
+    constant = {
+        name for name, column in zip(COLUMNS, x.T, strict=True) if len(np.unique(column[~np.isnan(column)])) < 2
+    }
+    of_visitors_who_return = {"tail_before", "earlier_views", "earlier_age_h", "earlier_back", "across", "across_rank"}
+    assert constant == of_visitors_who_return  # nobody does in this shop
 
 
 def test_too_little_gives_no_ranker_and_no_factors(touches: Touches) -> None:
