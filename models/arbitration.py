@@ -31,6 +31,9 @@ from models.policy_terms import Action, Policy
 
 DRAWS: Final = 512
 MOST_EXPLORATION: Final = 0.2
+HOPE: Final = 0.03
+"""The share of draws in which an action must be worth more than silence to be tried there at all: what hardly any draw
+speaks for would otherwise cost the floor for ever."""
 SILENCE: Final = 0
 """Silence's place among the candidates of a placement; candidate i stands at i + 1."""
 
@@ -172,8 +175,9 @@ class Contest:
         return cls(actions, effect, worth, cost, net, arm)
 
     def hopeful(self, place: int) -> bool:
-        """Whether some draw lifts the action at a place above silence."""
-        return bool(self.net[place].max() > 0)
+        """Whether enough draws lift the action at a place above silence: a share HOPE of them, and at least one."""
+        lifted = int(np.count_nonzero(self.net[place] > 0))
+        return lifted > 0 and lifted >= HOPE * self.net.shape[1]
 
     def net_mean(self, place: int) -> float:
         """Mean net value of the action at a place of `actions`."""

@@ -19,7 +19,7 @@ from models.policy_terms import Policy
 
 ARMS: Final = ("full", "holdout", "random", "propensity_only", "no_levers", "rules_only")
 LEARNED: Final = ("full", "no_levers")
-"""Arms that leave out what no draw lifts above silence; `random` still tries it, so that it can come back."""
+"""Arms that leave out what hardly any draw lifts above silence; `random` still tries it, so that it can come back."""
 _WHOLE: Final = float(1 << 64)
 
 

@@ -5,6 +5,7 @@ moments, with its kind at the same moment, and a part of its own. So a shop with
 about each of them, and from every message whether messages help at all.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,10 +18,26 @@ from models.stage import STAGES
 
 Floats = npt.NDArray[np.float64]
 
-SAME_ALL, SAME_KIND, SAME_ACTION, SAME_CELL = 0.1, 0.15, 0.25, 0.3
-SAME_KIND_CELL: Final = 1.0 - SAME_ALL - SAME_KIND - SAME_ACTION - SAME_CELL
-"""Shares of the prior's variance that an effect has in common with: every message; all of its kind; all moments of its
-action; the same moment of its kind; nothing else (SAME_CELL)."""
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Shares of an effect's prior variance that it has in common with: every message; all of its kind; all moments of
+    its action; nothing else. What is left of 1 it has in common with the same moment of its kind."""
+
+    every: float
+    kind: float
+    action: float
+    own: float
+
+    @property
+    def kind_moment(self) -> float:
+        """In common with the same moment of its kind."""
+        return 1.0 - self.every - self.kind - self.action - self.own
+
+
+SOON: Final = Sharing(every=0.1, kind=0.15, action=0.25, own=0.3)
+LATE: Final = Sharing(every=0.9, kind=0.02, action=0.03, own=0.03)
+"""What a message does to the rest of the visit is nearly the same whichever it is: it tires, and may drive away."""
 LEAST_SPREAD: Final = 0.5
 """A cell's prior spread is at least this share of its action's widest: a prior mean of 0 is a belief, no certainty."""
 
@@ -29,8 +46,16 @@ def prior_of(policy: Policy) -> tuple[Floats, Floats]:
     """Mean (n C,) and covariance (n C, n C) of the effects before there is data."""
     if not policy.actions:
         return np.zeros(0), np.zeros((0, 0))
-    mean = np.concatenate([_scale(policy, a) * _mean(a) for a in policy.actions])
-    spread = np.concatenate([_scale(policy, a) * _spread(a) for a in policy.actions])
+    mean, spread = _means(policy), _spreads(policy)
+    return mean, _covariance(policy, spread, SOON)
+
+
+def late_prior_of(policy: Policy) -> Floats:
+    """Covariance (n C, n C) of what messages do later, to what follows the next decision; its mean is 0."""
+    return _covariance(policy, _spreads(policy), LATE) if policy.actions else np.zeros((0, 0))
+
+
+def _covariance(policy: Policy, spread: Floats, sharing: Sharing) -> Floats:
     kinds = np.repeat([hash64(action.kind) for action in policy.actions], N_EFFECTS)
     owner = np.repeat(np.arange(len(policy.actions)), N_EFFECTS)
     cell = np.tile(np.arange(N_EFFECTS), len(policy.actions))
@@ -38,13 +63,21 @@ def prior_of(policy: Policy) -> tuple[Floats, Floats]:
     same_action = owner[:, None] == owner[None, :]
     alike = ((cell < len(STAGES))[:, None] & (cell < len(STAGES))[None, :]) | same_cell
     shared = (
-        SAME_ALL * alike
-        + SAME_KIND * (same_kind & alike)
-        + SAME_ACTION * (same_action & alike)
-        + SAME_KIND_CELL * (same_kind & same_cell)
-        + SAME_CELL * (same_action & same_cell)
+        sharing.every * alike
+        + sharing.kind * (same_kind & alike)
+        + sharing.action * (same_action & alike)
+        + sharing.kind_moment * (same_kind & same_cell)
+        + sharing.own * (same_action & same_cell)
     )
-    return mean, shared * spread[:, None] * spread[None, :]
+    return np.asarray(shared * spread[:, None] * spread[None, :])
+
+
+def _means(policy: Policy) -> Floats:
+    return np.concatenate([_scale(policy, action) * _mean(action) for action in policy.actions])
+
+
+def _spreads(policy: Policy) -> Floats:
+    return np.concatenate([_scale(policy, action) * _spread(action) for action in policy.actions])
 
 
 def _scale(policy: Policy, action: Action) -> float:

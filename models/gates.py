@@ -15,7 +15,7 @@
 | truth      | a claim's evidence has expired, or the catalog does not bear it out                 |
 | content    | there are no words in the page's language, or no product to recommend               |
 | once       | an earlier placement of the same page already has the action                        |
-| no_hope    | nothing believed of it lifts it above silence at this moment, in any draw           |
+| no_hope    | of what is believed hardly any draw lifts it above silence at this moment           |
 | fallback   | the decision is degraded and the action is not marked safe for that                 |
 """
 
@@ -37,7 +37,7 @@ class Closed(NamedTuple):
     detail: str
 
 
-NO_HOPE: Final = Closed("no_hope", "in no draw of what is believed is it worth more than silence here")
+NO_HOPE: Final = Closed("no_hope", "hardly any draw of what is believed makes it worth more than silence here")
 """Closed by what was learned, not by a rule: exploring it costs, and is left to the arm of random visitors."""
 
 

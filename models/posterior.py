@@ -32,7 +32,7 @@ import numpy.typing as npt
 
 from features.record import hash64
 from models.arbitration import DRAWS, Draws
-from models.effect_prior import prior_of
+from models.effect_prior import late_prior_of, prior_of
 from models.effects import N_EFFECTS, effects_of
 from models.intent import BUY
 from models.policy_terms import Policy
@@ -43,11 +43,16 @@ Floats = npt.NDArray[np.float64]
 
 DAY_MS: Final = 86_400_000
 SOON_WIDTHS: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-LATE_WIDTHS: Final = (0.05, 0.15, 0.5, 1.0, 2.0, 4.0)
-SOON_WIDTH, LATE_WIDTH = 1.0, 0.15
+LATE_WIDTHS: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+SOON_WIDTH, LATE_WIDTH = 1.0, 0.2
 """How wide the priors are where data say nothing of it, in the policy's own widths."""
-BOLD, CALM, CAUTION = 0.05, 0.7, 2.0
-"""The share of the draws that is as wide as the belief; how wide the others are, and how far below it they lie."""
+BOLD: Final = 0.05
+"""The share of the draws that is as wide as the belief."""
+CAUTION_FIRST, CAUTION_LAST = 2.0, 1.0
+CALM_FIRST, CALM_LAST = 0.7, 0.3
+"""How many spreads below the belief the other draws lie, and how wide they are in its width: at first, in the end."""
+CALMED: Final = 1500.0
+"""Trials, for each action of the policy, by which half of the way from first to last is gone."""
 N_USUAL: Final = N_EFFECTS + 1
 FAR, FEW = 100.0, 200.0
 """Spreads beyond which a reward is cut, and trials before there is a spread to tell by."""
@@ -205,8 +210,14 @@ class Posterior:
         spots, known = self._spots(policy)
         soon, late = (part.of(spots, known, mean.size) for part in (self.soon, self.late))
         one = _fitted(mean, prior, *soon, SOON_WIDTHS, SOON_WIDTH)
-        other = _fitted(0 * mean, prior, *late, LATE_WIDTHS, LATE_WIDTH)
-        return Belief(one.mean + other.mean, np.hstack([one.root, other.root]), one.width)
+        other = _fitted(0 * mean, late_prior_of(policy), *late, LATE_WIDTHS, LATE_WIDTH)
+        root = np.hstack([one.root, other.root])
+        return Belief(one.mean + other.mean, root, one.width, self._untried(policy))
+
+    def _untried(self, policy: Policy) -> float:
+        """How new all of it is, from 1 down to 0 as trials come, for what was believed was tried by then."""
+        before, told = CALMED * max(len(policy.actions), 1), float(self.soon.noise[:, 1].sum())
+        return before / (before + told)
 
     def _spots(self, policy: Policy) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Where the policy's actions stand in the sums, and there in the policy."""
@@ -256,11 +267,12 @@ def _usual(at: Floats, moments: Sequence[Any]) -> Floats:
 @dataclass(frozen=True, slots=True)
 class Belief:
     """A normal belief in the effects of a policy's actions. mean: (n C,). root: (n C, any), its covariance is root
-    root'. width: by how much the prior was widened to fit the data."""
+    root'. width: by how much the prior was widened to fit the data. untried: from 1 to 0, how new all of it is."""
 
     mean: Floats
     root: Floats
     width: float
+    untried: float = 1.0
 
     @classmethod
     def of(cls, mean: Floats, prior: Floats, information: Floats, evidence: Floats, width: float) -> "Belief":
@@ -286,19 +298,22 @@ class Belief:
         """Draws to decide by, float32 (n, C, count), in pairs that mirror each other about their mean.
 
         A share BOLD of them is as the belief is, and explores (Thompson sampling). The others lie close together,
-        CALM times as wide as the belief, and cautious: by stage CAUTION times an effect's spread below it. For the best
+        calm times as wide as the belief, and cautious: by stage some spreads of an effect below it. For the best
         of several wide draws is nearly always some message, and mostly a wrong one while little is known, and silence
         is the one choice whose worth is known (Chapelle and Li 2011, "An Empirical Evaluation of Thompson Sampling", on
-        narrower draws; Wu et al. 2016, "Conservative Bandits"). All of it fades as the spread does.
+        narrower draws; Wu et al. 2016, "Conservative Bandits"). All of it fades as the spread does, and
+        by itself too, as trials come: a lasting caution keeps away from what it would have to show to learn.
         """
         random = np.random.Generator(
             np.random.Philox(key=np.array([seed & 0xFFFFFFFFFFFFFFFF, hash64("draws")], np.uint64))
         )
         half = random.standard_normal((self.root.shape[1], (count + 1) // 2))
+        calm = CALM_LAST + (CALM_FIRST - CALM_LAST) * self.untried
+        caution = CAUTION_LAST + (CAUTION_FIRST - CAUTION_LAST) * self.untried
         bold = np.arange((count + 1) // 2) < BOLD * count / 2
-        noise = np.concatenate([half, -half], axis=1)[:, :count] * np.tile(np.where(bold, 1.0, CALM), 2)[:count]
+        noise = np.concatenate([half, -half], axis=1)[:, :count] * np.tile(np.where(bold, 1.0, calm), 2)[:count]
         by_stage = np.tile(np.arange(N_EFFECTS) < len(STAGES), self.mean.size // N_EFFECTS)
-        lower = np.outer(CAUTION * self.spread * by_stage, ~np.tile(bold, 2)[:count])
+        lower = np.outer(caution * self.spread * by_stage, ~np.tile(bold, 2)[:count])
         table = (self.mean[:, None] - lower + self.root @ noise).reshape(-1, N_EFFECTS, count)
         return Draws.of(table.astype(np.float32))
 

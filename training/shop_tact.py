@@ -28,6 +28,8 @@ from training.truth_world import Ints, World
 
 MOVED = 0.1
 """New draws are taken when what is believed moved by this share of its spread somewhere (as service/teacher.py)."""
+FEW = 2000
+"""Trials before the first of them: until then the priors decide (as service/teacher.py)."""
 
 
 def policy_of(truth: Truth, **more: Any) -> Policy:
@@ -154,6 +156,8 @@ class Tact:
     def later(self, now_ms: int) -> None:
         """Learns from what ended, and takes new draws where they differ."""
         self.posterior.learn(self.credit.settle(now_ms))
+        if self.posterior.trials < FEW:
+            return
         belief = self.posterior.believed(self.policy)
         if self._mean is None or bool(np.any(np.abs(belief.mean - self._mean) > MOVED * belief.spread)):
             self.draws, self._mean = belief.draws(hash64(f"{self.seed}|{self.posterior.trials}")), belief.mean

@@ -234,7 +234,7 @@ def candidate_of(made, name: str):
     return next(one for chosen in made.chosen for one in chosen.candidates if one.action == name)
 
 
-def test_what_no_draw_lifts_above_silence_is_closed_and_not_explored():
+def test_what_hardly_any_draw_lifts_above_silence_is_closed_and_not_explored():
     """The exploration floor is of what may come right: not of what costs more than it can ever bring."""
     policy = shop(action("dear", **HOPELESS), action("fine"), exploration_floor=0.1)
     made = decision(policy)
@@ -245,13 +245,12 @@ def test_what_no_draw_lifts_above_silence_is_closed_and_not_explored():
     assert fine.gate == "" and fine.propensity + chosen.silence_propensity == pytest.approx(1)
 
 
-def test_one_draw_above_silence_is_hope():
+@pytest.mark.parametrize(("lifted", "gate"), [(0, "no_hope"), (2, "no_hope"), (3, ""), (100, "")])
+def test_three_in_a_hundred_draws_above_silence_are_hope(lifted, gate):
     policy = shop(action("x", value=1, cost=0.5), exploration_floor=0.1)
-    effects = np.full((1, N_EFFECTS, 8), 0.1, np.float32)
-    assert candidate_of(decide(NOBODY.inputs(), FixedScores(), policy, Draws.of(effects)), "x").gate == "no_hope"
-    effects = effects.copy()
-    effects[:, :, 3] = 0.9
-    assert candidate_of(decide(NOBODY.inputs(), FixedScores(), policy, Draws.of(effects)), "x").gate == ""
+    effects = np.full((1, N_EFFECTS, 100), 0.1, np.float32)
+    effects[:, :, :lifted] = 0.9
+    assert candidate_of(decide(NOBODY.inputs(), FixedScores(), policy, Draws.of(effects)), "x").gate == gate
 
 
 def test_a_visitor_who_saw_much_has_no_hope_where_another_has():

@@ -8,7 +8,7 @@ import pytest
 
 from models.arbitration import Contest, arbitrate
 from models.effects import N_EFFECTS, effects_of
-from models.posterior import BOLD, CALM, CAUTION, LATE_WIDTH, Belief, Posterior
+from models.posterior import BOLD, CALM_FIRST, CALM_LAST, CAUTION_FIRST, CAUTION_LAST, LATE_WIDTH, Belief, Posterior
 from models.trial import SILENCE, Next, Trial
 from tests.models.deciding import action, shop
 
@@ -121,12 +121,23 @@ def test_a_share_of_the_draws_is_as_the_belief_is_and_the_others_are_calm_and_ca
     belief = posterior.believed(shop(action("a", **MONEY), action("b", **MONEY)))
     flat = belief.draws(7, 8000).table.reshape(-1, 8000)
     bold = np.tile(np.arange(4000) < BOLD * 4000, 2)
-    lower = CAUTION * belief.spread * (np.arange(belief.mean.size) % N_EFFECTS < 6)
+    caution = CAUTION_LAST + (CAUTION_FIRST - CAUTION_LAST) * belief.untried
+    lower = caution * belief.spread * (np.arange(belief.mean.size) % N_EFFECTS < 6)
     assert flat[:, bold].mean(axis=1) == pytest.approx(belief.mean, abs=1e-5)
     assert flat[:, bold].std(axis=1) == pytest.approx(belief.spread, rel=0.3)
     assert flat[:, ~bold].mean(axis=1) == pytest.approx(belief.mean - lower, abs=1e-5)
-    assert flat[:, ~bold].std(axis=1) == pytest.approx(CALM * belief.spread, rel=0.08)
+    calm = CALM_LAST + (CALM_FIRST - CALM_LAST) * belief.untried
+    assert flat[:, ~bold].std(axis=1) == pytest.approx(calm * belief.spread, rel=0.08)
     assert belief.draws(7).id == belief.draws(7).id != belief.draws(8).id
+
+
+def test_caution_fades_as_trials_come_and_is_back_when_they_are_forgotten() -> None:
+    policy, posterior = shop(action("a", **MONEY), action("b", **MONEY)), Posterior(half_life_days=1)
+    assert posterior.believed(policy).untried == 1.0
+    posterior.learn(world(3000, {"a": 0.1, "b": 0.0}, [(0.4, 0.3, 0.3)]))
+    assert posterior.believed(policy).untried == pytest.approx(0.5, rel=0.03)
+    posterior.learn([trial(SILENCE, 0.0, ["a"], (0.5, 0.5), T + 20 * DAY)])
+    assert posterior.believed(policy).untried == pytest.approx(1.0, rel=0.03)
 
 
 def halves(n: int, soon: float, late: float, seed: int = 1) -> list[Trial]:
@@ -153,6 +164,21 @@ def learned(trials: list[Trial]) -> Belief:
 def test_an_effect_is_found_whether_it_comes_soon_or_late() -> None:
     assert at_stage(learned(halves(20_000, 0.05, 0.0)), 0) == pytest.approx(0.05, abs=0.015)
     assert at_stage(learned(halves(20_000, 0.0, 0.10)), 0) == pytest.approx(0.10, abs=0.04)
+
+
+def test_what_messages_do_to_the_rest_of_a_visit_is_learned_for_those_without_data_too() -> None:
+    prior = {"mean": 0.05, "strength": 20}
+    policy = shop(action("a", prior=prior, **MONEY), action("new", kind="hint", prior=prior, **MONEY))
+    before = at_stage(Posterior().believed(policy), 0)
+    carried = []
+    for soon, late in ((-0.1, 0.0), (0.0, -0.1)):
+        posterior, trials = Posterior(), halves(20_000, soon, late)
+        for begin in range(0, 40_000, 1000):
+            posterior.learn(trials[begin : begin + 1000])
+        belief = posterior.believed(policy)
+        carried.append((at_stage(belief, 1) - before) / (at_stage(belief, 0) - before))
+    assert carried[0] < 0.45
+    assert carried[1] > 0.55
 
 
 def test_what_happens_long_after_a_message_makes_its_effect_less_noisy_than_the_whole_reward_does() -> None:

@@ -141,7 +141,7 @@ def test_a_service_that_is_away_for_a_while_costs_retries_but_no_event(tmp_path:
     found: list[Tally] = []
     with running(shop) as first:
         port = int(first.url.rsplit(":", 1)[1])
-        target = Target(first.url, shop.secret, ("product.badge",), lanes=4, rate=150)
+        target = Target(first.url, shop.secret, ("product.badge",), lanes=4, rate=150, kept_trying_s=60.0)
         thread = threading.Thread(daemon=True, target=lambda: found.append(run(listed, target)))
         thread.start()
         thread.join(0.7)
