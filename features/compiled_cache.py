@@ -12,7 +12,7 @@ change there would be missed. Here the index is of all modules of this package a
 import fcntl
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -32,14 +32,10 @@ def sources(root: Path = Path(__file__).parents[1]) -> str:
 
 @contextmanager
 def _turn(index: str) -> Iterator[None]:
-    """Until it ends, no other process reads or writes this function's cache. Without a place to write: no lock."""
-    try:
-        lock = open(f"{index}.lock", "ab")  # noqa: SIM115  closed below
-    except OSError:
-        yield
-        return
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """Until it ends, no other process reads or writes this function's cache. Where nothing can be locked: as before."""
+    with ExitStack() as held:
+        with suppress(OSError):  # a folder that cannot be written, a file system without locks
+            fcntl.flock(held.enter_context(open(f"{index}.lock", "ab")), fcntl.LOCK_EX)
         yield
 
 

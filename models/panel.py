@@ -27,8 +27,8 @@ Vector = npt.NDArray[np.float32]
 
 @numba.njit(cache=True, nogil=True)
 def _score(x, table, share, rates, nodes, roots, leaf, columns, kinds, xs, ys, starts, out):  # type: ignore[no-untyped-def]
-    """All models of one vector, into out. table: for each model its first tree, the last, its outputs, where they
-    begin, its first and last of columns; one without trees is constant (`rates`)."""
+    """All models of one vector, into out. table: for each model where its trees, its outputs and its rows of `columns`
+    begin and end; one without trees is constant (`rates`)."""
     logs = np.empty(x.size)
     logs_of(x, logs)
     for m in range(table.shape[0]):

@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.events import TAIL_EVENTS
-from features.record import pack
-from features.tail import event_ends, ordered, session_starts, tail_of
+from features.events import SESSION_GAP_MS, TAIL_EVENTS
+from features.record import EVENT, pack
+from features.tail import event_ends, order, ordered, session_begin, session_starts, tail_of
 from tests.features.journeys import row
 
 
@@ -46,3 +46,29 @@ def test_a_new_visitor_begins_a_session():
 def test_the_last_line_of_an_event_ends_it():
     lines = [row("purchase", 0, event_id="o", line=n, item_id=str(n)) for n in range(3)]
     assert event_ends(ordered(pack([*lines, row("page_view", 1)]))).tolist() == [False, False, True, True]
+
+
+def records_in_disorder(seed: int) -> np.ndarray:
+    """A few records with ties in time, duplicates and events of several lines; some seeds give them in order."""
+    random = np.random.default_rng(seed)
+    records = np.zeros(int(random.integers(2, 9)), EVENT)
+    for name, most in (("ts_ms", 4), ("kind", 3), ("event", 4), ("line", 3)):
+        records[name] = random.integers(0, most, records.size)
+    return records[order(records)] if seed % 3 == 0 else np.sort(records, order="ts_ms")
+
+
+def test_what_is_told_to_be_in_order_is_left_as_sorting_would_leave_it() -> None:
+    for seed in range(600):
+        records = records_in_disorder(seed)
+        assert ordered(records).tobytes() == records[order(records)].tobytes(), seed
+
+
+def test_the_session_of_now_begins_where_the_last_session_of_the_tail_does() -> None:
+    random = np.random.default_rng(2)
+    for _ in range(100):
+        tail = np.zeros(12, EVENT)
+        tail["ts_ms"] = np.cumsum(random.choice([1000, SESSION_GAP_MS, SESSION_GAP_MS + 1], 12))
+        last = int(tail["ts_ms"][-1])
+        assert session_begin(tail, last + SESSION_GAP_MS) == int(np.flatnonzero(session_starts(tail["ts_ms"]))[-1])
+        assert session_begin(tail, last + SESSION_GAP_MS + 1) == tail.size
+    assert session_begin(np.zeros(0, EVENT), 5) == 0

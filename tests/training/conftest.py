@@ -43,3 +43,11 @@ def trained(log: Log, table: Table) -> Trained:
 @pytest.fixture(scope="session")
 def evaluation(log: Log, table: Table) -> Evaluation:
     return evaluate(log, table, TRAIN, log, table, TEST, 1, untold)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home of verbs that a test runs, in a terminal that is wide."""
+    monkeypatch.setenv("TACT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path / "home"
