@@ -26,7 +26,7 @@ from models.credit import Credit, Open, money_of
 from models.effects import N_EFFECTS, effects_of
 from models.policy_terms import CREDITS, Policy
 from models.trial import SILENCE, Trial
-from training.learn_policy import ENOUGH, Lessons, Z
+from training.learn_policy import Lessons, Z
 from training.trials import Line
 
 _WHOLE: Final = 0.005
@@ -58,7 +58,7 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class Earned:
-    """One action. orders, revenue: by credit. added: None where it was shown too rarely to tell."""
+    """One action. orders, revenue: by credit. added: None where there are too few data to tell."""
 
     action: str
     decided: int
@@ -174,7 +174,7 @@ class Attribution:
         return Earned(action, decided, shown, clicked, dismissed, orders, revenue, added)
 
     def _added(self) -> Iterator[tuple[str, Added]]:
-        """Of the policy's actions that were shown often enough."""
+        """Of the policy's actions of which there are data enough."""
         if not self.policy.actions:
             return
         belief = self.lessons.posterior.believed(self.policy)
@@ -182,7 +182,7 @@ class Attribution:
         for (name, _), count in self.lessons.shown.items():
             tried[name] += count
         for place, action in enumerate(self.policy.actions):
-            if tried[action.id] >= ENOUGH:
+            if self.lessons.enough(tried[action.id]):
                 mean, spread = belief.effect(place, self._at[action.id])
                 yield action.id, Added(mean, mean - Z * spread, mean + Z * spread)
 

@@ -10,7 +10,7 @@ from models.policy_terms import CREDITS, WINDOWS
 from tact import cli
 from tact.verb_promote import MOST
 from tests.docs.test_service_pages import table
-from training.learn_policy import BEATS, ENOUGH, LOSES, OPEN, TOO_LITTLE
+from training.learn_policy import BEATS, ENOUGH, ENOUGH_REWARDED, LOSES, OPEN, TOO_LITTLE
 from training.promotion import MARGIN
 
 PAGE = (Path(__file__).parents[2] / "docs" / "learning.md").read_text()
@@ -34,6 +34,6 @@ def test_the_words_are_the_code_s() -> None:
 
 
 def test_the_limits_are_the_code_s() -> None:
-    assert f"below {ENOUGH} showings" in PAGE
+    assert f"below {ENOUGH} showings of it there, or {ENOUGH_REWARDED} decisions with any reward" in PAGE
     assert f"−{MARGIN * 100:.0f} % (`--margin`)" in PAGE
     assert f"more than {MOST:,} decisions" in PAGE

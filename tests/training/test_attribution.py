@@ -121,6 +121,16 @@ def test_attributed_stands_beside_what_was_added(tmp_path):
     assert figures["attributed_orders"] == x["orders"]["last"] + y["orders"]["last"]
 
 
+def test_showings_without_orders_tell_nothing_however_many(tmp_path):
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "demo.yaml").write_text(TEXT)
+    write_visits(tmp_path / "lake", range(500), POLICY, DRAWS, {SILENCE: 0.0, "x": 0.0, "y": 0.0})
+    result = run(tmp_path, "--json", str(tmp_path / "j.json"))
+    assert result.exit_code == 0 and "too little data" in result.output
+    rows = json.loads((tmp_path / "j.json").read_text())["actions"]
+    assert all(row["shown"] > 30 and row["added"] is None for row in rows)
+
+
 def test_what_cannot_be_told_is_said(tmp_path):
     assert run(tmp_path, "--credit", "first").exit_code == 2
     nothing = run(tmp_path, "--lake", str(tmp_path / "none"))
