@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
 from features.fold_state import positions
 from features.record import Records, category16, hash64
 from features.stats import RATES, ItemStats
-from features.table import HashIndex, Keys
+from features.table import HashIndex, Keys, find
 
 FACTS: Final = ("price", "category", "category_price", *RATES)
 """Columns of the facts table. category: its 16-bit bucket; category_price: mean price of the category's products.
@@ -119,9 +120,19 @@ class Catalog:
 
     def facts(self, records: Records) -> Facts:
         """The facts of each record's item; row 0 where there is none, the last where nobody knows it."""
-        rows = self.index.find(records["item"])
-        nobody_knows = np.where(records["item"] != 0, len(self.table) - 1, 0)
-        return Facts(self.table, np.where(rows < 0, nobody_knows, rows).astype(np.int32))
+        rows = np.empty(records.size, np.int32)
+        _rows_of(self.index.slots, self.index.rows, records["item"], len(self.table) - 1, rows)
+        return Facts(self.table, rows)
+
+
+@numba.njit(cache=True, nogil=True)
+def _rows_of(slots, rows, items, unknown, out):  # type: ignore[no-untyped-def]
+    """The facts' row of each item into out: 0 where there is none, `unknown` where nobody knows it."""
+    for i in range(items.size):
+        out[i] = 0
+        if items[i] != 0:
+            row = find(slots, rows, items[i])
+            out[i] = row if row >= 0 else unknown
 
 
 def _with_none(hashes: Keys) -> Keys:

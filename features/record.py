@@ -19,6 +19,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -64,9 +65,15 @@ def hash64(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") or 1
 
 
+@lru_cache(maxsize=1 << 15)
+def hash64_again(text: str) -> int:
+    """hash64, remembered: for what comes again and again, as items, categories and actions do."""
+    return hash64(text)
+
+
 def category16(text: str) -> int:
     """The category's 16-bit bucket, never 0; 0 for the empty string."""
-    return (hash64(text) & 0xFFFF) or 1 if text else 0
+    return (hash64_again(text) & 0xFFFF) or 1 if text else 0
 
 
 def subject(row: Row) -> str:
@@ -93,7 +100,7 @@ def pack(rows: Iterable[Row]) -> Records:
     packed = [
         (
             row.ts_ms,
-            hash64(subject(row)),
+            hash64_again(subject(row)),
             hash64(row.event_id) & 0xFFFFFFFF,
             _money(row),
             category16(row.category),

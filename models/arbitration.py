@@ -16,6 +16,7 @@ effect in draw d = mixed draw d - mean of the mixed draws + tau.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -93,19 +94,16 @@ def _beta(random: np.random.Generator, mean: float, strength: float, count: int)
 
 
 @numba.njit(cache=True, nogil=True)
-def _effects(mean, rows, at, out):  # type: ignore[no-untyped-def]
-    """out[i] = sum over s of mean[rows[i], s] * at[s], in that order."""
-    for i in range(rows.size):
-        out[i] = 0.0
-        for s in range(at.size):
-            out[i] += mean[rows[i], s] * at[s]
-
-
-@numba.njit(cache=True, nogil=True)
-def _net_values(table, rows, at, worths, costs, out):  # type: ignore[no-untyped-def]
-    """out[i, d] = worth[i] * sum over s of at[s] * table[rows[i], s, d] - cost[i], in float32."""
+def _net_values(table, mean, rows, at, worths, costs, shift, out, effect):  # type: ignore[no-untyped-def]
+    """out[i, d] = worth[i] * sum over s of at[s] * table[rows[i], s, d] - cost[i], in float32; effect[i] = sum over s
+    of mean[rows[i], s] * at[s], in that order. Where shift[i] is a number it is the effect instead, and the row moves
+    with it, its spread over the draws unchanged.
+    """
     stage, worth, cost = at.astype(np.float32), worths.astype(np.float32), costs.astype(np.float32)
     for i in range(rows.size):
+        effect[i] = 0.0
+        for s in range(at.size):
+            effect[i] += mean[rows[i], s] * at[s]
         draws = table[rows[i]]
         net = out[i]
         for d in range(net.size):
@@ -116,14 +114,17 @@ def _net_values(table, rows, at, worths, costs, out):  # type: ignore[no-untyped
                 continue
             for d in range(net.size):
                 net[d] += weight * draws[s, d]
+        if not np.isnan(shift[i]):
+            by = np.float32(worths[i] * (shift[i] - effect[i]))
+            for d in range(net.size):
+                net[d] += by
+            effect[i] = shift[i]
 
 
 @numba.njit(cache=True, nogil=True)
-def _winners(net, rows, best, winner, wins):  # type: ignore[no-untyped-def]
-    """winner[d]: 0 for silence or i + 1 for rows[i], whichever is highest in draw d; wins: how often each is."""
-    for d in range(best.size):
-        best[d] = 0.0
-        winner[d] = 0
+def _winners(net, rows, draw, wins):  # type: ignore[no-untyped-def]
+    """Who is highest in a draw: 0 for silence or i + 1 for rows[i]; wins: how often each is, over all draws."""
+    best, winner = np.zeros(net.shape[1], np.float32), np.zeros(net.shape[1], np.int64)
     for i in range(rows.size):
         values = net[rows[i]]
         for d in range(best.size):
@@ -132,6 +133,19 @@ def _winners(net, rows, best, winner, wins):  # type: ignore[no-untyped-def]
                 winner[d] = i + 1
     for d in range(best.size):
         wins[winner[d]] += 1
+    return winner[draw]
+
+
+@numba.njit(cache=True, nogil=True)
+def _lifted(net):  # type: ignore[no-untyped-def]
+    """In how many draws each row is above 0."""
+    out = np.zeros(net.shape[0], np.int64)
+    for i in range(net.shape[0]):
+        count = 0
+        for d in range(net.shape[1]):
+            count += net[i, d] > 0
+        out[i] = count
+    return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,19 +179,21 @@ class Contest:
         shift: where an action's effect is known better than by stage, that effect, by the action's hash.
         """
         chosen = [policy.actions[place] for place in actions]
-        rows = np.array(actions, np.int64)
         worth, cost = _terms(policy, chosen, weariness, arm)
-        net = np.empty((len(actions), draws.count), np.float32)
+        net = np.empty((len(actions), draws.table.shape[2]), np.float32)
         effect = np.empty(len(actions))
-        _net_values(draws.table, rows, at, worth, cost, net)
-        _effects(draws.mean, rows, at, effect)
-        _recentre(net, effect, worth, [shift.get(action.hash) for action in chosen])
+        known = np.array([shift.get(action.hash, math.nan) for action in chosen] if shift else [math.nan] * len(chosen))
+        _net_values(draws.table, draws.mean, np.array(actions, np.int64), at, worth, cost, known, net, effect)
         return cls(actions, effect, worth, cost, net, arm)
 
     def hopeful(self, place: int) -> bool:
         """Whether enough draws lift the action at a place above silence: a share HOPE of them, and at least one."""
-        lifted = int(np.count_nonzero(self.net[place] > 0))
-        return lifted > 0 and lifted >= HOPE * self.net.shape[1]
+        return self.all_hopeful()[place]
+
+    def all_hopeful(self) -> list[bool]:
+        """The same of each action."""
+        least = max(HOPE * self.net.shape[1], 1)
+        return [count >= least for count in _lifted(self.net).tolist()]
 
     def net_mean(self, place: int) -> float:
         """Mean net value of the action at a place of `actions`."""
@@ -190,14 +206,6 @@ def _terms(policy: Policy, actions: list[Action], weariness: float, arm: str) ->
         return np.ones(len(actions)), np.zeros(len(actions))
     worth = [policy.unit(action) * (1.0 if arm == "no_levers" else action.lever) for action in actions]
     return np.array(worth, np.float64), np.array([action.cost * weariness for action in actions], np.float64)
-
-
-def _recentre(net: Table, probability: Floats, worth: Floats, effects: list[float | None]) -> None:
-    """Moves each row of net to an effect, its spread over the draws unchanged, and its mean probability with it."""
-    for row, effect in enumerate(effects):
-        if effect is not None:
-            net[row] += np.float32(float(worth[row]) * (effect - float(probability[row])))
-            probability[row] = effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,19 +226,19 @@ def arbitrate(contest: Contest, places: tuple[int, ...], decision_id: str, place
     """Decides a placement among the contest's places (positions in `contest.actions`) and silence."""
     if contest.arm == "rules_only":
         return _first(len(places))
-    count = contest.net.shape[1]
-    wins = np.zeros(len(places) + 1, np.int64)
-    winner = np.empty(count, np.int64)
-    _winners(contest.net, np.array(places, np.int64), np.empty(count, np.float32), winner, wins)
-    share = tuple(won / count for won in wins.tolist())
-    each = 1.0 / len(share) if contest.arm == "random" else floor_of(len(share), floor)
-    propensity = tuple((1.0 - len(share) * each) * won + each for won in share)
-    key = f"{decision_id}|{placement}"
+    count, key = contest.net.shape[1], f"{decision_id}|{placement}"
     draw = hash64(key) % count
+    if not places:  # silence alone, for certain
+        return Outcome(SILENCE, (1.0,), (1.0,), draw, contest.arm == "random")
+    wins = np.zeros(len(places) + 1, np.int64)
+    winner = _winners(contest.net, np.array(places, np.int64), draw, wins)
+    share = tuple([won / count for won in wins.tolist()])
+    each = 1.0 / len(share) if contest.arm == "random" else floor_of(len(share), floor)
+    propensity = tuple([(1.0 - len(share) * each) * won + each for won in share])
     explore = hash64(f"{key}|explore") / _WHOLE
     if explore < len(share) * each:
         return Outcome(min(int(explore / each), len(share) - 1), share, propensity, draw, True)
-    return Outcome(int(winner[draw]), share, propensity, draw, False)
+    return Outcome(int(winner), share, propensity, draw, False)
 
 
 def _first(eligible: int) -> Outcome:
@@ -250,6 +258,6 @@ def warm_up() -> None:
     table, rows = np.zeros((1, N_EFFECTS, 2), np.float32), np.zeros(1, np.int64)
     table.setflags(write=False)
     net, one = np.empty((1, 2), np.float32), np.zeros(1)
-    _net_values(table, rows, np.zeros(N_EFFECTS), one, one, net)
-    _effects(np.zeros((1, N_EFFECTS)), rows, np.zeros(N_EFFECTS), one)
-    _winners(net, rows, np.empty(2, np.float32), np.empty(2, np.int64), np.zeros(2, np.int64))
+    _net_values(table, np.zeros((1, N_EFFECTS)), rows, np.zeros(N_EFFECTS), one, one, one, net, np.zeros(1))
+    _winners(net, rows, 0, np.zeros(2, np.int64))
+    _lifted(net)

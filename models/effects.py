@@ -17,24 +17,26 @@ Floats = npt.NDArray[np.float64]
 
 EFFECTS: Final = (*STAGES, "weariness", "buy", "leave")
 N_EFFECTS: Final = len(EFFECTS)
-_ORDINARY: Final = {BUY: 0.05, LEAVE: 0.5}
 _SPREAD: Final = 3.0
 
 
 def effects_of(stage: Floats, intent: Floats, weariness: float = 1.0) -> Floats:
     """The moment's numbers, float64 (N_EFFECTS,). stage: (6,). intent: (4,); unknown ones count as ordinary."""
-    at = np.zeros(N_EFFECTS)
-    at[: len(STAGES)] = stage
-    at[len(STAGES)] = min(math.log2(max(weariness, 1.0)) / 3.0, 2.0)
-    for place, which in enumerate((BUY, LEAVE), len(STAGES) + 1):
-        at[place] = _leaning(float(intent[which]), _ORDINARY[which])
-    return at
+    wearier = min(math.log2(weariness) / 3.0, 2.0) if weariness > 1.0 else 0.0
+    buy, leave = (_leaning(float(intent[which]), _ORDINARY[which]) for which in (BUY, LEAVE))
+    return np.array((*stage.tolist(), wearier, buy, leave))
+
+
+def _log_odds(probability: float) -> float:
+    p = min(max(probability, 1e-6), 1 - 1e-6)
+    return math.log(p / (1 - p))
 
 
 def _leaning(probability: float, ordinary: float) -> float:
-    """How far a probability is from the ordinary one, in log odds, from -1 to 1."""
+    """How far a probability is from the ordinary one, in log odds, from -1 to 1. ordinary: its log odds."""
     if math.isnan(probability):
         return 0.0
-    shares = [min(max(p, 1e-6), 1 - 1e-6) for p in (probability, ordinary)]
-    given, usual = (math.log(p / (1 - p)) for p in shares)
-    return min(max((given - usual) / _SPREAD, -1.0), 1.0)
+    return min(max((_log_odds(probability) - ordinary) / _SPREAD, -1.0), 1.0)
+
+
+_ORDINARY: Final = {BUY: _log_odds(0.05), LEAVE: _log_odds(0.5)}

@@ -26,7 +26,6 @@ from models.action_kinds import INTERRUPTING
 from models.inputs import Inputs
 from models.moment import DAY_MS, Moment
 from models.policy_terms import Action
-from models.rules import holds
 from models.schedule import outside
 
 
@@ -101,7 +100,7 @@ def rule(action: Action, moment: Moment) -> Closed | None:
     if action.when is None:
         return None
     try:
-        if holds(action.when, moment.context):
+        if moment.variables.satisfy(action.when):
             return None
     except KeyError as unknown:
         return Closed("rule", f"{unknown.args[0]!r} is unknown: {action.when.source}")

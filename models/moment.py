@@ -5,20 +5,21 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import cel
+import numba
 import numpy as np
 import numpy.typing as npt
 
 from features.catalog import Product
-from features.events import CODE, KINDS
+from features.events import CODE, KINDS, SESSION_GAP_MS
 from features.record import Records, hash64
 from features.schema import INDEX
-from features.tail import session_begin, session_starts
+from features.tail import as_read, session_starts
 from models.bundle import Scores
 from models.inputs import Inputs, Suggestion
 from models.intent import INTENTS
 from models.offers import offers
 from models.policy_terms import Action, Policy
-from models.rules import ATTRIBUTES, FEATURE_NAMES, FLAGS, ITEM_NAMES, LOCAL_TIME, Name
+from models.rules import ATTRIBUTES, FEATURE_NAMES, FLAGS, ITEM_NAMES, LOCAL_TIME, Name, Rule, holds
 from models.schedule import local_time
 from models.stage import STAGES
 
@@ -49,15 +50,13 @@ class History:
     @classmethod
     def of(cls, tail: Records, now_ms: int, refused: Iterable[tuple[int, int]] = ()) -> "History":
         """The history in a tail as of now. refused: dismissals known from elsewhere (action's hash, time)."""
-        begin = session_begin(tail, now_ms)
+        begin, places = session_and_messages(tail, now_ms)
         session_ms = int(tail["ts_ms"][begin]) if begin < tail.size else now_ms
         dismissed: dict[int, int] = {}
         for action, ts_ms in refused:
             dismissed[action] = max(ts_ms, dismissed.get(action, ts_ms))
-        kinds = tail["kind"]
-        places = np.flatnonzero((kinds == _SHOWN) | (kinds == _CLICKED) | (kinds == _DISMISSED))
         if not places.size:
-            return cls({}, dismissed, session_ms, 0, 0, {}, _lately(dismissed, now_ms))
+            return cls({}, dismissed, session_ms, 0, 0, {}, _lately(dismissed, now_ms) if dismissed else 0)
         shown: dict[int, tuple[int, ...]] = {}
         times = []
         found = tail[places]
@@ -71,6 +70,30 @@ class History:
         in_day = sum(ts_ms > now_ms - DAY_MS for ts_ms in times)
         ignored = _ignored(tail, places, session_ms)
         return cls(shown, dismissed, session_ms, in_session, in_day, ignored, _lately(dismissed, now_ms))
+
+
+def session_and_messages(tail: Records, now_ms: int) -> tuple[int, npt.NDArray[np.int64]]:
+    """Where the session begins that now belongs to (features.tail.session_begin), and the places of messages shown,
+    clicked or dismissed."""
+    places = np.empty(tail.size, np.int64)
+    begin, count = _session_and_messages(as_read(tail), now_ms, places)
+    return begin, places[:count]
+
+
+@numba.njit(cache=True, nogil=True)
+def _session_and_messages(records, now_ms, places):  # type: ignore[no-untyped-def]
+    count = 0
+    for i in range(records.size):
+        kind = records[i].kind
+        if kind == _SHOWN or kind == _CLICKED or kind == _DISMISSED:
+            places[count] = i
+            count += 1
+    at = records.size
+    latest_ms = now_ms
+    while at > 0 and latest_ms - records[at - 1].ts_ms <= SESSION_GAP_MS:
+        at -= 1
+        latest_ms = records[at].ts_ms
+    return at, count
 
 
 def _lately(dismissed: Mapping[int, int], now_ms: int) -> int:
@@ -96,6 +119,28 @@ def _ignored(tail: Records, places: npt.NDArray[np.int64], session_ms: int) -> d
     return ignored
 
 
+class Variables:
+    """What rules see, read once; CEL's own form of it is made when a rule first needs CEL itself."""
+
+    __slots__ = ("_context", "of")
+
+    def __init__(self, of: dict[str, dict[str, Any]]) -> None:
+        self.of = of
+        self._context: cel.Context | None = None
+
+    def satisfy(self, rule: Rule) -> bool:
+        """Whether a rule holds. Raises KeyError where what it needs is unknown, other exceptions where it fails."""
+        said = rule.quick(self.of) if rule.quick is not None else None
+        return said if said is not None else holds(rule, self.context)
+
+    @property
+    def context(self) -> cel.Context:
+        """As CEL reads it."""
+        if self._context is None:
+            self._context = cel.Context(variables=self.of)
+        return self._context
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """Everything gates look at. granted: purposes the visitor allows. locale: of the content; "" if none fits.
@@ -112,7 +157,7 @@ class Moment:
     scores: Scores
     stage: str
     history: History
-    context: cel.Context
+    variables: Variables
     found: dict[int, tuple[Suggestion, ...]] = field(default_factory=dict)
 
     def offers(self, action: Action) -> tuple[Suggestion, ...]:
@@ -134,9 +179,9 @@ class Moment:
         """The moment of a visitor whose state is known."""
         stage = scores.stage_name
         history = History.of(tail, inputs.now_ms, refused(inputs))
-        context = cel.Context(variables=rule_variables(policy, inputs, vector, scores, stage))
+        variables = Variables(rule_variables(policy, inputs, vector, scores, stage))
         locale = locale_of(policy, inputs.context.locale)
-        return cls(inputs, policy, granted(inputs, policy), locale, tail, vector, scores, stage, history, context)
+        return cls(inputs, policy, granted(inputs, policy), locale, tail, vector, scores, stage, history, variables)
 
 
 def refused(inputs: Inputs) -> Iterable[tuple[int, int]]:

@@ -17,6 +17,7 @@ import cel
 
 from features.schema import FEATURES, INDEX
 from models.intent import INTENTS
+from models.rule_quick import Quick, quick_rule
 from models.stage import STAGES
 
 MAX_CHARS: Final = 500
@@ -94,11 +95,12 @@ class InvalidRule(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A compiled rule. names: what it mentions, sorted."""
+    """A compiled rule. names: what it mentions, sorted. quick: answers most questions without CEL, and alike."""
 
     source: str
     names: tuple[Name, ...]
     program: cel.Program = field(compare=False, repr=False)
+    quick: Quick | None = field(default=None, compare=False, repr=False)
 
 
 def compile_rule(source: str) -> Rule:
@@ -115,7 +117,7 @@ def compile_rule(source: str) -> Rule:
     unseen = set(program.variables()) - {variable for variable, _ in names}
     if unseen:
         raise InvalidRule(f"unknown name {min(unseen)!r}; the variables are {', '.join(VARIABLES)}")
-    rule = Rule(source, names, program)
+    rule = Rule(source, names, program, quick_rule(source))
     _try_out(rule, chains)
     return rule
 
