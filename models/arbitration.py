@@ -195,9 +195,10 @@ class Contest:
         least = max(HOPE * self.net.shape[1], 1)
         return [count >= least for count in _lifted(self.net).tolist()]
 
-    def net_mean(self, place: int) -> float:
-        """Mean net value of the action at a place of `actions`."""
-        return float(self.worth[place] * self.probability[place] - self.cost[place])
+    def numbers(self) -> list[tuple[float, float, float]]:
+        """Of each action its mean effect, its cost, and the mean of its net value."""
+        each = zip(self.worth.tolist(), self.probability.tolist(), self.cost.tolist(), strict=True)
+        return [(probability, cost, worth * probability - cost) for worth, probability, cost in each]
 
 
 def _terms(policy: Policy, actions: list[Action], weariness: float, arm: str) -> tuple[Floats, Floats]:

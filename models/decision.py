@@ -65,7 +65,7 @@ class Scoring(Protocol):
 class _Page:
     """A page being filled. gates: of every action considered, by position; contest: of those with all gates open.
 
-    learning: positions of the apprentices among them.
+    learning: positions of the apprentices among them. numbers: of each in the contest, its probability, cost and net.
     """
 
     moment: Moment
@@ -76,6 +76,7 @@ class _Page:
     gates: dict[int, Closed | None]
     contest: Contest
     places: dict[int, int]
+    numbers: list[tuple[float, float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +179,12 @@ def _fill(
     switches = Switches.of(moment.inputs.switches)
     at = effects_of(moment.scores.stage, moment.scores.intent, moment.weariness)
     contest = Contest.of(policy, draws, eligible, at, moment.weariness, arm, moment.scores.uplift)
-    if arm in LEARNED:
-        gates |= {place: NO_HOPE for row, place in enumerate(eligible) if not contest.hopeful(row)}
-    learning = frozenset(place for place in eligible if switches.apprentice(policy.actions[place], policy))
-    page = _Page(
-        moment, draws, timing, switches, learning, gates, contest, {place: row for row, place in enumerate(eligible)}
-    )
+    if arm in LEARNED and eligible:
+        hopeful = contest.all_hopeful()
+        gates |= {place: NO_HOPE for row, place in enumerate(eligible) if not hopeful[row]}
+    learning = frozenset([place for place in eligible if switches.apprentice(policy.actions[place], policy)])
+    rows = {place: row for row, place in enumerate(eligible)}
+    page = _Page(moment, draws, timing, switches, learning, gates, contest, rows, contest.numbers())
     taken: dict[int, str] = {}
     filled = []
     for placement in placements:
@@ -198,23 +199,22 @@ def _place(page: _Page, placement: str, taken: dict[int, str]) -> tuple[Chosen, 
     """One placement, given what the earlier ones took, and the position of the action it gets."""
     policy = page.moment.policy
     here = policy.at[placement]
-    closed = {
-        place: _stopped(policy.actions[place], placement, page.switches) or _once(place, taken) or page.gates[place]
-        for place in here
-    }
+    closed = _closed(page, placement, taken)
     open_here = [place for place in here if closed[place] is None]
-    eligible = [place for place in open_here if place not in page.learning]
+    eligible = [place for place in open_here if place not in page.learning] if page.learning else open_here
     outcome = _arbitrated(page, placement, eligible)
-    shadow = _arbitrated(page, placement, open_here) if page.learning.intersection(open_here) else outcome
+    shadow = outcome if len(eligible) == len(open_here) else _arbitrated(page, placement, open_here)
     standing = {place: at for at, place in enumerate(eligible, 1)}
     waiting = {place: at for at, place in enumerate(open_here, 1)}
     candidates = tuple(
-        _blocked(policy.actions[place].id, shut)
-        if (shut := closed[place]) is not None
-        else _factors(page, place, outcome.share[standing[place]], outcome.propensity[standing[place]])
-        if place in standing
-        else _factors(page, place, shadow.share[waiting[place]], 0.0, apprentice=True)
-        for place in here
+        [
+            Candidate(policy.actions[place].id, shut[0], shut[1])
+            if (shut := closed[place]) is not None
+            else _factors(page, place, outcome.share[standing[place]], outcome.propensity[standing[place]])
+            if place in standing
+            else _factors(page, place, shadow.share[waiting[place]], 0.0, apprentice=True)
+            for place in here
+        ]
     )
     winner = None if outcome.winner == SILENCE else eligible[outcome.winner - 1]
     would_be = None if shadow.winner == SILENCE else open_here[shadow.winner - 1]
@@ -236,27 +236,26 @@ def _arbitrated(page: _Page, placement: str, eligible: list[int]) -> Outcome:
     return arbitrate(page.contest, rows, inputs.decision_id, placement, floor)
 
 
+def _closed(page: _Page, placement: str, taken: dict[int, str]) -> dict[int, Closed | None]:
+    """What blocks each action of a placement: stopped by hand, shown elsewhere on the page, or a gate."""
+    if not page.switches.states and not taken:
+        return page.gates
+    policy = page.moment.policy
+    return {
+        place: _stopped(policy.actions[place], placement, page.switches) or _once(place, taken) or page.gates[place]
+        for place in policy.at[placement]
+    }
+
+
 def _once(place: int, taken: dict[int, str]) -> Closed | None:
     return Closed("once", f"already at {taken[place]} on this page") if place in taken else None
 
 
-def _blocked(action_id: str, closed: Closed) -> Candidate:
-    return Candidate(action_id, closed.gate, closed.detail)
-
-
 def _factors(page: _Page, place: int, share: float, propensity: float, apprentice: bool = False) -> Candidate:
-    action, row, contest = page.moment.policy.actions[place], page.places[place], page.contest
-    return Candidate(
-        action.id,
-        value=page.moment.policy.unit(action),
-        probability=float(contest.probability[row]),
-        lever=action.lever,
-        cost=float(contest.cost[row]),
-        net=contest.net_mean(row),
-        share=share,
-        propensity=propensity,
-        apprentice=apprentice,
-    )
+    policy, (probability, cost, net) = page.moment.policy, page.numbers[page.places[place]]
+    action = policy.actions[place]
+    unit = policy.unit(action)
+    return Candidate(action.id, "", "", unit, probability, action.lever, cost, net, share, propensity, apprentice)
 
 
 _SILENT_BECAUSE: Final = {True: "no_candidate", False: "silence"}

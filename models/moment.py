@@ -85,7 +85,7 @@ def _session_and_messages(records, now_ms, places):  # type: ignore[no-untyped-d
     count = 0
     for i in range(records.size):
         kind = records[i].kind
-        if kind == _SHOWN or kind == _CLICKED or kind == _DISMISSED:
+        if kind in (_SHOWN, _CLICKED, _DISMISSED):
             places[count] = i
             count += 1
     at = records.size

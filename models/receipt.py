@@ -9,9 +9,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any, Final, Protocol
 
 import msgspec
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -64,6 +66,25 @@ class FeaturesGone(Gone):
     what = "feature table"
 
 
+@numba.njit(cache=True, nogil=True)
+def _cut(facts, rows, used, places, table):  # type: ignore[no-untyped-def]
+    """The rows of facts that are in use, row 0 and then the others as they rise, into `table`; where each of `rows` is
+    in it, into places. How many there are."""
+    used[0] = 0
+    used[1:] = rows
+    used.sort()
+    count = 1
+    for i in range(1, used.size):
+        if used[i] != used[count - 1]:
+            used[count] = used[i]
+            count += 1
+    for i in range(count):
+        table[i] = facts[used[i]]
+    for i in range(rows.size):
+        places[i] = np.searchsorted(used[:count], rows[i])
+    return count
+
+
 class KeptFacts(msgspec.Struct, frozen=True):
     """Facts as bytes, cut to the rows the tail uses. table: float32 (m, len(FACTS)); rows: int32 (n,)."""
 
@@ -72,11 +93,10 @@ class KeptFacts(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, facts: Facts) -> "KeptFacts":
-        rows = facts.rows.tolist()
-        used = sorted({0, *rows})
-        places = {row: place for place, row in enumerate(used)}
-        table = np.ascontiguousarray(facts.table[used], "<f4")
-        return cls(table.tobytes(), np.array([places[row] for row in rows], "<i4").tobytes())
+        used, places = np.empty(facts.rows.size + 1, np.int32), np.empty(facts.rows.size, np.int32)
+        table = np.empty((used.size, facts.table.shape[1]), np.float32)
+        count = _cut(facts.table, facts.rows, used, places, table)
+        return cls(table[:count].astype("<f4", copy=False).tobytes(), places.astype("<i4", copy=False).tobytes())
 
     def facts(self) -> Facts:
         return Facts(np.frombuffer(self.table, "<f4").reshape(-1, len(FACTS)), np.frombuffer(self.rows, "<i4"))
@@ -137,7 +157,7 @@ def encode(decision: Decision, body: bytes | None = None) -> bytes:
         features=FINGERPRINT,
         stage=decision.stage,
         degraded_because=decision.degraded_because,
-        inputs=replace(inputs, facts=None),
+        inputs=inputs if inputs.facts is None else _without_facts(inputs),
         facts=None if inputs.facts is None or decision.vector is None else KeptFacts.of(inputs.facts),
         vector=None if decision.vector is None else decision.vector.astype("<f4", copy=False).tobytes(),
         scores=None if scores is None else KeptScores(tuple(scores.stage.tolist()), tuple(scores.intent.tolist())),
@@ -147,6 +167,17 @@ def encode(decision: Decision, body: bytes | None = None) -> bytes:
         weariness=decision.weariness,
     )
     return msgspec.json.encode(receipt)
+
+
+_INPUTS: Final = tuple(name for name in Inputs.__slots__)
+_FACTS_AT: Final = _INPUTS.index("facts")
+_inputs_values = attrgetter(*_INPUTS)
+
+
+def _without_facts(inputs: Inputs) -> Inputs:
+    values = list(_inputs_values(inputs))
+    values[_FACTS_AT] = None
+    return Inputs(*values)
 
 
 def decode(data: bytes) -> Receipt:

@@ -1,6 +1,7 @@
 """Whether a moment lies in a schedule, in the schedule's own time zone."""
 
 from datetime import datetime, tzinfo
+from functools import lru_cache
 from typing import Final
 
 from models.policy_terms import WEEKDAYS, Schedule
@@ -16,6 +17,12 @@ def local_time(now_ms: int, zone: tzinfo) -> datetime:
     return datetime.fromtimestamp(min(max(now_ms, EARLIEST_MS), LATEST_MS) / 1000, zone)
 
 
+@lru_cache(maxsize=256)
+def _local_second(now_s: int, zone: tzinfo) -> datetime:
+    """The same to the second, remembered: the decisions of a second share it."""
+    return local_time(now_s * 1000, zone)
+
+
 def outside(schedule: Schedule, now_ms: int) -> str:
     """Why a moment is outside a schedule; "" if it is inside."""
     if schedule.from_ms is not None and now_ms < schedule.from_ms:
@@ -24,7 +31,7 @@ def outside(schedule: Schedule, now_ms: int) -> str:
         return f"ended {_date(schedule.to_ms, schedule.timezone)}"
     if not (schedule.weekdays or schedule.hours):
         return ""
-    at = local_time(now_ms, schedule.timezone)
+    at = _local_second(now_ms // 1000, schedule.timezone)
     if schedule.weekdays and at.weekday() not in schedule.weekdays:
         return f"not on {WEEKDAYS[at.weekday()]}"
     if schedule.hours and not _within(at.hour * 60 + at.minute, *schedule.hours):
