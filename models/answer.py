@@ -1,6 +1,7 @@
 """The answer to a decision request: the HTTP body, the same bytes for the same decision."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -12,6 +13,8 @@ from models.item_reason import reason_text, title_of
 from models.moment import locale_of
 from models.policy_terms import Action, Content
 from models.stage import STAGES
+
+_encode = msgspec.json.Encoder().encode
 
 
 def answer(decision: Decision) -> bytes:
@@ -32,11 +35,11 @@ def answer(decision: Decision) -> bytes:
         "bundle": decision.bundle_id or None,
         "policy": decision.policy.version,
     }
-    return msgspec.json.encode(body)
+    return _encode(body)
 
 
 def _rounded(names: tuple[str, ...], numbers: Any) -> dict[str, float]:
-    return {name: round(number, 6) for name, number in zip(names, numbers.tolist(), strict=True)}
+    return dict(zip(names, [round(number, 6) for number in numbers.tolist()], strict=True))
 
 
 def _filled(decision: Decision, chosen: Chosen, locale: str) -> dict[str, Any]:
@@ -45,16 +48,19 @@ def _filled(decision: Decision, chosen: Chosen, locale: str) -> dict[str, Any]:
     if action is None:
         return {"action": None, "reason": chosen.reason}
     content = action.content[locale]
-    filled: dict[str, Any] = {
-        "action": action.id,
-        "kind": action.kind,
-        "content": {name: text for name, text in content.fields().items() if name != "because"},
-    }
-    filled.update(_products(action, content, locale, chosen, decision.inputs))
+    filled: dict[str, Any] = {"action": action.id, "kind": action.kind, "content": _words(content)}
+    if action.recommend or action.kind == "availability":
+        filled.update(_products(action, content, locale, chosen, decision.inputs))
     filled["show_after_s"] = action.show_after_s if chosen.show_after_s is None else chosen.show_after_s
     filled["expires_at"] = _iso(decision.inputs.now_ms + action.ttl_s * 1000)
     filled["reason"] = action.reason.get(locale, "")
     return filled
+
+
+@lru_cache(maxsize=4096)
+def _words(content: Content) -> msgspec.Raw:
+    """The words of a content as JSON, encoded once."""
+    return msgspec.Raw(_encode({name: text for name, text in content.fields().items() if name != "because"}))
 
 
 def _products(action: Action, content: Content, locale: str, chosen: Chosen, inputs: Inputs) -> dict[str, Any]:
@@ -84,5 +90,9 @@ def _item(suggestion: Suggestion, because: str, locale: str, inputs: Inputs) -> 
 
 def _iso(ts_ms: int) -> str:
     """Unix ms as ISO 8601 with milliseconds, UTC."""
-    at = datetime.fromtimestamp(ts_ms // 1000, UTC)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{ts_ms % 1000:03d}Z"
+    return f"{_second(ts_ms // 1000)}.{ts_ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(ts_s: int) -> str:
+    return f"{datetime.fromtimestamp(ts_s, UTC):%Y-%m-%dT%H:%M:%S}"

@@ -182,7 +182,7 @@ def _fill(
     if arm in LEARNED and eligible:
         hopeful = contest.all_hopeful()
         gates |= {place: NO_HOPE for row, place in enumerate(eligible) if not hopeful[row]}
-    learning = frozenset([place for place in eligible if switches.apprentice(policy.actions[place], policy)])
+    learning = _apprentices(policy, eligible, switches)
     rows = {place: row for row, place in enumerate(eligible)}
     page = _Page(moment, draws, timing, switches, learning, gates, contest, rows, contest.numbers())
     taken: dict[int, str] = {}
@@ -193,6 +193,13 @@ def _fill(
             taken[winner] = placement
         filled.append(chosen)
     return tuple(filled)
+
+
+def _apprentices(policy: Policy, eligible: tuple[int, ...], switches: Switches) -> frozenset[int]:
+    """Which of the eligible are only decided and logged."""
+    if not switches.states and not policy.apprentice:
+        return frozenset([place for place in eligible if policy.actions[place].apprentice])
+    return frozenset([place for place in eligible if switches.apprentice(policy.actions[place], policy)])
 
 
 def _place(page: _Page, placement: str, taken: dict[int, str]) -> tuple[Chosen, int | None]:

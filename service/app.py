@@ -11,12 +11,14 @@ import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from service import openapi
 from service.auth import Cors
 from service.core import Clock, Service, clock_ms, open_service
 from service.embedded import running_url
 from service.errors import Problem, StoreUnavailable, answer_error
+from service.hot import Hot, HotRoute
 from service.routes import about, catalog, decisions, events, health, prompts, switches, visitors, web
 from service.settings import Settings
 
@@ -25,6 +27,20 @@ LEVEL: Final = logging.INFO
 
 class NoStore(RuntimeError):
     """There is no Redis to talk to."""
+
+
+class _App(FastAPI):
+    """FastAPI behind what answers the two busy addresses itself."""
+
+    front: Hot
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        await self.front(scope, receive, send)
+
+    async def behind(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The framework's own way."""
+        await super().__call__(scope, receive, send)
 
 
 def create_app(settings: Settings, now_ms: Clock = clock_ms) -> FastAPI:
@@ -42,11 +58,18 @@ def create_app(settings: Settings, now_ms: Clock = clock_ms) -> FastAPI:
         finally:
             await service.stop()
 
-    app = FastAPI(title=openapi.TITLE, version=openapi.API_VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = _App(title=openapi.TITLE, version=openapi.API_VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.service, app.state.metrics = service, service.metrics
     for kind in (Problem, StoreUnavailable, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, answer_error)
     app.add_middleware(Cors, keys=lambda: service.watcher.keys)
+    app.front = Hot(
+        app.behind,
+        routes={"/v1/decisions": HotRoute(service.decider.decide, 200), "/v1/events": events.hot_route(service)},
+        keys=lambda: service.watcher.keys,
+        metrics=service.metrics,
+        limit=settings.max_body_bytes,
+    )
     _add_routes(app, service)
     openapi.install(app)
     return app

@@ -88,26 +88,35 @@ class Cors:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        origin = headers.get("origin")
-        if origin is None:
+        extra = cors_headers(headers, self._keys())
+        if not extra:
             await self._app(scope, receive, send)
             return
-        allowed = same_origin(headers) or allowed_anywhere(self._keys(), origin)
-        extra = {"vary": "Origin"} | ({"access-control-allow-origin": origin} if allowed else {})
         if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
-            await _send_empty(send, 204 if allowed else 403, extra | (_ALLOWED if allowed else {}))
+            allowed = len(extra) > 1
+            await _send_empty(send, 204 if allowed else 403, [*extra, *(_raw(_ALLOWED) if allowed else ())])
             return
 
         async def send_with_origin(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_raw(extra)]
+                message["headers"] = [*message.get("headers", ()), *extra]
             await send(message)
 
         await self._app(scope, receive, send_with_origin)
 
 
-async def _send_empty(send: Send, status: int, headers: dict[str, str]) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": _raw(headers)})
+def cors_headers(headers: Headers, keys: Keys) -> list[tuple[bytes, bytes]]:
+    """What an answer tells a browser: that it depends on the origin, and the origin if a page there may read it. Empty
+    for who names none."""
+    origin = headers.get("origin")
+    if origin is None:
+        return []
+    allowed = same_origin(headers) or allowed_anywhere(keys, origin)
+    return _raw({"vary": "Origin"} | ({"access-control-allow-origin": origin} if allowed else {}))
+
+
+async def _send_empty(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
 
 

@@ -19,19 +19,19 @@ BODY_S: Final = 10.0
 
 
 async def read_json_body(request: Request, limit: int) -> bytes:
-    """The whole body. Raises Problem: unsupported_media_type, body_too_large, request_timeout.
+    """The whole body. Raises Problem: unsupported_media_type, bodytoo_large, request_timeout.
 
     The limit holds while it streams in, the time for all of it: bytes that trickle in do not buy more.
     """
     check_type(request, JSON_TYPES)
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     try:
         async with asyncio.timeout(BODY_S):
             return await _joined(request, limit)
     except TimeoutError:
-        raise _too_slow() from None
+        raise too_slow() from None
 
 
 async def _joined(request: Request, limit: int) -> bytes:
@@ -39,7 +39,7 @@ async def _joined(request: Request, limit: int) -> bytes:
     async for chunk in chunks_of(request):
         size += len(chunk)
         if size > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -54,7 +54,7 @@ async def chunks_of(request: Request) -> AsyncIterator[bytes]:
         except ClientDisconnect:
             raise Problem("malformed_json", "The body ended before its end.") from None
         except TimeoutError:
-            raise _too_slow() from None
+            raise too_slow() from None
         if chunk is None:
             return
         yield chunk
@@ -75,9 +75,11 @@ def json_response(body: bytes, status: int = 200) -> Response:
     return Response(body, status, {"cache-control": "no-store"}, media_type="application/json")
 
 
-def _too_large(limit: int) -> Problem:
-    return Problem("body_too_large", f"The body is larger than {limit:,} bytes.")
+def too_large(limit: int) -> Problem:
+    """The problem of a body over the limit."""
+    return Problem("bodytoo_large", f"The body is larger than {limit:,} bytes.")
 
 
-def _too_slow() -> Problem:
+def too_slow() -> Problem:
+    """The problem of a body that did not come."""
     return Problem("request_timeout", f"Within {BODY_S:g} s the body, or the next piece of an upload, did not come.")

@@ -77,7 +77,7 @@ def open_service(url: str, settings: Settings, now_ms: Clock = clock_ms) -> Serv
     catalogs = CatalogStore(store.client)
     switches = Switchboard(store.client)
     watcher = Watcher(settings, catalogs, metrics, switches)
-    receipts = ReceiptWriter(store.write_decision, metrics)
+    receipts = ReceiptWriter(store.write_decisions, metrics)
     return Service(
         settings=settings,
         metrics=metrics,

@@ -37,6 +37,10 @@ from service.wire import DecisionRequest, read_decision, read_event
 
 PERSONALIZATION: Final = "personalization"
 
+RECEIPT_BYTES: Final = 4096
+PRODUCT_BYTES: Final = 500
+"""Of a receipt with its vector and facts, and of each product in it: what waits is bounded by this estimate."""
+
 _log = structlog.get_logger("tact.decide")
 
 
@@ -59,6 +63,26 @@ class Answered:
 
     body: bytes
     decision: Decision | None
+
+
+class Made:
+    """A decision whose receipt is put into words when it is written, once: that takes as long as arbitration does."""
+
+    __slots__ = ("_body", "_decision", "_entry", "decision_id", "shop", "size")
+
+    def __init__(self, decision: Decision, body: bytes) -> None:
+        inputs = decision.inputs
+        self._decision, self._body = decision, body
+        self._entry: stream.DecisionEntry | None = None
+        self.shop, self.decision_id = inputs.shop, inputs.decision_id
+        products = len(inputs.recommended) + len(inputs.returning) + len(inputs.popular) + len(inputs.arrivals)
+        self.size = RECEIPT_BYTES + len(body) + 2 * len(inputs.tail or b"") + PRODUCT_BYTES * products
+
+    def entry(self) -> stream.DecisionEntry:
+        """The decision as it goes to the stream."""
+        if self._entry is None:
+            self._entry = entry_of(self._decision, self._body)
+        return self._entry
 
 
 class Decider:
@@ -103,7 +127,7 @@ class Decider:
             body = answer(decision)
             self._count(decision, live)
             if consents(request.context.consent, live.policy, ANALYTICS):
-                await self._receipts.put(entry_of(decision, body), give_up - time.monotonic())
+                await self._receipts.put(Made(decision, body), give_up - time.monotonic())
             return Answered(body, decision)
         except Exception as error:  # noqa: BLE001  # the page gets an answer whatever it is, the log the trace
             _log.error("decision_failed", decision_id=decision_id, shop=access.shop, exc_info=error)

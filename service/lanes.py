@@ -13,12 +13,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import hiredis
 import redis.asyncio as redis
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
-from redis.exceptions import MovedError, RedisError, ResponseError
+from redis.exceptions import ConnectionError, MovedError, RedisError
 
 from service.errors import StoreUnavailable
 from service.metrics import Metrics, StoreFailure
@@ -46,6 +47,10 @@ class Lane(Protocol):
 
     async def run(self, p: int, commands: Sequence[Command]) -> list[Any]:
         """EXEC's replies to the commands, which all belong to partition p. Raises StoreUnavailable."""
+
+    async def run_all(self, several: Sequence[tuple[int, Sequence[Command]]]) -> list[BaseException | None]:
+        """Several transactions, each of its partition, in one round trip where they share a server. What went wrong
+        with each, None where nothing did."""
 
     async def close(self) -> None:
         """Close the connections; what is under way fails."""
@@ -75,13 +80,17 @@ class Coalescer:
 
     async def run(self, commands: Sequence[Command]) -> list[Any]:
         """EXEC's replies. Raises StoreUnavailable; Moved if another node of a cluster has the slot."""
+        return await self.send(commands)
+
+    def send(self, commands: Sequence[Command]) -> "asyncio.Future[list[Any]]":
+        """Has a transaction join the next round trip. The future gives what run() gives."""
         loop = asyncio.get_running_loop()
         transaction = _Transaction(commands, loop.create_future())
         self._waiting.append(transaction)
         if self._idle and not self._woken:
             self._woken = True
             loop.call_soon(self._start)  # after the requests that are ready now have joined
-        return await transaction.done
+        return transaction.done
 
     async def close(self) -> None:
         """Close the connections; what is under way fails."""
@@ -128,9 +137,8 @@ class Coalescer:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     await connection.connect()  # type: ignore[no-untyped-call]  # redis has no types here
             async with asyncio.timeout(self._timeout_s):
-                await connection.send_packed_command([t.data for t in batch], check_health=False)
-                for transaction in batch:
-                    await self._read(connection, transaction)
+                await connection.send_packed_command([b"".join([t.data for t in batch])], check_health=False)
+                await self._read(connection, batch)
         except (TimeoutError, redis.TimeoutError):
             failure = ("timeout", f"no answer within {self._timeout_s * 1000:g} ms")
         except (RedisError, OSError) as error:
@@ -145,22 +153,42 @@ class Coalescer:
             for transaction in batch:
                 _fail(transaction, StoreUnavailable(f"Redis: {failure[1]}"))
 
-    async def _read(self, connection: AbstractConnection, transaction: _Transaction) -> None:
-        refusal: ResponseError | None = None
-        reply: Any = None
-        for _ in range(transaction.replies):
-            try:
-                reply = await connection.read_response(disable_decoding=True)
-            except ResponseError as error:
-                refusal = refusal or error  # the first says why; EXEC then only says that it was aborted
-        if refusal is None and isinstance(reply, list):
-            refusal = next((part for part in reply if isinstance(part, ResponseError)), None)
-        if refusal is not None or not isinstance(reply, list):
-            self._metrics.store_failed("refused")
-            kind = Moved if isinstance(refusal, MovedError) else StoreUnavailable
-            _fail(transaction, kind(f"Redis refused: {refusal}"))
-        elif not transaction.done.done():
-            transaction.done.set_result(reply)
+    async def _read(self, connection: AbstractConnection, batch: list[_Transaction]) -> None:
+        """Hands each transaction its replies as they come: whole pieces of the stream are read, not reply by reply."""
+        for transaction in batch:
+            replies = []
+            for _ in range(transaction.replies):
+                reply = _next_reply(connection)
+                while reply is NOT_ENOUGH_DATA:
+                    await connection._parser.read_from_socket()  # type: ignore[attr-defined]  # hiredis is its parser
+                    reply = _next_reply(connection)
+                replies.append(reply)
+            self._settle(transaction, replies)
+
+    def _settle(self, transaction: _Transaction, replies: list[Any]) -> None:
+        done = replies[-1]
+        if type(done) is list and not any(isinstance(part, Exception) for part in done):
+            if not transaction.done.done():
+                transaction.done.set_result(done)
+            return
+        parts = (*replies[:-1], *(done if isinstance(done, list) else (done,)))
+        refusal = next((part for part in parts if isinstance(part, Exception)), None)  # the first says why
+        if isinstance(refusal, ConnectionError):  # Redis says that it closes: what follows is not to be waited for
+            raise refusal
+        self._metrics.store_failed("refused")
+        kind = Moved if isinstance(refusal, MovedError) else StoreUnavailable
+        _fail(transaction, kind(f"Redis refused: {refusal}"))
+
+
+def _next_reply(connection: AbstractConnection) -> Any:
+    """A reply that has arrived, errors among them; NOT_ENOUGH_DATA if none is whole yet. By the client's own reader
+    (of hiredis, which this module needs anyhow), without its two coroutines for each reply."""
+    return connection._parser._reader.gets(False)  # type: ignore[attr-defined]
+
+
+async def _outcomes(several: "Sequence[asyncio.Future[list[Any]]]") -> list[BaseException | None]:
+    await asyncio.wait(several)
+    return [one.exception() for one in several]
 
 
 class OneServer:
@@ -173,6 +201,10 @@ class OneServer:
     async def run(self, p: int, commands: Sequence[Command]) -> list[Any]:
         """EXEC's replies. Raises StoreUnavailable."""
         return await self._coalescer.run(commands)
+
+    async def run_all(self, several: Sequence[tuple[int, Sequence[Command]]]) -> list[BaseException | None]:
+        """What went wrong with each, None where nothing did."""
+        return await _outcomes([self._coalescer.send(commands) for _, commands in several])
 
     async def close(self) -> None:
         """Close the connections."""
@@ -201,6 +233,11 @@ class Cluster:
         except StoreUnavailable:
             self._seen = 0  # the node may be gone: the next transaction asks the others who took over
             raise
+
+    async def run_all(self, several: Sequence[tuple[int, Sequence[Command]]]) -> list[BaseException | None]:
+        """What went wrong with each, None where nothing did."""
+        found = await asyncio.gather(*(self.run(p, commands) for p, commands in several), return_exceptions=True)
+        return [one if isinstance(one, BaseException) else None for one in found]
 
     async def close(self) -> None:
         """Close the connections."""

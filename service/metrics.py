@@ -7,7 +7,7 @@ a visitor, never a raw path. With several workers (PROMETHEUS_MULTIPROC_DIR set 
 
 import os
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -118,10 +118,19 @@ class Metrics:
             registry=own,
         )
         self._infos: dict[tuple[str, str], str] = {}
+        self._children: dict[tuple[Any, ...], Counter] = {}
+
+    def _child(self, of: Counter, *labels: str) -> Counter:
+        """A counter's child, found without the client's checks and lock."""
+        key = (id(of), *labels)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = of.labels(*labels)
+        return child
 
     def decided(self, shop: str, placement: str, kind: str) -> None:
         """One placement of a decision; kind: the action's, or "silence"."""
-        self._decisions.labels(shop, placement, kind).inc()
+        self._child(self._decisions, shop, placement, kind).inc()
 
     def degraded(self, because: str) -> None:
         """One decision made without what it should have been made with."""
@@ -133,7 +142,7 @@ class Metrics:
 
     def event(self, kind: str, count: int = 1) -> None:
         """Events taken; kind: a name of the vocabulary or "custom"."""
-        self._events.labels(kind).inc(count)
+        self._child(self._events, kind).inc(count)
 
     def not_stored(self, because: str, count: int = 1) -> None:
         """Events that left no trace: "consent", or "store" and "deadline" where a decision degraded."""
@@ -145,7 +154,7 @@ class Metrics:
 
     def gate_closed(self, gate: str, count: int = 1) -> None:
         """Candidates a gate blocked."""
-        self._gates.labels(gate).inc(count)
+        self._child(self._gates, gate).inc(count)
 
     def rule_failed(self, shop: str, action: str) -> None:
         """A rule that failed: its action was not eligible."""

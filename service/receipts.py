@@ -1,4 +1,5 @@
-"""Receipts on their way to Redis: written behind the answer, in batches, and again until the store takes them.
+"""Receipts on their way to Redis: put into words and written behind the answer, in batches, and again until the store
+takes them.
 
 An answered decision's receipt is given up only when the store is gone for so long that HARD_BYTES are waiting; that is
 counted, and never silent. Closing writes what waits.
@@ -6,8 +7,8 @@ counted, and never silent. Closing writes what waits.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol
 
 import structlog
 
@@ -23,15 +24,37 @@ BATCH: Final = 64
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 1.0
 
+Write = Callable[[Sequence[DecisionEntry]], Awaitable[Sequence[BaseException | None]]]
+
 _log = structlog.get_logger("tact.receipts")
 
 
-class ReceiptWriter:
-    """A bounded queue and the task that empties it. write: stores one receipt, or raises StoreUnavailable."""
+class Waiting(Protocol):
+    """A decision whose receipt is to be written: in words, or still to be put into words."""
 
-    def __init__(self, write: Callable[[DecisionEntry], Awaitable[None]], metrics: Metrics) -> None:
+    @property
+    def shop(self) -> str: ...
+
+    @property
+    def decision_id(self) -> str: ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of the receipt, as near as is known."""
+
+    def entry(self) -> DecisionEntry:
+        """It in words."""
+
+
+class ReceiptWriter:
+    """A bounded queue and the task that empties it.
+
+    write: stores receipts and tells of each what went wrong, None where nothing did; StoreUnavailable is tried again.
+    """
+
+    def __init__(self, write: Write, metrics: Metrics) -> None:
         self._write, self._metrics = write, metrics
-        self._waiting: deque[DecisionEntry] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._bytes = 0
         self._wake, self._room = asyncio.Event(), asyncio.Event()
         self._room.set()
@@ -42,7 +65,7 @@ class ReceiptWriter:
         """Begin to write. Needs a running loop."""
         self._task = asyncio.create_task(self._run())
 
-    async def put(self, entry: DecisionEntry, wait_s: float) -> bool:
+    async def put(self, entry: Waiting, wait_s: float) -> bool:
         """Queue a receipt; while the queue is full wait at most wait_s for room. False if it had to be given up."""
         if self._bytes >= SOFT_BYTES:
             self._metrics.receipts_delayed.inc()
@@ -51,7 +74,7 @@ class ReceiptWriter:
             self._metrics.receipts_lost.inc()
             return False
         self._waiting.append(entry)
-        self._bytes += len(entry.receipt)
+        self._bytes += entry.size
         if self._bytes >= SOFT_BYTES:
             self._room.clear()
         self._metrics.receipts_queued.set(len(self._waiting))
@@ -60,8 +83,8 @@ class ReceiptWriter:
 
     def find(self, shop: str, decision_id: str) -> bytes | None:
         """A receipt that still waits."""
-        mine = (e.receipt for e in self._waiting if e.decision_id == decision_id and e.shop == shop)
-        return next(mine, None)
+        mine = (e for e in self._waiting if e.decision_id == decision_id and e.shop == shop)
+        return found.entry().receipt if (found := next(mine, None)) is not None else None
 
     async def close(self, grace_s: float = 3.0) -> int:
         """Write what waits, at most for grace_s. Returns how many receipts were given up."""
@@ -99,21 +122,38 @@ class ReceiptWriter:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
+    async def _outcomes(self, batch: Sequence[Waiting]) -> Sequence[BaseException | None]:
+        """What went wrong with each. A receipt that cannot be written down fails alone."""
+        found: list[BaseException | None] = [None] * len(batch)
+        entries: dict[int, DecisionEntry] = {}
+        for at, waiting in enumerate(batch):
+            try:
+                entries[at] = waiting.entry()
+            except Exception as error:  # noqa: BLE001  # counted and logged by the caller
+                found[at] = error
+        try:
+            written = await self._write(list(entries.values())) if entries else ()
+        except Exception as error:  # noqa: BLE001  # of a batch that fails as a whole each one failed
+            written = [error] * len(entries)
+        for at, outcome in zip(entries, written, strict=True):
+            found[at] = outcome
+        return found
+
     async def _write_some(self) -> bool:
         """Write the oldest receipts; those the store did not take keep their place. Whether it took all."""
         batch = [self._waiting[i] for i in range(min(BATCH, len(self._waiting)))]
-        results = await asyncio.gather(*map(self._write, batch), return_exceptions=True)
+        results = await self._outcomes(batch)
         again = []
         for entry, result in zip(batch, results, strict=True):
             self._waiting.popleft()
-            self._bytes -= len(entry.receipt)
+            self._bytes -= entry.size
             if isinstance(result, StoreUnavailable):
                 again.append(entry)
             elif result is not None:
                 self._metrics.receipts_lost.inc()  # a defect of ours: trying again would not help it
                 _log.error("receipt_not_written", exc_info=result)
         self._waiting.extendleft(reversed(again))
-        self._bytes += sum(len(entry.receipt) for entry in again)
+        self._bytes += sum(entry.size for entry in again)
         self._metrics.receipts_queued.set(len(self._waiting))
         if self._bytes < SOFT_BYTES:
             self._room.set()

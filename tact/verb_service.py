@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from service.one_write import OneWrite
 from service.settings import Settings
 from tact.console import part_settings
 
@@ -34,9 +35,10 @@ def config(settings: Settings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=OneWrite,
         ws="none",
         lifespan="on",
+        proxy_headers=False,  # nothing here asks who is behind a proxy: Host and Origin come through it as they are
         access_log=False,  # metrics count requests; a line for each would cost more than a decision
         server_header=False,
         backlog=2048,

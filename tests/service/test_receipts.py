@@ -1,7 +1,7 @@
 """Receipts on their way to the store."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 
 import pytest
@@ -15,6 +15,15 @@ from service.stream import DecisionEntry
 
 def entry(name: str, size: int = 10) -> DecisionEntry:
     return DecisionEntry("s", name, "v", 1, False, "b", "p", "evaluation", True, (), b"x" * size)
+
+
+def each(write: Callable[[DecisionEntry], Awaitable[None]]) -> receipts.Write:
+    """A writer of several from a writer of one."""
+
+    async def write_all(entries: Sequence[DecisionEntry]) -> list[BaseException | None]:
+        return list(await asyncio.gather(*map(write, entries), return_exceptions=True))
+
+    return write_all
 
 
 def metric(metrics: Metrics, name: str) -> float:
@@ -35,7 +44,7 @@ def test_receipts_are_written_in_their_order_again_until_the_store_takes_them() 
         written.append(one.decision_id)
 
     async def body(metrics: Metrics) -> None:
-        writer = ReceiptWriter(write, metrics)
+        writer = ReceiptWriter(each(write), metrics)
         writer.start()
         for name in "abcde":
             assert await writer.put(entry(name), 0)
@@ -51,7 +60,7 @@ def test_a_receipt_that_waits_can_be_found() -> None:
         raise StoreUnavailable("gone")
 
     async def body(metrics: Metrics) -> None:
-        writer = ReceiptWriter(write, metrics)
+        writer = ReceiptWriter(each(write), metrics)
         await writer.put(entry("a"), 0)
         assert writer.find("s", "a") == b"x" * 10
         assert writer.find("other", "a") is None
@@ -69,7 +78,7 @@ def test_a_full_queue_makes_decisions_wait_and_only_then_gives_up(monkeypatch: p
         await gate.wait()
 
     async def body(metrics: Metrics) -> None:
-        writer = ReceiptWriter(write, metrics)
+        writer = ReceiptWriter(each(write), metrics)
         writer.start()
         assert await writer.put(entry("a", 100), 0)
         assert await writer.put(entry("b", 100), 0.01)  # waited for room in vain, and still there is some
@@ -88,7 +97,7 @@ def test_what_the_store_never_took_is_counted_at_the_end() -> None:
         raise StoreUnavailable("gone")
 
     async def body(metrics: Metrics) -> None:
-        writer = ReceiptWriter(write, metrics)
+        writer = ReceiptWriter(each(write), metrics)
         writer.start()
         for name in "abc":
             await writer.put(entry(name), 0)
@@ -107,7 +116,7 @@ def test_a_receipt_that_cannot_be_written_at_all_does_not_hold_up_the_others() -
         written.append(one.decision_id)
 
     async def body(metrics: Metrics) -> None:
-        writer = ReceiptWriter(write, metrics)
+        writer = ReceiptWriter(each(write), metrics)
         writer.start()
         for name in ("a", "bad", "b"):
             await writer.put(entry(name), 0)
