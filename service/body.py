@@ -77,7 +77,7 @@ def json_response(body: bytes, status: int = 200) -> Response:
 
 def too_large(limit: int) -> Problem:
     """The problem of a body over the limit."""
-    return Problem("bodytoo_large", f"The body is larger than {limit:,} bytes.")
+    return Problem("body_too_large", f"The body is larger than {limit:,} bytes.")
 
 
 def too_slow() -> Problem:

@@ -167,11 +167,13 @@ class Decider:
             action = live.policy.action(chosen.action) if chosen.action is not None else None
             placement = chosen.placement if live.has_policy else "unknown"  # else a caller's word would be a label
             self._metrics.decided(live.shop, placement, action.kind if action is not None else "silence")
-            for candidate in chosen.candidates:
-                if candidate.gate:
-                    self._metrics.gate_closed(candidate.gate)
-                if candidate.gate == "rule_error":
-                    self._metrics.rule_failed(live.shop, candidate.action)
+            closed = [candidate.gate for candidate in chosen.candidates if candidate.gate]
+            for gate in set(closed):
+                self._metrics.gate_closed(gate, closed.count(gate))
+            if "rule_error" in closed:
+                for candidate in chosen.candidates:
+                    if candidate.gate == "rule_error":
+                        self._metrics.rule_failed(live.shop, candidate.action)
 
 
 def _check_placements(placements: Sequence[str], live: Live) -> None:

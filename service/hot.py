@@ -13,8 +13,9 @@ from typing import Final
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service import body as bodies
 from service.auth import access_of, cors_headers
-from service.body import BODY_S, JSON_TYPES, check_type, too_large, too_slow
+from service.body import JSON_TYPES, check_type, too_large, too_slow
 from service.errors import Problem, problem_of, response
 from service.keys import Access, Keys
 from service.metrics import Metrics
@@ -91,7 +92,7 @@ class Hot:
     async def _body(self, receive: Receive) -> bytes:
         """The whole body. Raises Problem: body_too_large, request_timeout, malformed_json."""
         try:
-            async with asyncio.timeout(BODY_S):
+            async with asyncio.timeout(bodies.BODY_S):
                 message = await receive()
                 if message["type"] == "http.request" and not message.get("more_body"):
                     return self._within(message.get("body", b""))

@@ -34,6 +34,9 @@ MAX_BATCH: Final = 128
 CONNECT_TIMEOUT_S: Final = 1.0
 """A handshake may take longer than a decision waits: it then serves the next ones."""
 
+_GOOD: Final = frozenset({bytes, int, list, type(None)})
+"""What a command's reply is, unless it is an error."""
+
 _MULTI: Final = _pack(("MULTI",))
 _EXEC: Final = _pack(("EXEC",))
 
@@ -154,20 +157,21 @@ class Coalescer:
                 _fail(transaction, StoreUnavailable(f"Redis: {failure[1]}"))
 
     async def _read(self, connection: AbstractConnection, batch: list[_Transaction]) -> None:
-        """Hands each transaction its replies as they come: whole pieces of the stream are read, not reply by reply."""
+        """Hands each transaction its replies as they come. By the client's own reader, hiredis, without its two
+        coroutines for each reply: what has arrived is there to be taken."""
+        parser: Any = connection._parser
+        gets = parser._reader.gets
         for transaction in batch:
             replies = []
             for _ in range(transaction.replies):
-                reply = _next_reply(connection)
-                while reply is NOT_ENOUGH_DATA:
-                    await connection._parser.read_from_socket()  # type: ignore[attr-defined]  # hiredis is its parser
-                    reply = _next_reply(connection)
+                while (reply := gets(False)) is NOT_ENOUGH_DATA:
+                    await parser.read_from_socket()
                 replies.append(reply)
             self._settle(transaction, replies)
 
     def _settle(self, transaction: _Transaction, replies: list[Any]) -> None:
         done = replies[-1]
-        if type(done) is list and not any(isinstance(part, Exception) for part in done):
+        if type(done) is list and _GOOD.issuperset(map(type, done)):
             if not transaction.done.done():
                 transaction.done.set_result(done)
             return
@@ -178,12 +182,6 @@ class Coalescer:
         self._metrics.store_failed("refused")
         kind = Moved if isinstance(refusal, MovedError) else StoreUnavailable
         _fail(transaction, kind(f"Redis refused: {refusal}"))
-
-
-def _next_reply(connection: AbstractConnection) -> Any:
-    """A reply that has arrived, errors among them; NOT_ENOUGH_DATA if none is whole yet. By the client's own reader
-    (of hiredis, which this module needs anyhow), without its two coroutines for each reply."""
-    return connection._parser._reader.gets(False)  # type: ignore[attr-defined]
 
 
 async def _outcomes(several: "Sequence[asyncio.Future[list[Any]]]") -> list[BaseException | None]:

@@ -6,7 +6,7 @@ a visitor, never a raw path. With several workers (PROMETHEUS_MULTIPROC_DIR set 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal
 
 from prometheus_client import (
@@ -118,19 +118,19 @@ class Metrics:
             registry=own,
         )
         self._infos: dict[tuple[str, str], str] = {}
-        self._children: dict[tuple[Any, ...], Counter] = {}
+        self._adds: dict[tuple[Any, ...], Callable[[float], None]] = {}
 
-    def _child(self, of: Counter, *labels: str) -> Counter:
-        """A counter's child, found without the client's checks and lock."""
-        key = (id(of), *labels)
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = of.labels(*labels)
-        return child
+    def _add(self, of: Counter, *labels: str) -> Callable[[float], None]:
+        """What adds to a counter's child, without the client's look-up and checks at each addition."""
+        key = (of, *labels)
+        add = self._adds.get(key)
+        if add is None:
+            add = self._adds[key] = of.labels(*labels)._value.inc
+        return add
 
     def decided(self, shop: str, placement: str, kind: str) -> None:
         """One placement of a decision; kind: the action's, or "silence"."""
-        self._child(self._decisions, shop, placement, kind).inc()
+        self._add(self._decisions, shop, placement, kind)(1)
 
     def degraded(self, because: str) -> None:
         """One decision made without what it should have been made with."""
@@ -142,7 +142,7 @@ class Metrics:
 
     def event(self, kind: str, count: int = 1) -> None:
         """Events taken; kind: a name of the vocabulary or "custom"."""
-        self._child(self._events, kind).inc(count)
+        self._add(self._events, kind)(count)
 
     def not_stored(self, because: str, count: int = 1) -> None:
         """Events that left no trace: "consent", or "store" and "deadline" where a decision degraded."""
@@ -154,7 +154,7 @@ class Metrics:
 
     def gate_closed(self, gate: str, count: int = 1) -> None:
         """Candidates a gate blocked."""
-        self._child(self._gates, gate).inc(count)
+        self._add(self._gates, gate)(count)
 
     def rule_failed(self, shop: str, action: str) -> None:
         """A rule that failed: its action was not eligible."""

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, Self, TypeVar
 
 import msgspec
@@ -261,7 +262,7 @@ async def ask(call: Awaitable[T]) -> T:
 
 
 def _xadd(key: str, fields: Mapping[bytes, bytes]) -> Command:
-    return ("XADD", key, "*", *(part for pair in fields.items() for part in pair))
+    return ("XADD", key, "*", *chain.from_iterable(fields.items()))
 
 
 def _noes(key: str, events: Sequence[Sequence[Row]]) -> list[Command]:
