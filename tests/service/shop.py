@@ -21,6 +21,7 @@ from models.stage import STAGES
 from service import keys
 from service.app import create_app
 from service.core import Clock, Service, clock_ms
+from service.one_write import OneWrite
 from service.settings import Settings
 from tests.models.bundles import item_index
 
@@ -142,7 +143,9 @@ class Running:
 def running(shop: Shop, now_ms: Clock = clock_ms) -> Iterator[Running]:
     """The service of a shop on a free port of this machine."""
     app = create_app(shop.settings, now_ms)
-    config = uvicorn.Config(app, "127.0.0.1", 0, loop="uvloop", log_level="warning", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        app, "127.0.0.1", 0, loop="uvloop", http=OneWrite, log_level="warning", timeout_graceful_shutdown=2
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
