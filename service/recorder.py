@@ -36,7 +36,7 @@ from service.stream import HEADING, VALUE, BadEntry, DecisionEntry, EraseEntry, 
 GROUP: Final = "recorder"
 LOCK: Final = ".recorder.lock"
 KEEP_MS: Final = 15 * 60 * 1000
-"""Acknowledged entries stay in the stream for so long, for a learner that was away."""
+"""Acknowledged entries stay in the stream for so long, for a learner that was away; what it has on disk goes before."""
 READ_COUNT: Final = 1000
 BLOCK_MS: Final = 200
 GATHER_S: Final = 0.05

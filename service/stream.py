@@ -34,6 +34,8 @@ from features.record import hash64
 
 KIND, SHOP, VALUE, HEADING = b"k", b"s", b"v", b"m"
 EVENT, DECISION, ERASE = b"e", b"d", b"x"
+EVENT_FIELDS: Final = (KIND, SHOP, VALUE)
+"""What encode_event fills."""
 
 MAX_MS: Final = 253_402_300_799_999
 """The last millisecond of the year 9999: later times have no day in the lake."""

@@ -192,6 +192,54 @@ def test_a_tail_fades(do: Do) -> None:
     assert 86_000_000 < do(body) <= 86_400_000
 
 
+def test_a_short_tail_has_no_slack(do: Do) -> None:
+    """A string grown by APPEND alone takes twice as much room at times; so much is saved of each visitor's."""
+    visitor, grown = who(), who()
+
+    async def body(store: Store) -> tuple[int, int]:
+        key, other = (stream.tail_key(store.partition(visitor), SHOP, v) for v in (visitor, grown))
+        for at in range(8):
+            await store.append(SHOP, visitor, [[row(visitor, at)]])
+            await store.client.append(other, bytes(32))
+        return await store.client.memory_usage(key), await store.client.memory_usage(other)
+
+    fitted, with_slack = do(body)
+    assert fitted <= with_slack - 48
+
+
+def test_a_tail_of_any_length_is_as_appended(do: Do) -> None:
+    """Also where the way of appending changes."""
+    visitor = who()
+    lengths = (1, 20, 10, 1, 1, 30, 1, 200)  # records; 32 of them are 1,024 bytes
+
+    async def body(store: Store) -> list[bytes]:
+        at, tails = 0, []
+        for n in lengths:
+            events = [[row(visitor, at + i)] for i in range(n)]
+            at, seen = at + n, await store.append_and_read(SHOP, visitor, events)
+            tails.append(seen.tail)
+        return tails
+
+    tails = do(body)
+    ends = [sum(lengths[: i + 1]) for i in range(len(lengths))]
+    assert [unpack(tail)["ts_ms"].tolist() for tail in tails] == [list(range(max(0, n - 256), n)) for n in ends]
+
+
+def test_a_tail_of_the_version_before_is_continued_and_that_version_could_go_on(do: Do) -> None:
+    """Before, a tail was grown by APPEND and renewed by PEXPIRE: the same key, the same bytes."""
+    visitor = who()
+    rows = [row(visitor, at) for at in range(3)]
+
+    async def body(store: Store) -> tuple[bytes, bytes]:
+        key = stream.tail_key(store.partition(visitor), SHOP, visitor)
+        await store.client.append(key, pack(rows[:1]).tobytes())
+        seen = await store.append_and_read(SHOP, visitor, [rows[1:2]])
+        await store.client.append(key, pack(rows[2:]).tobytes())
+        return seen.tail, await store.client.getrange(key, -TAIL_BYTES, -1)
+
+    assert do(body) == (pack(rows[:2]).tobytes(), pack(rows).tobytes())
+
+
 def test_attributes_are_set_kept_and_removed(do: Do) -> None:
     visitor = who()
 
