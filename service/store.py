@@ -52,7 +52,6 @@ for i = 2, #KEYS, 2 do
   at = at + 3
   if noes > 0 then redis.call('HSET', hash, unpack(ARGV, at, at + noes - 1)) end
   at = at + noes
-  redis.call('PEXPIRE', hash, ttl)
   local tail = redis.call('GETRANGE', key, 0, {FITTED_BYTES - 1})
   local length = #tail + #records
   if length <= {FITTED_BYTES} then
@@ -61,6 +60,7 @@ for i = 2, #KEYS, 2 do
     length = redis.call('APPEND', key, records)
     redis.call('PEXPIRE', key, ttl)
   end
+  redis.call('PEXPIRE', hash, ttl)
   lengths[#lengths + 1] = length
   for _ = 1, entries do
     redis.call('XADD', KEYS[1], '*', unpack(ARGV, at, at + parts - 1))
@@ -72,8 +72,9 @@ return lengths
 """Appends events of several visitors of a partition to their tails and the stream; returns the lengths of the tails.
 
 A string that is set has no slack, so a short tail is set. Dismissals come first: they may make the hash to be renewed.
-KEYS: the stream; of each visitor tail and hash. ARGV: time to live, parts of an entry; of each visitor the records, how
-many dismissals, how many entries, and these. One script, since each reply on its own would cost the service more.
+KEYS: the stream; of each visitor tail and hash. ARGV: time to live, parts of an entry; of each visitor its records, how
+many dismissals, how many entries, and these. One script, since each reply on its own would cost the service more. Its
+first write needs memory: a full server refuses it, and with it the rest; one that began with PEXPIRE it would let write.
 """
 
 TRIM: Final = """
