@@ -149,10 +149,9 @@ def main() -> None:
     given = parser.parse_args()
     found = figures(given.visitors, given.events, given.server)
     print(f"{found['server']}: {found['visitors']:,} visitors of {found['events']} events")
-    print(
-        f"  used {found['used_mb']:,.1f} MB, {found['bytes_a_visitor']:.1f} bytes a visitor; rss {found['rss_mb']:,.0f} MB"
-    )
-    print(f"  peak {found['peak_mb']:,.0f} MB; entries left in the streams: {found['stream_entries']}")
+    print(f"  used {found['used_mb']:,.1f} MB, {found['bytes_a_visitor']:.1f} bytes a visitor")
+    print(f"  peak {found['peak_mb']:,.0f} MB, rss {found['rss_mb']:,.0f} MB")
+    print(f"  entries left in the streams: {found['stream_entries']}")
     for kind, one in found["keys"].items():
         print(f"  {kind + ':':<6} {one['keys']:>9,} keys of {one['bytes_a_key']:,.0f} bytes")
     print(f"  {found['events_a_second']:,.0f} events/s; processor seconds: {found['cpu_s']}")

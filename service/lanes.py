@@ -18,7 +18,7 @@ from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
-from redis.exceptions import MovedError, RedisError, ResponseError
+from redis.exceptions import MovedError, NoScriptError, RedisError, ResponseError
 
 from service.errors import StoreUnavailable
 from service.metrics import Metrics, StoreFailure
@@ -39,6 +39,10 @@ _EXEC: Final = _pack(("EXEC",))
 
 class Moved(StoreUnavailable):
     """Another node of the cluster has the slot now; nothing was stored."""
+
+
+class NoScript(StoreUnavailable):
+    """The server does not know a script by its hash; nothing was stored."""
 
 
 class Lane(Protocol):
@@ -157,10 +161,13 @@ class Coalescer:
             refusal = next((part for part in reply if isinstance(part, ResponseError)), None)
         if refusal is not None or not isinstance(reply, list):
             self._metrics.store_failed("refused")
-            kind = Moved if isinstance(refusal, MovedError) else StoreUnavailable
+            kind = next((ours for theirs, ours in _REFUSALS if isinstance(refusal, theirs)), StoreUnavailable)
             _fail(transaction, kind(f"Redis refused: {refusal}"))
         elif not transaction.done.done():
             transaction.done.set_result(reply)
+
+
+_REFUSALS: Final = ((MovedError, Moved), (NoScriptError, NoScript))
 
 
 class OneServer:

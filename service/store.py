@@ -6,6 +6,7 @@ An event's append to the tail and its entry in the stream are one transaction in
 """
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from features.events import TAIL_EVENTS, Row
 from features.record import EVENT, in_tail, pack
 from service import stream
 from service.errors import StoreUnavailable
-from service.lanes import Command, Lane, open_client, open_lane
+from service.lanes import Command, Lane, NoScript, open_client, open_lane
 from service.metrics import Metrics
 from service.settings import Settings
 
@@ -72,10 +73,12 @@ return lengths
 """Appends events of several visitors of a partition to their tails and the stream; returns the lengths of the tails.
 
 A string that is set has no slack, so a short tail is set. Dismissals come first: they may make the hash to be renewed.
-KEYS: the stream; of each visitor tail and hash. ARGV: time to live, parts of an entry; of each visitor its records, how
-many dismissals, how many entries, and these. One script, since each reply on its own would cost the service more. Its
-first write needs memory: a full server refuses it, and with it the rest; one that began with PEXPIRE it would let write.
+KEYS: the stream; of each visitor tail and hash. ARGV: time to live, parts of an entry; of each visitor its records,
+how many dismissals, how many entries, and these. One script: each reply on its own would cost the service more. Its
+first write needs memory: a full server refuses it, and so the rest; one that began with PEXPIRE it would let write.
 """
+
+APPEND_SHA: Final = hashlib.sha1(APPEND.encode(), usedforsecurity=False).hexdigest()
 
 TRIM: Final = """
 local length = redis.call('STRLEN', KEYS[1])
@@ -164,10 +167,11 @@ class Store:
         """Append the events (each its lines) to the visitor's tail and the stream, and read the tail back: one trip."""
         p = self.partition(visitor_id)
         tail, attributes = stream.tail_key(p, shop, visitor_id), stream.attributes_key(p, shop, visitor_id)
-        appends = [self._append(p, shop, {visitor_id: events})] if events else []
         reads: list[Command] = [("GETRANGE", tail, -TAIL_BYTES, -1), ("HGETALL", attributes)]
-        replies = await self._lane.run(p, [*appends, *reads])
-        if appends:
+        if not events:
+            replies = await self._lane.run(p, reads)
+        else:
+            replies = await self._run(p, self._append(p, shop, {visitor_id: events}), *reads)
             self._trim_if_long(tail, attributes, replies[0][0])
         return TailAndAttributes(replies[-2], *_attributes(replies[-1]))
 
@@ -191,7 +195,7 @@ class Store:
         await self._append_together(self.partition(visitor_id), shop, {visitor_id: events})
 
     async def _append_together(self, p: int, shop: str, by_visitor: Mapping[str, Sequence[Sequence[Row]]]) -> None:
-        lengths = (await self._lane.run(p, [self._append(p, shop, by_visitor)]))[0]
+        lengths = (await self._run(p, self._append(p, shop, by_visitor)))[0]
         for visitor_id, length in zip(by_visitor, lengths, strict=True):
             if length > TRIM_ABOVE:
                 tail, attributes = stream.tail_key(p, shop, visitor_id), stream.attributes_key(p, shop, visitor_id)
@@ -267,7 +271,7 @@ class Store:
         return sum(map(int, replies[:-1]))
 
     def _append(self, p: int, shop: str, by_visitor: Mapping[str, Sequence[Sequence[Row]]]) -> Command:
-        """APPEND of all these visitors' events, each event its lines."""
+        """What APPEND is given for all these visitors' events, each event its lines."""
         rows = [row for events in by_visitor.values() for lines in events for row in lines if in_tail(row)]
         records, at = pack(rows).tobytes(), 0  # at once: packing has a cost of its own
         keys: list[str] = [stream.log_key(p)]
@@ -279,7 +283,14 @@ class Store:
             keys += (stream.tail_key(p, shop, visitor_id), stream.attributes_key(p, shop, visitor_id))
             values += (records[at:end], len(noes) // 2, len(events), *noes, *entries)
             at = end
-        return ("EVAL", APPEND, len(keys), *keys, self._tail_ttl_ms, ENTRY_PARTS, *values)
+        return (len(keys), *keys, self._tail_ttl_ms, ENTRY_PARTS, *values)
+
+    async def _run(self, p: int, given: Command, *reads: Command) -> list[Any]:
+        """APPEND by its hash and then what only reads; with its text where the server does not know it yet."""
+        try:
+            return await self._lane.run(p, [("EVALSHA", APPEND_SHA, *given), *reads])
+        except NoScript:
+            return await self._lane.run(p, [("EVAL", APPEND, *given), *reads])
 
     def _trim_if_long(self, key: str, attributes: str, length: int) -> None:
         if length > TRIM_ABOVE and key not in self._trimming:

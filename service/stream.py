@@ -241,6 +241,20 @@ def decode_lines(payload: bytes) -> Sequence[Any]:
     return lines
 
 
+def event_values(fields: Mapping[bytes, bytes]) -> list[tuple[Any, ...]] | None:
+    """An event's lines as values in the order of Row's fields, None for NaN: for the recorder, to whom rows cost half.
+
+    None for what is no event or cannot be read; `decode` says what it is.
+    """
+    try:
+        if fields[KIND] != EVENT:
+            return None
+        shop = shop_of(fields)
+        return [(shop, *msgspec.structs.astuple(line)) for line in _lines.decode(fields[VALUE])]
+    except (KeyError, ValueError, msgspec.MsgspecError):
+        return None
+
+
 def shop_of(fields: Mapping[bytes, bytes]) -> str:
     """The entry's shop. Raises KeyError, or ValueError for a name that could leave its folder in the lake."""
     return _shop(fields[SHOP])

@@ -196,6 +196,19 @@ def test_a_tail_fades(do: Do) -> None:
     assert 86_000_000 < do(body) <= 86_400_000
 
 
+def test_a_server_that_forgot_the_script_is_told_it_again(do: Do) -> None:
+    visitor = who()
+
+    async def body(store: Store) -> tuple[bytes, int]:
+        await store.append(SHOP, visitor, [[row(visitor, 1)]])
+        await store.client.script_flush()
+        seen = await store.append_and_read(SHOP, visitor, [[row(visitor, 2)]])
+        return seen.tail, len(await entries(store, visitor))
+
+    tail, in_stream = do(body)
+    assert (unpack(tail)["ts_ms"].tolist(), in_stream) == ([1, 2], 2)
+
+
 def test_a_short_tail_has_no_slack(do: Do) -> None:
     """A string grown by APPEND alone takes twice as much room at times; so much is saved of each visitor's."""
     visitor, grown = who(), who()
