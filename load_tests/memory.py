@@ -23,6 +23,7 @@ import redis
 
 from features.events import Row
 from load_tests.parts import SHOP, Install, install
+from service.lanes import open_client, open_lane
 from service.metrics import Metrics
 from service.settings import Settings
 from service.store import Store
@@ -34,6 +35,8 @@ SAMPLED = 500
 """Keys of each kind that are asked for their size."""
 SETTLED_S = 75.0
 """A checkpoint of the learner and a tidying of the recorder are behind by then."""
+PATIENCE_S = 60.0
+"""What is measured is memory: a busy machine must not end it."""
 KINDS = ("page_view", "view_item_list", "view_item", "view_item", "add_to_cart", "view_item", "view_cart", "purchase")
 
 
@@ -119,7 +122,8 @@ def figures(visitors: int = 1_000_000, events: int = 8, server: str = "valkey") 
 
 
 async def _filled(here: Install, visitors: Sequence[str], events: int) -> None:
-    store = Store.open(here.redis_url, Settings(redis_url=here.redis_url), Metrics())
+    settings, metrics, client = Settings(), Metrics(), open_client(here.redis_url)
+    store = Store(client, open_lane(here.redis_url, client, PATIENCE_S, metrics), settings, metrics)
     await fill(store, visitors, events)
     await store.close()
 

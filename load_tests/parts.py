@@ -39,7 +39,7 @@ class Install:
 
     def cpu_s(self) -> dict[str, float]:
         """Processor seconds of each part so far, its children's included."""
-        return {part: sum(map(_cpu_s, (pid, *children(pid)))) for part, pid in self.pids.items()}
+        return {part: sum(map(cpu_s_of, (pid, *children(pid)))) for part, pid in self.pids.items()}
 
 
 @contextmanager
@@ -131,7 +131,8 @@ def memory(pid: int) -> dict[str, int]:
     return {"rss": sizes["Rss"], "pss": sizes["Pss"], "anonymous": sizes["Anonymous"]}
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s_of(pid: int) -> float:
+    """Processor seconds of a process so far; 0 if it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
