@@ -121,9 +121,14 @@ def figures(visitors: int = 1_000_000, events: int = 8, server: str = "valkey") 
         }
 
 
+def open_store(url: str) -> Store:
+    """The service's store, with more patience."""
+    settings, metrics, client = Settings(), Metrics(), open_client(url)
+    return Store(client, open_lane(url, client, PATIENCE_S, metrics), settings, metrics)
+
+
 async def _filled(here: Install, visitors: Sequence[str], events: int) -> None:
-    settings, metrics, client = Settings(), Metrics(), open_client(here.redis_url)
-    store = Store(client, open_lane(here.redis_url, client, PATIENCE_S, metrics), settings, metrics)
+    store = open_store(here.redis_url)
     await fill(store, visitors, events)
     await store.close()
 
