@@ -22,13 +22,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 ALLOWED: Final = 1.15
 """A count may exceed its budget by this factor before the guard fails."""
 
 COUNTED_IN: Final = (3, 11)
 """The version of Python that budgets are of: another one has other instructions."""
 
-_ACCESS: Final = ("numpy/_core/records.py", "numpy/_core/_internal.py")
+_NUMPY: Final = str(Path(np.__file__).parent)
 _ROOT: Final = Path(__file__).parents[1]
 
 
@@ -86,11 +88,20 @@ def _noted(function: Callable[..., Any], known: set[types.CodeType]) -> Callable
 
 
 def _with_attributes(value: Any) -> Any:
-    import numpy as np
-
     if isinstance(value, np.ndarray) and value.dtype.names and value.dtype.type is np.void:
-        return value.view(np.dtype((np.record, value.dtype)))
+        return value.view(np.dtype((_Fields, value.dtype)))
     return value
+
+
+class _Fields(np.void):
+    """A record whose fields are attributes; a field outweighs an attribute that numpy has by the same name."""
+
+    def __getattribute__(self, name: str) -> Any:
+        names = np.void.__getattribute__(self, "dtype").names
+        return self[name] if name in names else np.void.__getattribute__(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
 
 
 class Counter:
@@ -134,8 +145,10 @@ class Counter:
 
 
 def _stands_in(code: types.CodeType) -> bool:
-    """Whether it is what stands in for compiled access to a record's field: none of that is the work's."""
-    return code is _with_attributes.__code__ or code.co_filename.endswith(_ACCESS)
+    """Whether it is numpy's, whose functions are told from others by their calls, or stands in for compiled access to a
+    record's field: none of that is the work's."""
+    own = (_with_attributes.__code__, _Fields.__getattribute__.__code__, _Fields.__setattr__.__code__)  # type: ignore[attr-defined]
+    return code in own or code.co_filename.startswith(_NUMPY)
 
 
 def count(work: str, arguments: tuple[str, ...] = ()) -> Work:
