@@ -24,6 +24,8 @@ Position = tuple[int, int]
 """An entry id as numbers: milliseconds and counter; compares like the stream orders."""
 
 PAGE: Final = 1000
+LEARNED: Final = "learner"
+"""A group that nobody reads by: its last id says up to where the learner has a checkpoint on disk."""
 _START: Final = b"0-0"
 _CLUSTER_PAUSE_S: Final = 0.05
 _log = structlog.get_logger("tact.consumer")
@@ -131,10 +133,10 @@ class GroupReader(_Reader):
             pipe.execute()
 
     def trim(self, before_ms: int) -> int:
-        """Remove entries that are acknowledged and older than before_ms. Returns how many went."""
+        """Remove entries that are acknowledged, and either learned or older than before_ms. Returns how many went."""
         removed = 0
         for key in self.keys:
-            bound = min(self._first_unfinished(key), (before_ms, 0))
+            bound = min(self._first_unfinished(key), max(self._learned(key), (before_ms, 0)))
             if bound > (0, 0):
                 removed += self.client.xtrim(key, minid=f"{bound[0]}-{bound[1]}", approximate=False)
         return removed
@@ -153,6 +155,11 @@ class GroupReader(_Reader):
         delivered = position(self._group_info(key)["last-delivered-id"])
         summary = self.client.xpending(key, self.group)
         return min(delivered, position(summary["min"])) if summary["pending"] else delivered
+
+    def _learned(self, key: bytes) -> Position:
+        """Where the learner's last checkpoint goes on; before all where none has said so."""
+        marks = [group for group in self.client.xinfo_groups(key) if _text(group["name"]) == LEARNED]
+        return position(marks[0]["last-delivered-id"]) if marks else (0, 0)
 
     def _group_info(self, key: bytes) -> dict[str, Any]:
         groups = self.client.xinfo_groups(key)
@@ -202,6 +209,14 @@ class CursorReader(_Reader):
             self.entries[key] = entry_id
             self.passed[key] += 1
         return found
+
+    def mark(self, learned: Mapping[str, Bookmark]) -> None:
+        """Tell whoever trims the streams that what is before these cursors is not needed any more."""
+        for key, bookmark in learned.items():
+            try:
+                self.client.xgroup_setid(key, LEARNED, bookmark.entry)
+            except redis.ResponseError:  # no such group, or no such stream, yet
+                self.client.xgroup_create(key, LEARNED, id=bookmark.entry, mkstream=True)
 
     def check(self) -> int:
         """Compare the cursor with the streams. Returns how many entries were removed unread (0 before Redis 7).

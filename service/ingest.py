@@ -7,6 +7,7 @@ the lake count it once.
 
 import difflib
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -132,8 +133,8 @@ class Ingest:
         for lines in events:
             by_visitor.setdefault(lines[0].visitor_id, []).append(lines)
         await self._store.append_all(shop, by_visitor)
-        for lines in events:
-            self._metrics.event(lines[0].event)
+        for name, count in Counter(lines[0].event for lines in events).items():
+            self._metrics.event(name, count)
 
 
 def inherit(event: Event, visitor_id: str, user_id: str) -> Event:

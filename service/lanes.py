@@ -19,7 +19,7 @@ from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
-from redis.exceptions import ConnectionError, MovedError, RedisError
+from redis.exceptions import ConnectionError, MovedError, NoScriptError, RedisError
 
 from service.errors import StoreUnavailable
 from service.metrics import Metrics, StoreFailure
@@ -43,6 +43,10 @@ _EXEC: Final = _pack(("EXEC",))
 
 class Moved(StoreUnavailable):
     """Another node of the cluster has the slot now; nothing was stored."""
+
+
+class NoScript(StoreUnavailable):
+    """The server does not know a script by its hash; nothing was stored."""
 
 
 class Lane(Protocol):
@@ -180,13 +184,16 @@ class Coalescer:
         if isinstance(refusal, ConnectionError):  # Redis says that it closes: what follows is not to be waited for
             raise refusal
         self._metrics.store_failed("refused")
-        kind = Moved if isinstance(refusal, MovedError) else StoreUnavailable
+        kind = next((ours for theirs, ours in _REFUSALS if isinstance(refusal, theirs)), StoreUnavailable)
         _fail(transaction, kind(f"Redis refused: {refusal}"))
 
 
 async def _outcomes(several: "Sequence[asyncio.Future[list[Any]]]") -> list[BaseException | None]:
     await asyncio.wait(several)
     return [one.exception() for one in several]
+
+
+_REFUSALS: Final = ((MovedError, Moved), (NoScriptError, NoScript))
 
 
 class OneServer:

@@ -7,7 +7,8 @@ Two kinds of folders under settings.live (snapshots.py has their form):
 
 Each snapshot says with which cursor it was made. A restart takes the checkpoint and reads the stream on from its
 cursor, so every entry counts once, however the learner ended: state and cursor are one folder, renamed into place.
-The stream keeps 15 minutes (recorder.KEEP_MS), so a learner that was away for longer has a gap: counted and logged.
+The stream keeps what the last checkpoint does not hold, for 15 minutes at most (recorder.KEEP_MS), so a learner that
+was away for longer has a gap: counted and logged.
 """
 
 import gc
@@ -135,6 +136,7 @@ class Learner:
                 self._publish()
             if now_s >= self._checkpoint_at_s:
                 self._checkpoint()
+                reader.mark(self._checkpointed)
             self.drift.look(now_s)
             self.teacher.look(now_s)
             if 0 < len(found) < READ_COUNT:

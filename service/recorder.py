@@ -6,6 +6,7 @@ second one waits for its lock), so that what a visitor had erased cannot come ba
 """
 
 import base64
+import gc
 import hashlib
 import json
 import os
@@ -16,27 +17,37 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import redis
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from features import lakefile
-from features.events import Row
 from service.catalog_keeper import CatalogKeeper
 from service.compaction import PREFIX, Compactor
 from service.consumer import Delivery, GroupReader, by_key, connect, pause, position
 from service.embedded import NoServer
+from service.memory import YOUNG
 from service.part_metrics import served
 from service.settings import Settings
 from service.sole import sole_worker
-from service.stream import HEADING, VALUE, BadEntry, DecisionEntry, EraseEntry, EventEntry, decode, log_keys
+from service.stream import (
+    HEADING,
+    VALUE,
+    BadEntry,
+    DecisionEntry,
+    EraseEntry,
+    EventEntry,
+    decode,
+    event_values,
+    log_keys,
+)
 
 GROUP: Final = "recorder"
 LOCK: Final = ".recorder.lock"
 KEEP_MS: Final = 15 * 60 * 1000
-"""Acknowledged entries stay in the stream for so long, for a learner that was away."""
+"""Acknowledged entries stay in the stream for so long, for a learner that was away; what it has on disk goes before."""
 READ_COUNT: Final = 1000
 BLOCK_MS: Final = 200
 GATHER_S: Final = 0.05
@@ -49,6 +60,10 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 5.0
 FLUSH_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 _log = structlog.get_logger("tact.recorder")
+
+
+Lines = list[tuple[Any, ...]]
+"""Lines of events, each its values in the order of Row's fields: objects of them would double the work."""
 
 
 class LakeUnavailable(OSError):
@@ -86,7 +101,7 @@ class Batch:
 
     since_s: float = 0.0
     ids: list[tuple[bytes, bytes]] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    lines: Lines = field(default_factory=list)
     decisions: list[lakefile.DecisionRow] = field(default_factory=list)
     bad: list[tuple[bytes, bytes, BadEntry]] = field(default_factory=list)
 
@@ -96,7 +111,7 @@ class Batch:
         return f"{PREFIX}{min(position(entry_id) for _, entry_id in self.ids)[0]}-{digest[:20]}"
 
     def __len__(self) -> int:
-        return len(self.rows) + len(self.decisions) + len(self.bad)
+        return len(self.lines) + len(self.decisions) + len(self.bad)
 
 
 class Recorder:
@@ -164,7 +179,7 @@ class Recorder:
         for key, entry_id, fields in deliveries:
             if (key, entry_id) in self.in_flight:
                 continue
-            entry = decode(fields) if fields is not None else BadEntry({}, "the entry was removed before it was read")
+            entry = _entry(fields)
             if isinstance(entry, EraseEntry):
                 self._erase(reader, key, entry_id, entry)
             else:
@@ -172,13 +187,13 @@ class Recorder:
             if len(self.batch) >= self.settings.recorder_rows:
                 self._flush(reader)
 
-    def _add(self, key: bytes, entry_id: bytes, entry: EventEntry | DecisionEntry | BadEntry) -> None:
+    def _add(self, key: bytes, entry_id: bytes, entry: Lines | DecisionEntry | BadEntry) -> None:
         if not self.batch.ids:
             self.batch.since_s = time.monotonic()
         self.batch.ids.append((key, entry_id))
         self.in_flight.add((key, entry_id))
-        if isinstance(entry, EventEntry):
-            self.batch.rows.extend(entry.rows)
+        if isinstance(entry, list):
+            self.batch.lines += entry
         elif isinstance(entry, DecisionEntry):
             self.batch.decisions.append(as_row(entry))
         else:
@@ -220,13 +235,14 @@ class Recorder:
         """Makes the batch durable. Returns its rows."""
         batch, lake, name = self.batch, self.settings.lake, self.batch.name()
         with self.metrics.flush_s.time():
-            if batch.rows:
-                self.compactor.note(lakefile.write_events(lake, batch.rows, name))
+            if batch.lines:
+                table = lakefile.table_of(lakefile.EVENTS, batch.lines)
+                self.compactor.note(lakefile.write_events(lake, table, name))
             if batch.decisions:
                 self.compactor.note(lakefile.write_decisions(lake, batch.decisions, name))
             if batch.bad:
                 quarantine(lake, name, batch.bad)
-        self.metrics.rows.labels("events").inc(len(batch.rows))
+        self.metrics.rows.labels("events").inc(len(batch.lines))
         self.metrics.rows.labels("decisions").inc(len(batch.decisions))
         self.metrics.quarantined.inc(len(batch.bad))
         return len(batch)
@@ -257,6 +273,16 @@ class Recorder:
         if self._recorded and now_s >= self._reported_s + REPORT_S:
             _log.info("recorded", rows=self._recorded, waiting=lag.entries)
             self._reported_s, self._recorded = now_s, 0
+
+
+def _entry(fields: Mapping[bytes, bytes] | None) -> Lines | DecisionEntry | EraseEntry | BadEntry:
+    if fields is None:
+        return BadEntry({}, "the entry was removed before it was read")
+    lines = event_values(fields)
+    if lines is not None:
+        return lines
+    entry = decode(fields)
+    return entry if not isinstance(entry, EventEntry) else BadEntry(fields, "an event that can be read in one way only")
 
 
 def as_row(entry: DecisionEntry) -> lakefile.DecisionRow:
@@ -306,4 +332,5 @@ def run(settings: Settings, stop: threading.Event | None = None) -> None:
         sole_worker(settings.lake / LOCK, stop) as ours,
     ):
         if ours:
+            gc.set_threshold(*YOUNG)  # a read makes thousands of objects that live until they are in a file
             Recorder(settings, stop, metrics).run()

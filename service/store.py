@@ -6,6 +6,7 @@ An event's append to the tail and its entry in the stream are one transaction in
 """
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,10 @@ import structlog
 from redis.exceptions import RedisError
 
 from features.events import TAIL_EVENTS, Row
-from features.record import EVENT, pack
+from features.record import EVENT, in_tail, pack
 from service import stream
 from service.errors import StoreUnavailable
-from service.lanes import Command, Lane, open_client, open_lane
+from service.lanes import Command, Lane, NoScript, open_client, open_lane
 from service.metrics import Metrics
 from service.settings import Settings
 
@@ -29,6 +30,7 @@ TRIM_ABOVE: Final = 2 * TAIL_BYTES
 MAX_DISMISSED: Final = 256
 """How many dismissals of a visitor outlast a trim of the tail: the latest; a browser may send any action it likes."""
 
+ENTRY_PARTS: Final = 2 * len(stream.EVENT_FIELDS)
 RECEIPTS_A_TRIP: Final = 100
 KEYS_A_COMMAND: Final = 1000
 CLOCKS_APART_S: Final = 60.0
@@ -38,6 +40,46 @@ ROUND_TRIP_S: Final = 1.0
 """When a connection is given up; a decision stops waiting for it long before."""
 
 APPEND_TIMEOUT_S: Final = 3.0
+
+FITTED_BYTES: Final = 1024
+"""Tails up to so long are kept without slack: APPEND leaves room for as much again, which most visitors never fill.
+
+Longer ones are appended to, so that the append-only file is not given a whole long tail with every event.
+"""
+
+APPEND: Final = f"""
+local ttl, parts, at, lengths = ARGV[1], tonumber(ARGV[2]), 3, {{}}
+for i = 2, #KEYS, 2 do
+  local key, hash, records, noes, entries = KEYS[i], KEYS[i + 1], ARGV[at], ARGV[at + 1] * 2, tonumber(ARGV[at + 2])
+  at = at + 3
+  if noes > 0 then redis.call('HSET', hash, unpack(ARGV, at, at + noes - 1)) end
+  at = at + noes
+  local tail = redis.call('GETRANGE', key, 0, {FITTED_BYTES - 1})
+  local length = #tail + #records
+  if length <= {FITTED_BYTES} then
+    redis.call('SET', key, tail .. records, 'PX', ttl)
+  else
+    length = redis.call('APPEND', key, records)
+    redis.call('PEXPIRE', key, ttl)
+  end
+  redis.call('PEXPIRE', hash, ttl)
+  lengths[#lengths + 1] = length
+  for _ = 1, entries do
+    redis.call('XADD', KEYS[1], '*', unpack(ARGV, at, at + parts - 1))
+    at = at + parts
+  end
+end
+return lengths
+"""
+"""Appends events of several visitors of a partition to their tails and the stream; returns the lengths of the tails.
+
+A string that is set has no slack, so a short tail is set. Dismissals come first: they may make the hash to be renewed.
+KEYS: the stream; of each visitor tail and hash. ARGV: time to live, parts of an entry; of each visitor its records,
+how many dismissals, how many entries, and these. One script: each reply on its own would cost the service more. Its
+first write needs memory: a full server refuses it, and so the rest; one that began with PEXPIRE it would let write.
+"""
+
+APPEND_SHA: Final = hashlib.sha1(APPEND.encode(), usedforsecurity=False).hexdigest()
 
 TRIM: Final = """
 local length = redis.call('STRLEN', KEYS[1])
@@ -126,16 +168,20 @@ class Store:
         """Append the events (each its lines) to the visitor's tail and the stream, and read the tail back: one trip."""
         p = self.partition(visitor_id)
         tail, attributes = stream.tail_key(p, shop, visitor_id), stream.attributes_key(p, shop, visitor_id)
-        appends = self._appends(p, tail, attributes, events) if events else []
         reads: list[Command] = [("GETRANGE", tail, -TAIL_BYTES, -1), ("HGETALL", attributes)]
-        replies = await self._lane.run(p, [*appends, *reads])
-        if appends:
-            self._trim_if_long(tail, attributes, replies[0])
+        if not events:
+            replies = await self._lane.run(p, reads)
+        else:
+            replies = await self._run(p, self._append(p, shop, {visitor_id: events}), *reads)
+            self._trim_if_long(tail, attributes, replies[0][0])
         return TailAndAttributes(replies[-2], *_attributes(replies[-1]))
 
     async def append_all(self, shop: str, by_visitor: Mapping[str, Sequence[Sequence[Row]]]) -> None:
-        """Append the events of many visitors, each visitor's together or not at all. Raises StoreUnavailable."""
-        appends = (self.append(shop, visitor_id, events) for visitor_id, events in by_visitor.items())
+        """Append the events of many visitors, each partition's together or not at all. Raises StoreUnavailable."""
+        by_partition: dict[int, dict[str, Sequence[Sequence[Row]]]] = {}
+        for visitor_id, events in by_visitor.items():
+            by_partition.setdefault(self.partition(visitor_id), {})[visitor_id] = events
+        appends = (self._append_together(p, shop, some) for p, some in by_partition.items())
         try:
             async with asyncio.timeout(APPEND_TIMEOUT_S):
                 results = await asyncio.gather(*appends, return_exceptions=True)
@@ -147,10 +193,14 @@ class Store:
 
     async def append(self, shop: str, visitor_id: str, events: Sequence[Sequence[Row]]) -> None:
         """Append the events of one visitor to the tail and the stream."""
-        p = self.partition(visitor_id)
-        tail, attributes = stream.tail_key(p, shop, visitor_id), stream.attributes_key(p, shop, visitor_id)
-        replies = await self._lane.run(p, self._appends(p, tail, attributes, events))
-        self._trim_if_long(tail, attributes, replies[0])
+        await self._append_together(self.partition(visitor_id), shop, {visitor_id: events})
+
+    async def _append_together(self, p: int, shop: str, by_visitor: Mapping[str, Sequence[Sequence[Row]]]) -> None:
+        lengths = (await self._run(p, self._append(p, shop, by_visitor)))[0]
+        for visitor_id, length in zip(by_visitor, lengths, strict=True):
+            if length > TRIM_ABOVE:
+                tail, attributes = stream.tail_key(p, shop, visitor_id), stream.attributes_key(p, shop, visitor_id)
+                self._trim_if_long(tail, attributes, length)
 
     async def tail_length(self, shop: str, visitor_id: str) -> int:
         """Bytes of the visitor's tail: it grows with every event."""
@@ -230,13 +280,27 @@ class Store:
         replies = await self._lane.run(p, [*removals, entry])
         return sum(map(int, replies[:-1]))
 
-    def _appends(self, p: int, tail: str, attributes: str, events: Sequence[Sequence[Row]]) -> list[Command]:
-        log = stream.log_key(p)
-        records = pack(row for rows in events for row in rows).tobytes()
-        entries = [_xadd(log, stream.encode_event(rows)) for rows in events]
-        ttl = self._tail_ttl_ms
-        noes = _noes(attributes, events)  # before the time to live: it may be they that make the hash
-        return [("APPEND", tail, records), *noes, ("PEXPIRE", tail, ttl), ("PEXPIRE", attributes, ttl), *entries]
+    def _append(self, p: int, shop: str, by_visitor: Mapping[str, Sequence[Sequence[Row]]]) -> Command:
+        """What APPEND is given for all these visitors' events, each event its lines."""
+        rows = [row for events in by_visitor.values() for lines in events for row in lines if in_tail(row)]
+        records, at = pack(rows).tobytes(), 0  # at once: packing has a cost of its own
+        keys: list[str] = [stream.log_key(p)]
+        values: list[bytes | str | int] = []
+        for visitor_id, events in by_visitor.items():
+            end = at + sum(in_tail(row) for lines in events for row in lines) * EVENT.itemsize
+            noes = _noes(events)
+            entries = [part for lines in events for pair in stream.encode_event(lines).items() for part in pair]
+            keys += (stream.tail_key(p, shop, visitor_id), stream.attributes_key(p, shop, visitor_id))
+            values += (records[at:end], len(noes) // 2, len(events), *noes, *entries)
+            at = end
+        return (len(keys), *keys, self._tail_ttl_ms, ENTRY_PARTS, *values)
+
+    async def _run(self, p: int, given: Command, *reads: Command) -> list[Any]:
+        """APPEND by its hash and then what only reads; with its text where the server does not know it yet."""
+        try:
+            return await self._lane.run(p, [("EVALSHA", APPEND_SHA, *given), *reads])
+        except NoScript:
+            return await self._lane.run(p, [("EVAL", APPEND, *given), *reads])
 
     def _trim_if_long(self, key: str, attributes: str, length: int) -> None:
         if length > TRIM_ABOVE and key not in self._trimming:
@@ -265,11 +329,10 @@ def _xadd(key: str, fields: Mapping[bytes, bytes]) -> Command:
     return ("XADD", key, "*", *chain.from_iterable(fields.items()))
 
 
-def _noes(key: str, events: Sequence[Sequence[Row]]) -> list[Command]:
-    """What remembers the dismissals among events for longer than the tail; the latest no to an action is last."""
+def _noes(events: Sequence[Sequence[Row]]) -> list[str | int]:
+    """Fields and values that remember the dismissals among events for longer than the tail; the latest no is last."""
     said = sorted((rows[0].ts_ms, rows[0].action) for rows in events if rows[0].event == "dismiss_promotion")
-    fields = [part for ts_ms, action in said for part in (stream.dismissal_field(action), ts_ms)]
-    return [("HSET", key, *fields)] if fields else []
+    return [part for ts_ms, action in said for part in (stream.dismissal_field(action), ts_ms)]
 
 
 def _attributes(flat: Sequence[bytes]) -> tuple[Attributes, Dismissals]:

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -175,6 +176,7 @@ _VOCABULARY: Final[Mapping[str, tuple[str, ...]]] = {
     "referrer": REFERRERS,
     "device": DEVICES,
 }
+_PAGE_TYPES, _CHANNELS, _REFERRERS, _DEVICES = map(frozenset, (PAGE_TYPES, CHANNELS, REFERRERS, DEVICES))
 _SURROGATES: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     rb"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\xed[\xa0-\xbf][\x80-\xbf])|\\.",
@@ -182,7 +184,18 @@ _SURROGATES: Final = re.compile(
 )
 """Escapes of a string, whole pairs of surrogates first: what is left of these is lone."""
 
+_SAME: Final = (
+    ("category", "item_category"),
+    ("query", "search_term"),
+    ("order_id", "transaction_id"),
+    ("action", "promotion_id"),
+)
+"""Ours and GA4's names of the same."""
+
 _IDS: Final = ("visitor_id", "user_id", "event_id", "item_id", "decision_id", "action", "placement", "locale")
+
+
+_ids = attrgetter(*_IDS)
 
 
 def read_body(decoder: "msgspec.json.Decoder[T]", data: Raw | bytes) -> T:
@@ -232,11 +245,12 @@ def read_decision(body: bytes) -> DecisionRequest:
 def read_event(raw: Raw | bytes) -> Event:
     """One event, checked but for its time and name. Raises Problem."""
     event = read_body(_event, raw)
-    for name in _IDS:
-        check_id(name, getattr(event, name), f"/{name}")
-    for name, other in (("category", "item_category"), ("query", "search_term"), ("order_id", "transaction_id")):
-        _one_of(event, name, other)
-    _one_of(event, "action", "promotion_id")
+    if not "".join(_ids(event)).isprintable():  # all at once: the many good events need no look at each
+        for name in _IDS:
+            check_id(name, getattr(event, name), f"/{name}")
+    if event.item_category or event.search_term or event.transaction_id or event.promotion_id:
+        for name, other in _SAME:
+            _one_of(event, name, other)
     if event.event in PROMOTION_KINDS and not (event.action or event.promotion_id):
         raise Problem("invalid_field", f"`action`: a {event.event} names the message it is about.", "/action")
     if event.items and event.item_id and event.item_id != event.items[0].item_id:
@@ -332,6 +346,13 @@ def _one_of(event: Event, name: str, other: str) -> None:
 
 def check_vocabulary(value: Event | RequestContext, under: str) -> None:
     """Raise Problem for a page type, channel, referrer or device that is none. under: where the fields lie."""
+    if (
+        value.page_type in _PAGE_TYPES
+        and value.device in _DEVICES
+        and value.channel in _CHANNELS
+        and value.referrer in _REFERRERS
+    ):
+        return
     for name, known in _VOCABULARY.items():
         given = getattr(value, name)
         if given not in known:

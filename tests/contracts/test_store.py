@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
+from redis.asyncio.cluster import RedisCluster
 
 from features.events import CODE, Row
 from features.record import hash64, pack, unpack
 from features.tail import tail_of
-from service import stream
+from service import lanes, stream
+from service import store as store_module
 from service.errors import StoreUnavailable
 from service.metrics import Metrics
 from service.settings import Settings
@@ -46,8 +48,10 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture
-def do(url: str) -> Do:
-    """Run a coroutine with a store of its own."""
+def do(url: str, monkeypatch: pytest.MonkeyPatch) -> Do:
+    """Run a coroutine with a store of its own, however busy the machine is."""
+    monkeypatch.setattr(lanes, "CONNECT_TIMEOUT_S", 20.0)
+    monkeypatch.setattr(store_module, "ROUND_TRIP_S", 20.0)
 
     def run(body: Callable[[Store], Awaitable[T]]) -> T:
         async def inside() -> T:
@@ -192,6 +196,67 @@ def test_a_tail_fades(do: Do) -> None:
     assert 86_000_000 < do(body) <= 86_400_000
 
 
+def test_a_server_that_forgot_the_script_is_told_it_again(do: Do) -> None:
+    visitor = who()
+
+    async def body(store: Store) -> tuple[bytes, int]:
+        await store.append(SHOP, visitor, [[row(visitor, 1)]])
+        await store.client.script_flush()
+        seen = await store.append_and_read(SHOP, visitor, [[row(visitor, 2)]])
+        return seen.tail, len(await entries(store, visitor))
+
+    tail, in_stream = do(body)
+    assert (unpack(tail)["ts_ms"].tolist(), in_stream) == ([1, 2], 2)
+
+
+def test_a_short_tail_has_no_slack(do: Do) -> None:
+    """A string grown by APPEND alone takes twice as much room at times; so much is saved of each visitor's."""
+    visitor, grown = who(), who()
+
+    async def body(store: Store) -> tuple[int, int]:
+        key, other = (stream.tail_key(store.partition(visitor), SHOP, v) for v in (visitor, grown))
+        for at in range(8):
+            await store.append(SHOP, visitor, [[row(visitor, at)]])
+            await store.client.append(other, bytes(32))
+        return await store.client.memory_usage(key), await store.client.memory_usage(other)
+
+    fitted, with_slack = do(body)
+    assert fitted <= with_slack - 48
+
+
+def test_a_tail_of_any_length_is_as_appended(do: Do) -> None:
+    """Also where the way of appending changes."""
+    visitor = who()
+    lengths = (1, 20, 10, 1, 1, 30, 1, 200)  # records; 32 of them are 1,024 bytes
+
+    async def body(store: Store) -> list[bytes]:
+        at, tails = 0, []
+        for n in lengths:
+            events = [[row(visitor, at + i)] for i in range(n)]
+            at, seen = at + n, await store.append_and_read(SHOP, visitor, events)
+            tails.append(seen.tail)
+        return tails
+
+    tails = do(body)
+    ends = [sum(lengths[: i + 1]) for i in range(len(lengths))]
+    assert [unpack(tail)["ts_ms"].tolist() for tail in tails] == [list(range(max(0, n - 256), n)) for n in ends]
+
+
+def test_a_tail_of_the_version_before_is_continued_and_that_version_could_go_on(do: Do) -> None:
+    """Before, a tail was grown by APPEND and renewed by PEXPIRE: the same key, the same bytes."""
+    visitor = who()
+    rows = [row(visitor, at) for at in range(3)]
+
+    async def body(store: Store) -> tuple[bytes, bytes]:
+        key = stream.tail_key(store.partition(visitor), SHOP, visitor)
+        await store.client.append(key, pack(rows[:1]).tobytes())
+        seen = await store.append_and_read(SHOP, visitor, [rows[1:2]])
+        await store.client.append(key, pack(rows[2:]).tobytes())
+        return seen.tail, await store.client.getrange(key, -TAIL_BYTES, -1)
+
+    assert do(body) == (pack(rows[:2]).tobytes(), pack(rows).tobytes())
+
+
 def test_attributes_are_set_kept_and_removed(do: Do) -> None:
     visitor = who()
 
@@ -266,6 +331,42 @@ def test_a_refusal_stores_nothing_and_hurts_nobody_else(do: Do) -> None:
     assert isinstance(bad, StoreUnavailable)
     assert len(tail) == 32
     assert len(in_stream) == 1
+
+
+@pytest.mark.parametrize("kind", ["view_item", "dismiss_promotion"])
+def test_a_full_server_stores_nothing(do: Do, kind: str) -> None:
+    visitor = who()
+
+    async def body(store: Store) -> tuple[bytes, list[stream.Entry]]:
+        if isinstance(store.client, RedisCluster):
+            pytest.skip("its nodes are set one by one; each is a Redis as the others")
+        await store.append(SHOP, visitor, [[row(visitor, 1)]])
+        await store.client.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(StoreUnavailable, match="maxmemory"):
+                await store.append(SHOP, visitor, [[row(visitor, 2, kind, action="a")]])
+        finally:
+            await store.client.config_set("maxmemory", 0)
+        return (await store.append_and_read(SHOP, visitor, [])).tail, await entries(store, visitor)
+
+    tail, in_stream = do(body)
+    assert (len(tail), len(in_stream)) == (32, 1)
+
+
+def test_events_of_many_visitors_go_to_each_ones_tail_and_the_stream(do: Do) -> None:
+    people = [who() for _ in range(60)]
+    sent = {v: [[row(v, i)] for i in range(1 + at % 3)] for at, v in enumerate(people)}
+    sent[people[0]].append(no(people[0], 9, "chat"))
+
+    async def body(store: Store) -> list[tuple[list[int], int, Any]]:
+        await store.append_all(SHOP, sent)
+        seen = [await store.append_and_read(SHOP, v, []) for v in people]
+        counts = [len(await entries(store, v)) for v in people]
+        return [(unpack(s.tail)["ts_ms"].tolist(), n, s.dismissed) for s, n in zip(seen, counts, strict=True)]
+
+    expected = [([lines[0].ts_ms for lines in sent[v]], len(sent[v]), ()) for v in people]
+    expected[0] = (*expected[0][:2], ((hash64("chat"), 9),))
+    assert do(body) == expected
 
 
 def no(visitor_id: str, at: int, action: str) -> list[Row]:

@@ -16,7 +16,7 @@ import redis
 from features import lakefile
 from features.events import Row
 from service import compaction, recorder, stream
-from service.consumer import GroupReader
+from service.consumer import Bookmark, CursorReader, GroupReader
 from service.embedded import EmbeddedValkey
 from service.settings import Settings
 from service.sole import sole_worker
@@ -219,6 +219,27 @@ def test_only_entries_that_are_acknowledged_and_old_are_trimmed(valkey: Any, set
     assert reader.trim(before_ms=1000) == 1
     assert [entry for entry, _ in valkey.xrange(key)] == [b"40-0", b"50-0"]
     assert (reader.lag().entries, reader.lag().oldest_ms) == (1, 50)
+
+
+def test_what_the_learner_has_on_disk_is_trimmed_at_once_but_nothing_unacknowledged(
+    valkey: Any, settings: Settings
+) -> None:
+    reader = GroupReader(valkey, stream.log_keys(1), recorder.GROUP, "one")
+    reader.ensure_groups()
+    key = stream.log_key(0)
+    for ms in (10, 20, 30, 40):
+        valkey.xadd(key, stream.encode_event([event(ms)]), id=f"{ms}-0")
+    taken = reader.read(4, 0)
+    learner = CursorReader(valkey, stream.log_keys(1), {})
+    assert reader.trim(before_ms=0) == 0
+    learner.mark({key: Bookmark(b"40-0", 4)})
+    assert reader.trim(before_ms=0) == 0  # nothing is acknowledged
+    reader.ack({key.encode(): [entry for _, entry, _ in taken[:2]]})
+    assert reader.trim(before_ms=0) == 2
+    reader.ack({key.encode(): [entry for _, entry, _ in taken[2:]]})
+    learner.mark({key: Bookmark(b"30-0", 3)})  # it was put back
+    assert reader.trim(before_ms=0) == 0
+    assert (reader.lag().entries, len(learner.read(10, 0))) == (0, 2)
 
 
 def test_a_group_that_was_lost_with_its_server_is_made_again(valkey: Any, settings: Settings) -> None:

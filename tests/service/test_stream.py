@@ -103,6 +103,7 @@ def test_a_malformed_entry_is_kept_with_its_reason(fields: dict[bytes, bytes], r
     entry = stream.decode(fields)
     assert isinstance(entry, stream.BadEntry)
     assert entry.fields == fields and reason in entry.reason
+    assert stream.event_values(fields) is None
 
 
 @given(st.dictionaries(st.sampled_from([b"k", b"s", b"v", b"m"]), st.binary(max_size=40)))
@@ -145,3 +146,11 @@ def test_what_is_not_a_decision_id_is_refused(identity: str) -> None:
 def test_an_event_without_lines_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one line"):
         stream.encode_event([])
+
+
+@given(st.lists(ROWS, min_size=1, max_size=4))
+def test_an_events_values_are_those_of_its_rows(rows: list[Row]) -> None:
+    values = stream.event_values(stream.encode_event(rows))
+    assert values is not None
+    known = [[None if value != value else value for value in dataclasses.astuple(row)] for row in rows]
+    assert [list(line) for line in values] == known
