@@ -14,7 +14,7 @@ from typing import Final
 
 from load_tests.generator import Job, Measured
 from load_tests.install import Up, cpu_s, settle
-from load_tests.rows import BY_NAME, CONNECTIONS, OPEN_CONNECTIONS, ROWS, Round, Row, traffic_requests
+from load_tests.rows import BY_NAME, CONNECTIONS, MANY, OPEN_CONNECTIONS, ROWS, Crowd, Round, Row, traffic_requests
 from load_tests.sender import Sender, where
 from load_tests.traffic import Traffic
 
@@ -22,19 +22,24 @@ Say = Callable[[str, float], None]
 """Told what is done now, and how much of the whole that is, in seconds."""
 
 BASE: Final = "floor_b"
-FIXED_RATE: Final = 1000.0
+FIXED_PER_S: Final = 1000.0
 PERCENTILES: Final = ("p50_ms", "p90_ms", "p99_ms")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long a run measures. rows: names; fixed: whether decisions at FIXED_RATE are measured."""
+    """How long a run measures. rows: names; fixed_*: of decisions at FIXED_PER_S.
+
+    idle_s: how long at most the machine is waited for before each measurement.
+    """
 
     rounds: int = 5
     closed_s: float = 1.5
     open_s: float = 2.5
     fixed_s: float = 10.0
     fixed_rounds: int = 3
+    crowd: Crowd = MANY
+    idle_s: float = 4.0
     rows: tuple[str, ...] = tuple(row.name for row in ROWS)
 
     @property
@@ -89,7 +94,8 @@ class Bench:
         """All rounds. Raises LoadFailed."""
         self._warm()
         for number in range(self.plan.rounds):
-            self._round(Round(number, self.up, self.traffic, self.products, self.folder))
+            crowd = self.plan.crowd
+            self._round(Round(number, self.up, self.traffic, self.products, self.folder, crowd))
         for number in range(self.plan.fixed_rounds):
             self._fixed(number)
         return self.found
@@ -102,8 +108,8 @@ class Bench:
         turn = Round(1_000, self.up, self.traffic, self.products, self.folder)
         turn.begin(self.sender)
         for row in self._rows():
-            self.say(f"warming up: {row.what}", 0.5)
-            self._measure(row, turn, 0.5, 0.0)
+            self.say(f"warming up: {row.what}", 0.0)
+            self._measure(row, turn, min(0.5, self.plan.closed_s), 0.0)
         turn.end()
 
     def _round(self, turn: Round) -> None:
@@ -137,19 +143,19 @@ class Bench:
         self.found.add(row.name, figures)
 
     def _fixed(self, number: int) -> None:
-        """Decisions at FIXED_RATE by the traffic model, for objective 2."""
-        self.say(f"{FIXED_RATE:g} decisions a second, {number + 1} of {self.plan.fixed_rounds}", self.plan.fixed_s + 1)
+        """Decisions at FIXED_PER_S by the traffic model, for objective 2."""
+        self.say(f"{FIXED_PER_S:g} decisions a second, {number + 1} of {self.plan.fixed_rounds}", self.plan.fixed_s + 1)
         turn = Round(2000 + number, self.up, self.traffic, self.products, self.folder)
-        path = traffic_requests(turn, self.sender, FIXED_RATE, self.plan.fixed_s, 500 + number)
-        measured = self.at_rate("tact", path, FIXED_RATE, self.plan.fixed_s, number)
+        path = traffic_requests(turn, self.sender, FIXED_PER_S, self.plan.fixed_s, 500 + number)
+        measured = self.at_rate("tact", path, FIXED_PER_S, self.plan.fixed_s, number)
         path.unlink()
         names = (*PERCENTILES, "p999_ms", "max_ms", "throughput", "late_p99_ms", "errors", "degraded")
         self.found.add("fixed", {name: getattr(measured, name) for name in names})
-        self.found.note(f"{FIXED_RATE:g} decisions/s", measured)
+        self.found.note(f"{FIXED_PER_S:g} decisions/s", measured)
 
     def at_rate(self, server: str, path: Path, rate: float, seconds: float, seed: int = 1) -> Measured:
         """An open loop at a rate. Raises LoadFailed."""
-        settle(self.up.processes())
+        settle(self.up.processes(), self.plan.idle_s)
         at, open_ = where(self.up.urls[server]), OPEN_CONNECTIONS
         job = Job(**at, requests=str(path), seconds=seconds, rate_per_s=rate, connections=open_, seed=seed)
         return self.sender.measure(job)
@@ -165,10 +171,10 @@ class Bench:
             connections=OPEN_CONNECTIONS if rate else CONNECTIONS,
             expected=row.expected,
             seed=turn.number + 1,
-            skip_s=0.0 if rate else 0.15 * seconds,
+            skip_s=0.15 if not rate and seconds >= 1 else 0.0,
         )
         pids = self.up.processes()
-        settle(pids)
+        settle(pids, self.plan.idle_s)
         before = {name: cpu_s(pid) for name, pid in pids.items()}
         measured = (self.redis if row.server == "redis" else self.sender).measure(job)
         used = {name: cpu_s(pid) - before[name] for name, pid in pids.items()}

@@ -6,7 +6,7 @@ Made once and kept under artifacts/bench, by what it is made from; nothing of a 
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -68,7 +68,7 @@ def ensure(folder: Path, size: Size, say: Say = lambda text: None) -> Shop:
     policies = place / "policies"
     policies.mkdir(exist_ok=True)
     (policies / f"{SHOP}.yaml").write_text(policy())
-    return Shop(place / "registry", policies, b"\n".join(map(_line, made)), size.products)
+    return Shop(place / "registry", policies, upload(made), size.products)
 
 
 def products(size: Size) -> list[Product]:
@@ -95,9 +95,10 @@ def item_id(rank: int) -> str:
     return f"item-{rank}"
 
 
-def _line(product: Product) -> bytes:
+def upload(made: Iterable[Product]) -> bytes:
+    """As PUT /v1/catalog/items takes them."""
     names = ("item_id", "title", "url", "image", "category", "price", "margin", "stock")
-    return msgspec.json.encode({name: getattr(product, name) for name in names})
+    return b"\n".join(msgspec.json.encode({name: getattr(product, name) for name in names}) for product in made)
 
 
 def history(size: Size, end_ms: int) -> pa.Table:

@@ -16,7 +16,7 @@ import redis.asyncio as redis
 import uvloop
 
 from load_tests.floors import CALLERS
-from load_tests.generator import Job, Measured, arrivals
+from load_tests.generator import TIMEOUT_S, Job, Measured, arrivals
 
 
 class _Trips:
@@ -73,12 +73,12 @@ async def measured(client: "redis.Redis", job: Job) -> Measured:
     """Does a job."""
     trips, cpu_s = _Trips(client, job), time.process_time()
     began_s = await (trips.open() if job.rate_per_s > 0 else trips.closed())
-    took_s, ms = trips.last_s - began_s, np.array(trips.latencies) * 1000
+    took_s, ms = max(trips.last_s - began_s, 1e-9), np.array(trips.latencies or [TIMEOUT_S]) * 1000
     p50, p90, p99, p999 = (float(p) for p in np.percentile(ms, [50, 90, 99, 99.9]))
     return Measured(
-        answers=len(ms),
+        answers=len(trips.latencies),
         seconds=took_s,
-        throughput=len(ms) / took_s,
+        throughput=len(trips.latencies) / took_s,
         p50_ms=p50,
         p90_ms=p90,
         p99_ms=p99,

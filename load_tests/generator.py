@@ -63,6 +63,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """What came back, in ms; open loop: from when it was due. throughput: good answers a second, no degraded ones.
 
+    Where nothing came back the times are as long as was waited.
+
     late_p99_ms: how late the generator itself was with requests for which a connection was free.
     wrong: answers of another status; lost: none came; unsent: dropped, too many waited.
     """
@@ -338,7 +340,7 @@ class Run:
 
     def _told(self, start_s: float, cpu_s: float) -> Measured:
         took_s = max(self.last_s - start_s, 1e-9)
-        ms = np.array(self.latencies) * 1000 if self.latencies else np.full(1, np.nan)
+        ms = np.array(self.latencies) * 1000 if self.latencies else np.full(1, 1000 * (self.job.seconds + TIMEOUT_S))
         p50, p90, p99, p999 = (float(p) for p in np.percentile(ms, [50, 90, 99, 99.9]))
         return Measured(
             answers=len(self.latencies),

@@ -30,7 +30,6 @@ from tact.supervisor import Supervisor, child_environ
 
 UP_S: Final = 60.0
 IDLE_SHARE: Final = 0.04
-IDLE_AT_MOST_S: Final = 4.0
 HERTZ: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -138,17 +137,18 @@ def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
 
 
 def cpu_s(pid: int) -> float:
-    """Processor time of a process so far, its threads included; 0 for one that is gone."""
+    """Processor time of a process so far, its threads and living children included; 0 for one that is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / HERTZ
+    return (int(fields[11]) + int(fields[12])) / HERTZ + sum(cpu_s(int(child)) for child in children)
 
 
-def settle(pids: Mapping[str, int]) -> None:
+def settle(pids: Mapping[str, int], at_most_s: float) -> None:
     """Wait until what was measured before has done its work behind the answers, so that the next row does not pay."""
-    give_up = time.monotonic() + IDLE_AT_MOST_S
+    give_up = time.monotonic() + at_most_s
     while time.monotonic() < give_up:
         before = {name: cpu_s(pid) for name, pid in pids.items()}
         time.sleep(0.1)

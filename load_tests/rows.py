@@ -17,9 +17,6 @@ from load_tests.sender import Sender, where
 from load_tests.traffic import Traffic, steady
 
 SHORT, LONG = 20, 256
-VISITORS: Final = 1500
-VISITORS_LONG: Final = 150
-EVENT_BATCHES: Final = 1200
 CONNECTIONS: Final = 16
 OPEN_CONNECTIONS: Final = 128
 
@@ -42,6 +39,20 @@ class Row:
     at_base: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Who is sent in a round: visitors with a short and with a long past, requests with events of others."""
+
+    short: int = 1500
+    long: int = 150
+    batches: int = 1000
+    singles: int = 8000
+
+
+MANY: Final = Crowd()
+FEW: Final = Crowd(40, 4, 20, 100)
+
+
 @dataclass
 class Round:
     """One turn of everything, with visitors of its own, so that their tails are as long as the row says."""
@@ -51,15 +62,16 @@ class Round:
     traffic: Traffic
     products: int
     folder: Path
+    crowd: Crowd = FEW
     made: dict[str, Path] = field(default_factory=dict)
 
     @property
     def short(self) -> list[str]:
-        return [f"s{self.number}-{n}" for n in range(VISITORS)]
+        return [f"s{self.number}-{n}" for n in range(self.crowd.short)]
 
     @property
     def long(self) -> list[str]:
-        return [f"l{self.number}-{n}" for n in range(VISITORS_LONG)]
+        return [f"l{self.number}-{n}" for n in range(self.crowd.long)]
 
     def door(self, server: str) -> Door:
         """Where a row's requests go."""
@@ -113,13 +125,13 @@ def _decisions(
 
 def _events(turn: Round) -> list[bytes]:
     made = bodies.fresh_events(
-        f"e{turn.number}-", EVENT_BATCHES * BATCH, turn.traffic, turn.products, 300 + turn.number
+        f"e{turn.number}-", turn.crowd.batches * BATCH, turn.traffic, turn.products, 300 + turn.number
     )
     return bodies.batches(turn.door("tact"), made)
 
 
 def _event(turn: Round) -> list[bytes]:
-    made = bodies.fresh_events(f"o{turn.number}-", 10_000, turn.traffic, turn.products, 400 + turn.number)
+    made = bodies.fresh_events(f"o{turn.number}-", turn.crowd.singles, turn.traffic, turn.products, 400 + turn.number)
     return bodies.single(turn.door("tact"), made)
 
 

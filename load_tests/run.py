@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from load_tests.bench import Bench, Plan, Say, others_share, stamp
-from load_tests.bench_shop import Size, ensure
+from load_tests.bench_shop import Shop, Size, ensure
 from load_tests.install import Up, running
 from load_tests.results import figures_of, result
+from load_tests.rows import FEW
 from load_tests.sender import Sender
 
 SECONDS: Final = 300.0
@@ -24,19 +25,24 @@ def plan_of(seconds: float) -> Plan:
     """The plan that takes about so long: fewer and shorter rounds below SECONDS."""
     share = min(1.0, seconds / SECONDS)
     if share < 0.1:
-        return Plan(1, max(0.05, 2 * share), max(0.05, 2 * share), max(0.1, 20 * share), 1)
+        return Plan(1, max(0.2, 2 * share), max(0.2, 2 * share), max(0.5, 20 * share), 1, FEW)
     if share < 1:
         return Plan(max(2, round(5 * share)), 1.0, 1.5, 5.0, 1)
     return Plan()
 
 
 def run(
-    folder: Path, seconds: float, say: Say, feast: bool = True, size: Size | None = None, after: After | None = None
+    folder: Path,
+    seconds: float,
+    say: Say,
+    feast: bool = True,
+    shop: Shop | None = None,
+    after: After | None = None,
+    plan: Plan | None = None,
 ) -> dict[str, Any]:
     """Measures everything once; folder: of what is made once and kept. Raises NotUp, LoadFailed."""
-    plan, size = plan_of(seconds), size or Size()
-    say("the shop of the load tests", 0.0)
-    shop = ensure(folder, size, lambda what: say(f"training its models, once: {what}", 0.0))
+    plan = plan or plan_of(seconds)
+    shop = shop or ensure(folder, Size(), lambda what: say(f"training the shop's models, once: {what}", 0.0))
     with ExitStack() as stack:
         say("starting", 0.0)
         up = stack.enter_context(running(shop, folder))
