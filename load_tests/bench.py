@@ -136,7 +136,7 @@ class Bench:
     def _open(self, row: Row, turn: Round) -> None:
         own = self.found.last(row.name, "requests_per_s")
         base = self.found.last(BASE, "requests_per_s") if BASE in self.found.figures else own
-        rate = (base if row.at_base else min(base, own)) / 2
+        rate = row.rate_per_s or (base if row.at_base else min(base, own)) / 2
         measured, _ = self._measure(row, turn, self.plan.open_s, rate)
         figures = {name: getattr(measured, name) for name in (*PERCENTILES, "p999_ms", "max_ms", "late_p99_ms")}
         figures |= {"rate_per_s": rate, "errors": measured.errors, "degraded": measured.degraded}

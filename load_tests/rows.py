@@ -25,8 +25,8 @@ OPEN_CONNECTIONS: Final = 128
 class Row:
     """One row. server: in Up.urls, or "redis". requests: by what of a round they are made. units: events a request.
 
-    expected: the status of a good answer. latency: whether it is measured in an open loop, too. at_base: there at half
-    of what floor B reached whatever this row itself reached; else at half of its own where that is less.
+    expected: the status of a good answer. latency: whether it is measured in an open loop, too: at rate_per_s where
+    that is given, else at half of what floor B reached (at_base), or of what this row reached where that is less.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Row:
     units: int = 1
     latency: bool = True
     at_base: bool = False
+    rate_per_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ ROWS: Final = (
     Row("decision_4", "decision, 4 placements, tail of 20", "tact", _decisions("tact", FOUR)),
     Row("decision_256", "decision, 1 placement, tail of 256", "tact", _decisions("tact", ONE, True)),
     Row("decision_4_256", "decision, 4 placements, tail of 256", "tact", _decisions("tact", FOUR, True), latency=False),
-    Row("recommend", "decision with 20 products re-ranked", "tact", _decisions("tact", PRODUCTS)),
+    Row("recommend", "decision with 20 products re-ranked", "tact", _decisions("tact", PRODUCTS), rate_per_s=50.0),
     Row("events", f"events, in batches of {BATCH}", "tact", _events, 202, BATCH),
     Row("event", "events, one a request", "tact", _event, 202, latency=False),
 )

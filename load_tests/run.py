@@ -17,7 +17,7 @@ from load_tests.sender import Sender
 SECONDS: Final = 300.0
 """How long a run measures if nothing else is said."""
 
-After = Callable[[Bench], Mapping[str, Any]]
+After = Callable[[Bench, Shop, Path], Mapping[str, Any]]
 """More that is measured while everything runs; its figures by name."""
 
 
@@ -57,7 +57,7 @@ def run(
         figures: dict[str, Any] = figures_of(bench.run())
         share = others_share(began, pids)
         if after is not None:
-            figures |= after(bench)
+            figures |= after(bench, shop, folder)
         if not extra:
             figures["feast"] = {"because": because}
         about = {
