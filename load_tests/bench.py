@@ -130,7 +130,9 @@ class Bench:
         measured, cpu = self._measure(row, turn, self.plan.closed_s, 0.0)
         figures = {f"closed_{name}": getattr(measured, name) for name in PERCENTILES}
         figures |= {"throughput": measured.throughput * row.units, "requests_per_s": measured.throughput}
-        figures |= {f"cpu_us_{name}": 1e6 * used / max(1, measured.answers) for name, used in cpu.items()}
+        each = {name: 1e6 * used / max(1, measured.answers) for name, used in cpu.items()}
+        figures |= {f"cpu_us_{name}": used for name, used in each.items()}
+        figures["server_us"] = each.get("service" if row.server == "tact" else row.server, 0.0)
         self.found.add(row.name, figures)
 
     def _open(self, row: Row, turn: Round) -> None:

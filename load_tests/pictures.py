@@ -14,6 +14,7 @@ import matplotlib as mpl
 mpl.use("svg")
 import matplotlib.pyplot as plt  # after the choice of what it draws with
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullLocator
 
 from load_tests.full import BREAKS_MS, METARANK
 
@@ -21,7 +22,7 @@ OURS: Final = "#0b6e4f"
 THEIRS: Final = "#b0413e"
 INK: Final = "#333333"
 Points = Sequence[Mapping[str, float]]
-STYLE: Final = {
+STYLE: Final[Any] = {  # matplotlib types the names of its settings one by one
     "font.size": 10,
     "font.family": "sans-serif",
     "svg.fonttype": "none",
@@ -57,7 +58,11 @@ def load_picture(found: Mapping[str, Any], path: Path) -> None:
             band(ax, points, "rate_per_s", "p50_ms", color, f"{words} p50", dashed=True)
         ax.axhline(BREAKS_MS, color=INK, linewidth=0.8)
         ax.annotate("broken", (ax.get_xlim()[0], BREAKS_MS), xytext=(4, 3), textcoords="offset points", color=INK)
-        ax.set(yscale="log", xlabel="offered load, requests a second", ylabel="latency from when it was due, ms")
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.set(xlabel="offered load, requests a second", ylabel="latency from when it was due, ms")
         ax.set_title("Latency against offered load", loc="left")
         _written(figure, ax, path)
 

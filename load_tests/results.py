@@ -18,6 +18,7 @@ FOLDER: Final = Path(__file__).with_name("results")
 WORDS: Final = {True: "yes", False: "no", None: "not measured"}
 RATIOS: Final = (
     ("throughput_over_floor_b", "requests_per_s", BASE),
+    ("server_us_over_floor_b", "server_us", BASE),
     ("p50_over_floor_b", "p50_ms", BASE),
     ("p99_over_floor_b", "p99_ms", BASE),
     ("throughput_over_feast", "requests_per_s", "feast"),
@@ -119,14 +120,8 @@ def _cells(what: str, of: Mapping[str, Any]) -> tuple[str, ...]:
         told(of, "throughput_over_floor_b", ".2f"),
         *(told(of, name, ".2f") for name in ("p50_ms", "p90_ms", "p99_ms")),
         f"{of['rate_per_s']:,.0f}" if "rate_per_s" in of else "–",
-        _work(of),
+        f"{of['server_us']:,.0f}" if of.get("server_us") else "–",
     )
-
-
-def _work(of: Mapping[str, Any]) -> str:
-    """Processor time a request of the server that answered."""
-    own = [of[name] for name in of if name in ("cpu_us_service", "cpu_us_floor_a", "cpu_us_floor_b", "cpu_us_feast")]
-    return f"{max(own):,.0f}" if own else "–"
 
 
 def told(of: Mapping[str, Any], name: str, form: str) -> str:

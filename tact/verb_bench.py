@@ -47,9 +47,7 @@ def register(app: typer.Typer) -> None:
             write_text(out, json.dumps(found, indent=1) + "\n")
         _show(found)
         if keep:
-            from load_tests.results import keep as kept
-
-            console.print(f"kept as {kept(found, kind='full' if full else 'bench')}", soft_wrap=True)
+            _keep(found, full)
 
 
 def _measured(folder: Path, minutes: float, feast: bool, full: bool) -> dict[str, Any]:
@@ -83,6 +81,18 @@ def _told(seconds: float) -> "Iterator[Say]":
             progress.update(bar, description=what, advance=more_s)
 
         yield say
+
+
+def _keep(found: dict[str, Any], full: bool) -> None:
+    """Where the others are; a full run's pictures into the docs."""
+    from load_tests.results import keep
+
+    console.print(f"kept as {keep(found, kind='full' if full else 'bench')}", soft_wrap=True)
+    if full:
+        from load_tests.pictures import draw
+
+        for path in draw(found, Path("docs/img")):
+            console.print(f"drawn: {path}", soft_wrap=True)
 
 
 def _show(found: dict[str, Any]) -> None:
