@@ -52,7 +52,7 @@ def told(results: Sequence[Mapping[str, Any]]) -> str:
         others = f"others took {100 * about['others_share']:.0f} % of the machine meanwhile"
         lines.append(
             f"- {about['date'][:16].replace('T', ' ')} UTC, commit `{about['commit']}`, {machine['cpu']}, "
-            f"{machine['cores']} cores, {about['rounds']} rounds; {others}"
+            f"{machine['cores']} cores, {about['rounds']} round{'s' * (about['rounds'] > 1)}; {others}"
         )
     return "\n".join(lines) + "\n"
 
