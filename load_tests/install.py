@@ -28,7 +28,8 @@ from service.process import Program, spawn_kept, stop
 from service.settings import Settings
 from tact.supervisor import Supervisor, child_environ
 
-UP_S: Final = 60.0
+UP_S: Final = 300.0
+"""The first start in a checkout compiles."""
 IDLE_SHARE: Final = 0.04
 HERTZ: Final = os.sysconf("SC_CLK_TCK")
 
