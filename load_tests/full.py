@@ -2,15 +2,9 @@
 to rank more candidates, and how latency grows with the shop. Figures by name; load_tests/pictures.py draws them.
 """
 
-import json
 import statistics
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import reduce
-from operator import getitem
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +14,7 @@ from load_tests.bench import BASE, Bench
 from load_tests.bench_shop import Shop
 from load_tests.generator import Job, Measured
 from load_tests.install import running, settle
+from load_tests.others import others
 from load_tests.rows import BY_NAME, OPEN_CONNECTIONS, Crowd, Round, Row
 from load_tests.sender import where
 
@@ -42,7 +37,7 @@ def more(bench: Bench, shop: Shop, folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"load": load_curve(bench)}
     found["broken_at"] = {name: breaks_at(points) for name, points in found["load"].items()}
     found["candidates"] = candidates_curve(bench, shop, folder)
-    return found | others(bench)
+    return found | others(folder, bench.say, bench.found.problems)
 
 
 def load_curve(bench: Bench) -> dict[str, list[dict[str, float]]]:
@@ -108,44 +103,3 @@ def _ranked(bench: Bench) -> Iterator[Measured]:
         bench.sender.measure(msgspec.structs.replace(job, seconds=0.5))  # warm
         yield bench.sender.measure(job)
         turn.end()
-
-
-@dataclass(frozen=True, slots=True)
-class Other:
-    """A module that measures by itself and writes JSON. figures: as objectives name them, by a path in that."""
-
-    module: str
-    arguments: tuple[str, ...]
-    figures: Mapping[str, str]
-
-
-OTHERS: Final = (
-    Other("load_tests.memory", ("--server", "valkey"), {"memory.valkey_mb": "used_mb"}),
-    Other("load_tests.memory", ("--server", "redis"), {"memory.redis_mb": "used_mb"}),
-)
-
-
-def others(bench: Bench, those: Sequence[Other] = OTHERS) -> dict[str, Any]:
-    """What has a module of its own. One that fails is told among the problems and leaves its figures out."""
-    found: dict[str, Any] = {}
-    for other in those:
-        bench.say(f"{other.module} {' '.join(other.arguments)}", 0.0)
-        told = _ran(other, bench)
-        for name, path in other.figures.items() if told is not None else ():
-            row, _, figure = name.partition(".")
-            found.setdefault(row, {})[figure] = reduce(getitem, path.split("."), told)
-        if told is not None:
-            found.setdefault("others", {})[f"{other.module} {' '.join(other.arguments)}"] = told
-    return found
-
-
-def _ran(other: Other, bench: Bench) -> Any:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "found.json"
-        command = [sys.executable, "-m", other.module, *other.arguments, "--json", str(path)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode == 0 and path.is_file():
-            return json.loads(path.read_text())
-        last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        bench.found.problems.append(f"{other.module}: {last}")
-        return None

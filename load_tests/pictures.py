@@ -17,10 +17,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
 from load_tests.full import BREAKS_MS, METARANK
+from load_tests.objectives import objectives
 
 OURS: Final = "#0b6e4f"
 THEIRS: Final = "#b0413e"
 INK: Final = "#333333"
+NEAR: Final[Any] = {"textcoords": "offset points", "color": THEIRS, "fontsize": 9}
 Points = Sequence[Mapping[str, float]]
 STYLE: Final[Any] = {  # matplotlib types the names of its settings one by one
     "font.size": 10,
@@ -80,6 +82,27 @@ def candidates_picture(found: Mapping[str, Any], path: Path) -> None:
         _written(figure, ax, path)
 
 
+GROWN: Final = (("actions", "actions of the policy"), ("products", "products"), ("visitors", "visitors in the store"))
+
+
+def growth_picture(found: Mapping[str, Any], path: Path) -> None:
+    """p50 as actions, products and visitors grow, each beside what the objective lets it be."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 3, figsize=(11, 3.4))
+        for ax, (name, words) in zip(axes, GROWN, strict=True):
+            curve = {int(n): us for n, us in found["others"]["growth"][name].items()}
+            ax.plot(list(curve), list(curve.values()), color=OURS, marker="o", markersize=3.5, linewidth=1.6)
+            limit = next(one.goal for one in objectives() if one.figure == f"growth.{name}_ratio")
+            ax.axhline(limit * curve[min(curve)], color=THEIRS, linewidth=0.8, linestyle="--")
+            ax.annotate(f"{limit:g} ×", (min(curve), limit * curve[min(curve)]), xytext=(0, 3), **NEAR)
+            ax.set(xscale="log", ylim=(0, 1.15 * max(limit * curve[min(curve)], *curve.values())), xlabel=words)
+        axes[0].set_ylabel("p50, µs")
+        axes[0].set_title("Growth", loc="left")
+        figure.tight_layout()
+        figure.savefig(path, metadata={"Date": None})
+        plt.close(figure)
+
+
 def _written(figure: Any, ax: Axes, path: Path) -> None:
     low, high = ax.get_xlim()
     ax.set_xlim(low, high + 0.14 * (high - low))  # room for the names
@@ -92,8 +115,9 @@ def draw(found: Mapping[str, Any], folder: Path) -> list[Path]:
     """Every picture that the figures allow."""
     folder.mkdir(parents=True, exist_ok=True)
     made = []
-    for name, key, picture in (("load", "load", load_picture), ("candidates", "candidates", candidates_picture)):
-        if key in found:
+    pictures = {"load": load_picture, "candidates": candidates_picture, "growth": growth_picture}
+    for name, picture in pictures.items():
+        if name in found or name in found.get("others", {}):
             picture(found, folder / f"bench-{name}.svg")
             made.append(folder / f"bench-{name}.svg")
     return made

@@ -8,6 +8,7 @@ import pytest
 
 from load_tests import tables
 from load_tests.full import METARANK, RATES, breaks_at
+from load_tests.others import Other, pick, ran
 from load_tests.pictures import draw
 
 
@@ -35,7 +36,12 @@ def full() -> dict[str, Any]:
     curve = [point(rate_per_s=rate, p99_ms=rate / 10) for rate in (250.0, 500.0)]
     ends = [*curve, point(rate_per_s=1000.0, degraded=7, broken=True)]
     ranked = [point(candidates=n) for n in (25.0, 100.0, 300.0)]
-    return result(1.0) | {"load": {"decision": ends, "floor_b": curve}, "candidates": ranked}
+    growth = {name: {"10": 100.0, "1000": 150.0} for name in ("actions", "products", "visitors")}
+    return result(1.0) | {
+        "others": {"growth": growth},
+        "load": {"decision": ends, "floor_b": curve},
+        "candidates": ranked,
+    }
 
 
 def test_several_runs_are_told_by_their_median_and_the_spread_of_the_runs() -> None:
@@ -84,11 +90,26 @@ def test_rates_rise() -> None:
 
 def test_pictures_are_drawn_the_same_again_and_name_both_sides(tmp_path: Path) -> None:
     made = draw(full(), tmp_path / "a")
-    assert [path.name for path in made] == ["bench-load.svg", "bench-candidates.svg"]
+    assert [path.name for path in made] == ["bench-load.svg", "bench-candidates.svg", "bench-growth.svg"]
     assert [path.read_bytes() for path in made] == [path.read_bytes() for path in draw(full(), tmp_path / "b")]
     assert "Metarank p99" in made[1].read_text()
     assert "floor B p99" in made[0].read_text()
     assert set(METARANK) == {25, 100, 300}
+
+
+def test_figures_of_other_modules_are_found_by_path_and_by_ratio() -> None:
+    found: dict[str, Any] = {}
+    other = Other("x", "m", (), {"growth.ratio": "a.30 / a.10", "start.rss_mb": "b.rss"}, 1e6)
+    pick(found, other, {"a": {"30": 3.0, "10": 2.0}, "b": {"rss": 25e7}})
+    assert found == {"growth": {"ratio": 1.5}, "start": {"rss_mb": 250.0}}
+    with pytest.raises(KeyError):
+        pick(found, Other("x", "m", (), {"growth.ratio": "gone.1"}), {})
+
+
+def test_another_module_that_fails_is_told_and_left_out() -> None:
+    problems: list[str] = []
+    assert ran("load_tests.no_such_module", (), problems) is None
+    assert "no_such_module" in problems[0]
 
 
 def test_the_latest_results_are_taken(tmp_path: Path) -> None:
