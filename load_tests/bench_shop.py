@@ -23,6 +23,7 @@ from features.lakefile import EVENTS, write_events
 from features.schema import FINGERPRINT
 from load_tests.policy import SHOP, policy
 from load_tests.traffic import PARAMETERS, Traffic, Views, sessions
+from models.bundle import FORMAT
 
 MADE: Final = 1
 """Goes up when what is made here changes, so that it is made anew."""
@@ -60,7 +61,13 @@ class Shop:
 
 def ensure(folder: Path, size: Size, say: Say = lambda text: None) -> Shop:
     """The shop, made if it is not there yet. Raises training.split.TooLittleData for a tiny one."""
-    parts = (PARAMETERS.read_bytes(), str(MADE).encode(), FINGERPRINT.encode(), repr(size).encode())
+    parts = (
+        PARAMETERS.read_bytes(),
+        str(MADE).encode(),
+        FINGERPRINT.encode(),
+        str(FORMAT).encode(),
+        repr(size).encode(),
+    )
     place = folder / f"shop-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:12]}"
     made = products(size)
     if not (place / "registry").is_dir():

@@ -16,6 +16,11 @@ from load_tests.results import FOLDER, HEAD, JUDGED_HEAD, judged, markdown, rows
 
 DOC: Final = Path(__file__).parents[1] / "docs" / "performance.md"
 RUNS: Final = 3
+PICTURES: Final = {
+    "load": "p50 and p99 against offered load, Tact and floor B",
+    "candidates": "p50 and p99 by candidates ranked, Tact and Metarank",
+    "growth": "p50 as actions, products and visitors grow",
+}
 CURVE_HEAD: Final = ("a second", "Tact p50", "p99", "floor B p50", "p99")
 
 
@@ -68,14 +73,20 @@ def tables(results: Sequence[Mapping[str, Any]], full: Mapping[str, Any] | None)
         "objectives": markdown(JUDGED_HEAD, judged(figures)),
     }
     if full is not None and "load" in full:
-        made["load"] = f"{told([full])}\n{markdown(CURVE_HEAD, _curve(full['load']))}"
+        made["load"] = f"{_image('load')}\n{told([full])}\n{markdown(CURVE_HEAD, _curve(full['load']))}"
     if full is not None and "candidates" in full:
         lines = [
             (f"{point['candidates']:.0f}", f"{point['p50_ms']:.2f} ms", f"{point['p99_ms']:.2f} ms")
             for point in full["candidates"]
         ]
-        made["candidates"] = markdown(("candidates", "p50", "p99"), lines)
+        made["candidates"] = f"{_image('candidates')}\n{markdown(('candidates', 'p50', 'p99'), lines)}"
+    if full is not None and "growth" in full.get("others", {}):
+        made["growth"] = _image("growth")
     return made
+
+
+def _image(name: str) -> str:
+    return f"![{PICTURES[name]}](img/bench-{name}.svg)\n"
 
 
 def _curve(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> list[tuple[str, ...]]:
