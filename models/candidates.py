@@ -178,6 +178,8 @@ SOURCES: Final = ("together", "next", "alike", "own", "earlier", "category", "po
 
 KEEP: Final = 120
 """Candidates that are ranked, at most."""
+OTHER_SOURCES: Final = 100
+"""What the sources find nearly always; where more candidates are wanted, popular products make up for the rest."""
 NO_RANK: Final = 999.0
 FUSION: Final = 10.0
 """Reciprocal rank fusion (Cormack et al. 2009) adds 1 / (FUSION + rank) over the sources."""
@@ -814,7 +816,7 @@ def gather(
     if known:
         n = _same_shelf(t, s, products[0], 10, n)
     n = _listed(s, alike, alike.size, ALIKE, n)
-    n = _listed(s, t.popular, 20, POPULAR, n)
+    n = _listed(s, t.popular, max(20, keep - OTHER_SOURCES), POPULAR, n)
     n = _listed(s, t.fresh, 5, AGE, n)
     n = _own(s, named, at_s, begin, now_s, own, n)
     taken = _choose(s, n, own, keep)

@@ -167,9 +167,9 @@ class Recommender:
         found = self.find(asked, own)
         return found.items[np.argsort(-self.score(found), kind="stable")[:k]]
 
-    def recommend(self, asked: Asked, k: int, returns: bool = True) -> tuple[Recommended, ...]:
-        """At most k products, best first. returns: whether products the visitor looked at may be among them."""
-        found = self.find(asked, returns)
+    def recommend(self, asked: Asked, k: int, returns: bool = True, keep: int = KEEP) -> tuple[Recommended, ...]:
+        """At most k of `keep` candidates, best first. returns: whether products looked at before may be among them."""
+        found = self.find(asked, returns, keep)
         scores = self.score(found)
         best = np.argsort(-scores, kind="stable")
         if not returns:

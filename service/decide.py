@@ -99,7 +99,7 @@ class Decider:
     ) -> None:
         self._store, self._live, self._receipts = store, live, receipts
         self._metrics, self._settings, self._now_ms = metrics, settings, now_ms
-        self._suggester = Suggester(metrics)
+        self._suggester = Suggester(metrics, settings.candidates)
 
     async def decide(self, body: bytes, access: Access) -> bytes:
         """The answer's body. Raises Problem for a request that cannot be answered, and nothing else."""

@@ -72,6 +72,7 @@ class Settings(BaseSettings):
         default=100, ge=5, le=10_000, description="A decision answers within this, degraded if need be."
     )
     store_timeout_ms: int = Field(default=50, ge=1, le=10_000, description="How long a decision waits for Redis.")
+    candidates: int = Field(default=120, ge=25, le=300, description="Products ranked for one visitor, at most.")
     tail_ttl_days: int = Field(
         default=90, ge=1, le=3650, description="A visitor's tail is forgotten after this silence."
     )

@@ -17,6 +17,7 @@ from features.catalog import Product
 from features.events import CODE, TOUCHES
 from features.record import Records, hash64
 from features.tail import session_begin
+from models.candidates import KEEP
 from models.decision import Known
 from models.inputs import Inputs, Suggestion
 from models.item_index import ItemIndex
@@ -61,8 +62,9 @@ class Pace:
 class Suggester:
     """Adds products to what a decision is made from."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics, self._pace = metrics, Pace()
+    def __init__(self, metrics: Metrics, candidates: int = KEEP) -> None:
+        """candidates: products that are ranked for a visitor, at most."""
+        self._metrics, self._pace, self._candidates = metrics, Pace(), candidates
         self._told: object = None
 
     def add(self, inputs: Inputs, known: Known, live: Live, left_s: float) -> Inputs:
@@ -86,7 +88,7 @@ class Suggester:
             return {}
         started = time.perf_counter()
         try:
-            return rank(inputs, known, live)
+            return rank(inputs, known, live, self._candidates)
         except Exception as error:  # noqa: BLE001  # the popular products do instead
             failed = error
         finally:
@@ -104,7 +106,7 @@ class Suggester:
             _log.error("ranking_failed", shop=live.shop, decision_id=inputs.decision_id, exc_info=error)
 
 
-def rank(inputs: Inputs, known: Known, live: Live) -> Rankings:
+def rank(inputs: Inputs, known: Known, live: Live, candidates: int = KEEP) -> Rankings:
     """What the recommender finds for the visitor on this page, best first, for each ranking that is needed."""
     recommender, needs = live.recommender, needed(live.needs, inputs.placements)
     if recommender is None:
@@ -113,7 +115,9 @@ def rank(inputs: Inputs, known: Known, live: Live) -> Rankings:
     if True in needs.rankings:
         asked = replace(asked, ids=names_of(asked.items[-RECENT_ITEMS:], live))
     return {
-        own: _suggestions(recommender.recommend(asked, needs.at_most, own), live, recommender.ranker is not None)
+        own: _suggestions(
+            recommender.recommend(asked, needs.at_most, own, candidates), live, recommender.ranker is not None
+        )
         for own in sorted(needs.rankings)
     }
 

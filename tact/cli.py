@@ -60,6 +60,7 @@ VERBS: Mapping[str, Verb] = {
     "audit": Verb("List who changed what a shop shows, and tell whether the log is whole.", LOOK),
     "earned": Verb("Tell what each message earned: rates, orders behind it, and what it added over silence.", LOOK),
     "drift": Verb("Compare features and scores of the lake's decisions with the live bundle's training.", LOOK),
+    "bench": Verb("Measure speed beside the floors of this machine; from a source checkout.", LOOK),
     "skew": Verb("Compare online and offline features bit by bit on a shop's whole log.", LOOK),
     "compare-lakes": Verb("Compare the events of two lakes, row by row.", LOOK),
     "service": Verb("Run only the HTTP service.", PARTS),

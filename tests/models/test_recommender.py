@@ -54,6 +54,15 @@ def test_an_empty_index_and_an_unknown_visitor_get_what_there_is() -> None:
     assert Recommender.of(SHOP.index()).recommend(asked("nobody knows it"), 1, returns=False)[0].item_id == "popular"
 
 
+def test_where_more_candidates_are_wanted_than_the_sources_find_popular_products_make_up_for_them() -> None:
+    many = index_of(*((f"p{n}", n, n % 60) for n in range(400)))
+    recommender = Recommender.of(many.index())
+    few, all_of_them = (recommender.find(asked("p7"), own=False, keep=keep).items for keep in (120, 300))
+    assert len(few) < 120
+    assert 190 < len(all_of_them) <= 300
+    assert len(set(all_of_them.tolist())) == len(all_of_them)
+
+
 def test_what_was_looked_at_with_it_comes_first_with_the_product_that_led_there() -> None:
     found = Recommender.of(SHOP.index()).recommend(asked("a"), 2, returns=False)
     assert [(r.item_id, r.because) for r in found] == [("b", "a"), ("c", "a")]

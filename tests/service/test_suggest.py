@@ -60,7 +60,7 @@ class Broken:
     def __init__(self) -> None:
         self.index, self.ranker = SessionIndex().index(), None
 
-    def recommend(self, asked: Asked, k: int, returns: bool = True) -> tuple[Recommended, ...]:
+    def recommend(self, asked: Asked, k: int, returns: bool = True, keep: int = 0) -> tuple[Recommended, ...]:
         raise RuntimeError("damaged")
 
 
@@ -112,6 +112,17 @@ def test_where_returns_are_let_in_an_own_product_nobody_else_has_seen_comes_back
     assert {"p1", "p5"} <= {item["item_id"] for item in found}
     (own,) = (item for item in found if item["item_id"] == "p5")
     assert (own["reason_code"], own["because"], own["reason"]) == ("own", None, "You looked at this before")
+
+
+def test_so_many_candidates_are_ranked_as_the_setting_says(metrics: Metrics) -> None:
+    class Counting(Broken):
+        def recommend(self, asked: Asked, k: int, returns: bool = True, keep: int = 0) -> tuple[Recommended, ...]:
+            self.kept = keep
+            return ()
+
+    counting = Counting()
+    items(live_of(counting), VISITOR, Suggester(metrics, candidates=42))
+    assert counting.kept == 42
 
 
 def test_a_shop_without_an_index_has_no_products(metrics: Metrics) -> None:
