@@ -80,6 +80,12 @@ def _message_lift(asked: Asked) -> Json:
     return message_lift(asked)
 
 
+def _decisions(asked: Asked) -> Json:
+    from training.console_decisions import decisions
+
+    return decisions(asked)
+
+
 def _experiments(asked: Asked) -> Json:
     from training.console_experiments import experiments
 
@@ -89,6 +95,7 @@ def _experiments(asked: Asked) -> Json:
 QUERIES: Final[dict[str, Query]] = {
     "messages": _messages,
     "message_lift": _message_lift,
+    "decisions": _decisions,
     "experiments": _experiments,
 }
 """By the name it has in /console/api/lake/NAME. Imports wait until a question is asked."""

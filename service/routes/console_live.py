@@ -55,6 +55,10 @@ def add(calls: Calls) -> None:
         await asyncio.to_thread(audit.append, service.settings.home, entry)
         return {"target": target, "state": asked.state, "before": before or None}
 
+    async def actions(session: Session, request: Request) -> Any:
+        listed = service.watcher.get(session.shop).policy.actions
+        return {"actions": [{"id": one.id, "kind": one.kind} for one in listed]}
+
     async def action(session: Session, request: Request) -> Any:
         name = request.path_params["name"]
         found = next((one for one in service.watcher.get(session.shop).policy.actions if one.id == name), None)
@@ -65,6 +69,7 @@ def add(calls: Calls) -> None:
 
     calls.get("switches", switches)
     calls.post("switches", switch)
+    calls.get("actions", actions)
     calls.get("actions/{name}", action)
 
 

@@ -148,7 +148,7 @@ export const fmt = {
   rate: (count, of, places = 1) => (of ? fmt.pct(count / of, places) : NOTHING),
   signed: (value, places = 2) => (isNumber(value) ? (value > 0 ? "+" : "") + minus(digits(value, places)) : NOTHING),
   money: (value, currency, places = 0) => (isNumber(value) ? `${minus(digits(value, places))} ${currency}` : NOTHING),
-  ms: (value) => (!isNumber(value) ? NOTHING : value < 1 ? `${digits(1000 * value, 0)} µs` : value < 10 ? `${digits(value, 1)} ms` : value < 10000 ? `${digits(value, 0)} ms` : `${digits(value / 1000, 1)} s`),
+  ms: (value) => (!isNumber(value) ? NOTHING : value === 0 ? "0 ms" : value < 1 ? `${digits(1000 * value, 0)} µs` : value < 10 ? `${digits(value, 1)} ms` : value < 10000 ? `${digits(value, 0)} ms` : `${digits(value / 1000, 1)} s`),
   bytes: (value) => {
     if (!isNumber(value)) return NOTHING;
     const units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -165,6 +165,8 @@ export const fmt = {
   time: (ms) => (isNumber(ms) ? new Date(ms).toLocaleString(LOCALE, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" }) : NOTHING),
   minute: (ms) => (isNumber(ms) ? new Date(ms).toLocaleString(LOCALE, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }) : NOTHING),
   day: (ms) => (isNumber(ms) ? new Date(ms).toLocaleDateString(LOCALE, { day: "numeric", month: "short", year: "numeric" }) : NOTHING),
+  date: (ms) => new Date(ms).toLocaleDateString(LOCALE, { day: "numeric", month: "short" }),
+  hour: (ms) => new Date(ms).toLocaleTimeString(LOCALE, { hour: "2-digit", minute: "2-digit" }),
   clock: (ms) => (isNumber(ms) ? new Date(ms).toLocaleTimeString(LOCALE, { hour: "2-digit", minute: "2-digit", second: "2-digit" }) : NOTHING),
 };
 
@@ -307,7 +309,7 @@ export function sheet(name) {
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 // A chart over time. times: Unix ms. series: {label, values, colour?: name of a CSS variable, dash?, fill?}; bands: [[upper, lower, colour]].
-export function Chart({ times, series, bands = [], height = 200, unit = (value) => fmt.n(value), label, min = 0 }) {
+export function Chart({ times, series, bands = [], height = 200, unit = (value) => fmt.n(value), label, min = 0, least = 0 }) {
   const box = useRef(null);
   const [theme, setTheme] = useState(0);
   useEffect(() => {
@@ -327,8 +329,8 @@ export function Chart({ times, series, bands = [], height = 200, unit = (value) 
         width: box.current.clientWidth, height,
         cursor: { y: false, points: { size: 6 } },
         legend: { live: true },
-        scales: { x: { time: true }, y: { range: (_, low, high) => [min === null ? low - 0.08 * (high - low || 1) : Math.min(min, low), high > (min ?? low) ? high + 0.08 * (high - low || 1) : (min ?? low) + 1] } },
-        axes: [{ ...line, values: undefined }, { ...line, size: 62, values: (_, ticks) => ticks.map(unit) }],
+        scales: { x: { time: true }, y: { range: (_, low, high) => [min === null ? low - 0.08 * (high - low || 1) : Math.min(min, low), high > (min ?? low) ? high + 0.08 * (high - low || 1) : (least || (min ?? low) + 1)].map((end, at) => (at ? Math.max(end, least) : end)) } },
+        axes: [{ ...line, size: 30, values: (_, ticks, __, ___, incr) => ticks.map((at) => (incr >= 86400 ? fmt.date(1000 * at) : fmt.hour(1000 * at))) }, { ...line, size: 62, values: (_, ticks) => ticks.map(unit) }],
         series: [{ value: (_, at) => (at == null ? "–" : fmt.minute(1000 * at)) }, ...series.map((one) => ({
           label: one.label, stroke: colour(one.colour || "accent"), width: one.width ?? 1.8, dash: one.dash, points: { show: times.length < 3, size: 5 },
           fill: one.fill ? colour(one.fill) : undefined, spanGaps: true, value: (_, at) => (at == null ? "–" : unit(at)),

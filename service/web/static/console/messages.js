@@ -136,7 +136,7 @@ function Detail({ session, answer, row, lift, switches, id, route }) {
       <${Stat} label="Order after" value=${fmt.rate(row.converted, row.shown)} note=${`${fmt.n(row.converted)}, attributed`} />
       <${Stat} label=${`Added per ${fmt.n(PER)}`} value=${one?.added ? fmt.signed(PER * one.added.value, 1) : "–"} tone=${one?.added?.low > 0 ? "good" : one?.added?.high < 0 ? "bad" : ""}
         note=${one?.added ? `[${fmt.signed(PER * one.added.low, 1)}, ${fmt.signed(PER * one.added.high, 1)}] ${lift.answer.unit}; ${verdict(one)}` : lift.answer ? (one?.more ? `needs ${fmt.n(one.more)} more showings` : "not told yet") : "reading receipts …"} /><//>
-    <div class="columns"><${Card} title="Over time" note=${answer.step_ms > 3600000 ? "a day" : "an hour"}>
+    <div class="columns"><${Card} title="Over time" note=${answer.step_ms > 3600000 ? "per day" : "per hour"}>
         ${row.shown ? html`<${Chart} times=${answer.steps} series=${series} label=${`Showings, clicks and orders of ${id} over time`} />` : html`<${Empty} title="Never shown in this period"><p>It was decided ${fmt.n(row.decided)} times. A message counts as shown once half of it stood on the screen for a second.</p><//>`}<//>
       <${Card} title="As the visitor sees it">${row.kind ? html`<${Preview} id=${id} kind=${row.kind} />` : html`<${Empty} title="No longer in the policy" />`}<//></div>
     <${Card} flush title="By stage" note="of the journey, as the models saw it at the decision"><${ByStage} row=${row} one=${one} lift=${lift} /><//>`;

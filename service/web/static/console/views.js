@@ -3,6 +3,10 @@ export const GROUPS = [
   ["Messages", [
     ["messages", "Messages", () => import("./messages.js")],
   ]],
+  ["Engine", [
+    ["decisions", "Decisions", () => import("./decisions.js")],
+    ["health", "Health", () => import("./health.js")],
+  ]],
 ];
 
 export const VIEWS = Object.fromEntries(GROUPS.flatMap(([, views]) => views.map(([id, name, load]) => [id, { name, load }])));
