@@ -31,6 +31,7 @@
 * no_placements           422  a decision was asked for without a placement
 * internal_error          500  a defect of this service; never on events and decisions
 * store_unavailable       503  Redis did not answer; nothing was taken; a decision never fails for it, it degrades
+* part_away               503  the part `console`, which the console asks, does not run
 * too_many_streams        503  this process holds as many prompt streams as it can
 
 A decision is never refused for a fault of ours: it degrades (see docs/api.md).
@@ -121,6 +122,9 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
     "internal_error": Entry(500, "A defect of this service.", "Report it with the time; the log has the trace."),
     "store_unavailable": Entry(
         503, "The store does not answer.", "Send the same request again: events with an `event_id` count once.", 1
+    ),
+    "part_away": Entry(
+        503, "The console's part does not run.", "Start it: `tact serve` runs it, or `tact console`.", 5
     ),
     "too_many_streams": Entry(503, "Too many prompt streams.", "Connect again later, or add a replica.", 30),
 }

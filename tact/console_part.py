@@ -18,11 +18,13 @@ import structlog
 from service.lake_desk import desk_socket
 from service.settings import Settings
 from tact.console_desk import Desk
+from tact.console_jobs import Jobs
 from tact.console_samples import Samples
 
 NICE: Final = 10
 MOST_WAIT_S: Final = 2.0
-MOST_LINE: Final = 65_536
+MOST_LINE: Final = 8 << 20
+"""A question may hold a policy."""
 
 _log = structlog.get_logger("tact.console")
 
@@ -35,10 +37,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
 async def _serve(settings: Settings, stop: threading.Event) -> None:
     desk, samples = Desk(settings), Samples(settings)
+    jobs = Jobs(settings)
     path = _free(desk_socket(settings.home))
     before = os.umask(0o177)
     try:
-        server = await asyncio.start_unix_server(partial(_answer_one, desk, samples), str(path), limit=MOST_LINE)
+        server = await asyncio.start_unix_server(partial(_answer_one, desk, samples, jobs), str(path), limit=MOST_LINE)
     finally:
         os.umask(before)
     threading.Thread(target=samples.follow, args=(stop,), name="samples", daemon=True).start()
@@ -47,14 +50,17 @@ async def _serve(settings: Settings, stop: threading.Event) -> None:
     async with server:
         await asyncio.to_thread(stop.wait)
     desk.close()
+    jobs.close()
     with contextlib.suppress(OSError):
         path.unlink()
 
 
-async def _answer_one(desk: Desk, samples: Samples, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _answer_one(
+    desk: Desk, samples: Samples, jobs: Jobs, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     try:
         question = msgspec.json.decode(await reader.readline())
-        writer.write(msgspec.json.encode(await _answered(desk, samples, question)) + b"\n")
+        writer.write(msgspec.json.encode(await _answered(desk, samples, jobs, question)) + b"\n")
         await writer.drain()
     except (msgspec.DecodeError, KeyError, TypeError, ValueError, OSError) as error:  # one bad caller, or one that left
         _log.warning("question_refused", why=f"{type(error).__name__}: {error}")
@@ -64,9 +70,13 @@ async def _answer_one(desk: Desk, samples: Samples, reader: asyncio.StreamReader
             await writer.wait_closed()
 
 
-async def _answered(desk: Desk, samples: Samples, question: dict[str, Any]) -> dict[str, Any]:
+async def _answered(desk: Desk, samples: Samples, jobs: Jobs, question: dict[str, Any]) -> dict[str, Any]:
     if question["ask"] == "samples":
         return {"state": "done", "answer": samples.told()}
+    if question["ask"] == "start":
+        return jobs.start(question["what"], question["who"], question["shop"], question["given"])
+    if question["ask"] == "job":
+        return jobs.told(question["job"], question["shop"])
     wait_s = min(MOST_WAIT_S, float(question.get("wait_s", 0.5)))
     return await asyncio.to_thread(desk.ask, question["ask"], question["shop"], question.get("params", {}), wait_s)
 

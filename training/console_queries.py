@@ -86,6 +86,12 @@ def _decisions(asked: Asked) -> Json:
     return decisions(asked)
 
 
+def _calibration(asked: Asked) -> Json:
+    from training.console_calibration import calibration
+
+    return calibration(asked)
+
+
 def _experiments(asked: Asked) -> Json:
     from training.console_experiments import experiments
 
@@ -96,6 +102,7 @@ QUERIES: Final[dict[str, Query]] = {
     "messages": _messages,
     "message_lift": _message_lift,
     "decisions": _decisions,
+    "calibration": _calibration,
     "experiments": _experiments,
 }
 """By the name it has in /console/api/lake/NAME. Imports wait until a question is asked."""

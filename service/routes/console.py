@@ -21,7 +21,7 @@ from service.core import Service
 from service.errors import Problem
 from service.lake_desk import DeskAway, ask_desk
 from service.reading import read_json
-from service.routes import console_decisions, console_health, console_live
+from service.routes import console_decisions, console_health, console_live, console_models
 from service.routes.web import CSP
 from service.web.pages import HERE
 from service.wire import Text
@@ -53,7 +53,7 @@ def router(service: Service) -> APIRouter:
     calls = Calls(service, paths)
     _add_way_in(calls)
     _add_lake(calls)
-    for module in (console_live, console_decisions, console_health):
+    for module in (console_live, console_decisions, console_health, console_models):
         module.add(calls)
     _add_files(paths)
     return paths

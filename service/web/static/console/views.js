@@ -2,9 +2,12 @@
 export const GROUPS = [
   ["Messages", [
     ["messages", "Messages", () => import("./messages.js")],
+    ["policy", "Policy", () => import("./policy.js")],
+    ["experiments", "Experiments", () => import("./experiments.js")],
   ]],
   ["Engine", [
     ["decisions", "Decisions", () => import("./decisions.js")],
+    ["models", "Models", () => import("./models.js")],
     ["health", "Health", () => import("./health.js")],
   ]],
 ];
