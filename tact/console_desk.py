@@ -65,6 +65,7 @@ class Desk:
     _jobs: dict[Key, Job] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "question"))
+    _slow: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "slow-question"))
 
     def __post_init__(self) -> None:
         self._archive = Archive(self.settings)
@@ -94,7 +95,8 @@ class Desk:
 
     def close(self) -> None:
         """Takes no more questions; one under way is left."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._slow):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _fresh(self, kept: Kept, state: str) -> bool:
         """State alone does not do: a period of 24 hours moves on without an event."""
@@ -105,7 +107,8 @@ class Desk:
     def _start(self, key: Key, policy: Policy | None, state: str) -> Job:
         job = Job(Future(), time.monotonic())
         self._jobs[key] = job
-        job.future = self._pool.submit(self._answer, key, policy, state, job)
+        pool = self._slow if key[0] in _slow_questions() else self._pool
+        job.future = pool.submit(self._answer, key, policy, state, job)
         return job
 
     def _keep(self, key: Key, future: "Future[Kept]") -> Kept:
@@ -174,6 +177,14 @@ class Desk:
             return load_policy(policy_files.read(path), str(path))
         except (PolicyError, OSError):
             return None
+
+
+def _slow_questions() -> frozenset[str]:
+    try:
+        from training.console_queries import SLOW
+    except ModuleNotFoundError:  # then there is no answer either
+        return frozenset()
+    return SLOW
 
 
 def lake_state(lake: Path, shop: str) -> str:

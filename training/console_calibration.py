@@ -1,4 +1,4 @@
-"""The console's calibration: what the models said at each decision, beside what the visitor then did in that session."""
+"""The console's calibration: what models said at each decision, beside what the visitor then did in that session."""
 
 from typing import Final
 

@@ -106,3 +106,6 @@ QUERIES: Final[dict[str, Query]] = {
     "experiments": _experiments,
 }
 """By the name it has in /console/api/lake/NAME. Imports wait until a question is asked."""
+
+SLOW: Final = frozenset({"message_lift", "calibration", "experiments"})
+"""Those that read receipts one by one: they wait for each other, and the others do not wait for them."""
