@@ -112,6 +112,7 @@ def prepare(settings: Settings, example: demo.Example, history: int, steps: Step
         made = demo.ensure_demo_keys(settings)
         written = demo.ensure_demo_policy(settings, example.policy)
         demo.ensure_front(settings, example, made.publishable)
+        demo.ensure_demo_tests(settings, example)
         step.note = str(settings.policies / f"{demo.SHOP}.yaml") + ("" if written else " (as it was)")
     products = example.products()
     at_ms = demo.now_ms()

@@ -7,14 +7,15 @@ import numpy as np
 import polars as pl
 
 from features.events import SESSION_GAP_MS
-from features.lakefile import read_decisions, read_events
+from features.lakefile import DAY_MS, read_decisions, read_events, rows_by_day
 from models.intent import INTENTS
 from models.receipt import KeptScores
 from training.console_queries import Asked, Json, Unanswerable
 
 BINS: Final = 10
 LEAST: Final = 200
-MOST: Final = 50_000
+MOST: Final = 10_000
+_COLUMNS: Final = ("visitor_id", "ts_ms", "bundle", "receipt")
 TRUE_BY: Final = {"buy": "purchase", "cart": "add_to_cart"}
 """Intents that come true by an event later in the session."""
 _Z: Final = 1.96
@@ -31,11 +32,9 @@ def calibration(asked: Asked) -> Json:
     Of the latest MOST decisions of the live bundle's visitors with ended sessions. Messages change what visitors do,
     and the holdout is small: read it as a check of the whole. Raises Unanswerable.
     """
-    table = read_decisions(asked.lake, asked.shop, asked.since_ms, None, ("visitor_id", "ts_ms", "bundle", "receipt"))
-    if not len(table):
+    decided = _latest(asked)
+    if decided.is_empty():
         raise Unanswerable("no decision in this period has reached the lake yet")
-    decided = pl.DataFrame(pl.from_arrow(table.slice(max(0, len(table) - MOST))))
-    decided = decided.with_columns(pl.col("visitor_id", "bundle").cast(pl.String))
     bundle = asked.params.get("bundle") or decided["bundle"][-1]
     decided = decided.filter(pl.col("bundle") == bundle)
     asked.progress("reading receipts", 0.3)
@@ -47,6 +46,19 @@ def calibration(asked: Asked) -> Json:
     )
     asked.progress("reading what followed", 0.6)
     return {"bundle": bundle, "decisions": len(decided), "intents": _by_intent(asked, decided)}
+
+
+def _latest(asked: Asked) -> pl.DataFrame:
+    """The latest MOST decisions, read day by day backwards: memory holds a day's receipts and those."""
+    parts: list[pl.DataFrame] = []
+    for day_ms, rows in reversed(rows_by_day(asked.lake, asked.shop, decisions=True)):
+        if not rows or sum(map(len, parts)) >= MOST or day_ms + DAY_MS <= (asked.since_ms or 0):
+            continue
+        since_ms = max(day_ms, asked.since_ms or 0)
+        table = read_decisions(asked.lake, asked.shop, since_ms, day_ms + DAY_MS, _COLUMNS)
+        part = pl.DataFrame(pl.from_arrow(table.slice(max(0, len(table) - MOST))))
+        parts.insert(0, part.with_columns(pl.col("visitor_id", "bundle").cast(pl.String)))
+    return pl.concat(parts).tail(MOST) if parts else pl.DataFrame()
 
 
 def _by_intent(asked: Asked, decided: pl.DataFrame) -> Json:

@@ -1,6 +1,7 @@
 """The console's calls about what is live: switches and actions."""
 
 import asyncio
+import importlib
 from typing import Any, Final
 
 import msgspec
@@ -12,11 +13,14 @@ from service.body import read_json_body
 from service.console_access import Session
 from service.console_calls import MOST_BODY, Calls
 from service.errors import Problem
+from service.keys import Access
 from service.reading import read_json
 from service.routes.switches import MOST_CHARS
+from service.shop_live import Live
 from service.switchboard import check_target
 from service.wire import Text
 
+EXAMPLES: Final = 3
 WHO: Final = "console, key {}…"
 
 
@@ -65,12 +69,29 @@ def add(calls: Calls) -> None:
         if found is None:
             raise Problem("unknown_action", f"The live policy has no action {name[:100]!r}.")
         content = {locale: text.fields() for locale, text in found.content.items()}
-        return {"id": found.id, "kind": found.kind, "placements": found.placements, "content": content}
+        told = {"id": found.id, "kind": found.kind, "placements": found.placements, "content": content}
+        return told | ({"items": _some(service.watcher.get(session.shop))} if found.recommend else {})
+
+    async def preview(session: Session, request: Request) -> Any:
+        try:
+            previews: Any = importlib.import_module("service.routes.preview")
+        except ModuleNotFoundError:
+            raise Problem("not_found", "This version of Tact cannot sign previews.") from None
+        body = await read_json_body(request, MOST_BODY)
+        asked = read_json(msgspec.json.Decoder(previews.PreviewBody), body)
+        return previews.link(service, Access(session.shop, "secret", ()), asked)
 
     calls.get("switches", switches)
     calls.post("switches", switch)
+    calls.post("preview", preview)
     calls.get("actions", actions)
     calls.get("actions/{name}", action)
+
+
+def _some(live: Live) -> list[dict[str, Any]]:
+    """Products to show a row of recommendations with."""
+    names = ("title", "image", "price")
+    return [{name: getattr(product, name) for name in names} for product in live.catalog.listed[:EXAMPLES]]
 
 
 def who(session: Session) -> str:
