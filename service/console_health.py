@@ -132,7 +132,11 @@ def _of_traffic(before: Mapping[str, Any], after: Mapping[str, Any], age_s: floa
     slow = quantile(before["buckets"]["tact_decision_seconds"], after["buckets"]["tact_decision_seconds"], 0.99)
     if slow is not None and slow > SLOW_S:
         found.append(
-            Alert("warn", f"One decision in a hundred takes over {1000 * slow:.0f} ms", "processor, Redis, deadline")
+            Alert(
+                "warn",
+                f"One decision in a hundred takes over {1000 * slow:.0f} ms",
+                "look at the processor, Redis and TACT_DEADLINE_MS",
+            )
         )
     if grew["tact_receipts_lost_total"]:
         found.append(

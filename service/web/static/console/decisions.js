@@ -102,7 +102,7 @@ const DEGRADED = { store: "the store did not answer", deadline: "it did not answ
 
 function title(told) {
   const chosen = Object.values(told.why.placements).map((one) => one.action).filter(Boolean);
-  return chosen.length ? chosen.map((action) => told.titles[action] || named(action)).join(" + ") : "Silence";
+  return chosen.length ? chosen.map((action) => told.titles[action] || named(action)).join(" · ") : "Silence";
 }
 
 const Step = ({ n, title: heading, note, children }) => html`<li class="card step"><div class="card-head"><span class="step-n">${n}</span><h2>${heading}</h2>${note && html`<span class="note">${note}</span>`}</div>${children}</li>`;
@@ -131,7 +131,7 @@ function Events({ told }) {
   const last = told.events[told.events.length - 1].ts_ms;
   return html`<ol class="events">${told.events.map((one, at) => {
     const gap = at ? one.ts_ms - told.events[at - 1].ts_ms : 0;
-    return html`${gap > 1800000 && html`<li class="gap">${fmt.span(gap / 1000)} later</li>`}<li><time class="tabular note">−${fmt.span((last - one.ts_ms) / 1000)}</time>
+    return html`${gap > 1800000 && html`<li class="gap">${fmt.span(gap / 1000)} later</li>`}<li><time class="tabular note">${last - one.ts_ms < 1000 ? "now" : `−${fmt.span((last - one.ts_ms) / 1000)}`}</time>
       <span>${OUTCOMES[one.event] ? html`<span class="note">${OUTCOMES[one.event]} the message</span> ` : html`<strong>${named(one.event)}</strong> `}${one.about || (one.unnamed ? html`<span class="note">a product no longer in the catalog</span>` : "")}
       ${one.page && !one.about && html`<span class="note">on ${named(one.page).toLowerCase()}</span>`}${one.price != null && html` <span class="note tabular">${fmt.dec(one.price)}</span>`}</span></li>`;
   })}</ol>`;
@@ -155,7 +155,7 @@ const Share = ({ name, share, strong }) => html`<div class="share ${strong ? "st
 function Contributions({ parts, features }) {
   const most = Math.max(...parts.map((part) => Math.abs(part.contribution)), 1e-9);
   const columns = [
-    { id: "feature", label: "Feature", cell: (part) => html`<span class="two"><code>${part.feature}</code><span class="note">${features[part.feature]?.[1]}</span></span>` },
+    { id: "feature", label: "Feature", cell: (part) => html`<span class="two"><code>${part.feature}</code><span class="note">${(features[part.feature]?.[1] || "").replace(/; NaN .*$/, ".")}</span></span>` },
     { id: "value", label: "Was", num: true, cell: (part) => (part.value === null ? "unknown" : `${fmt.dec(part.value, Number.isInteger(part.value) ? 0 : 2)} ${unit(features[part.feature]?.[0])}`) },
     { id: "moved", label: "Moved the score by", num: true, title: "In the model's raw score (log odds)", cell: (part) => html`<span class="moved"><span class="tabular">${fmt.signed(part.contribution, 3)}</span><${Bar} share=${Math.abs(part.contribution) / most} tone=${part.contribution > 0 ? "" : "muted"} label=${fmt.signed(part.contribution, 3)} /></span>` },
   ];

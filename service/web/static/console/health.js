@@ -18,7 +18,7 @@ function Now({ told, session }) {
   const log = store.stream;
   const lost = told.now.sums.tact_receipts_lost_total;
   return html`<${Alerts} alerts=${told.alerts} />
-    <${Stats}>
+    <${Stats} kind="four">
       <${Stat} label="Decisions" value=${rates ? `${fmt.dec(rates.decisions, rates.decisions < 10 ? 1 : 0)} /s` : "–"} note=${`${fmt.n(told.now.buckets.tact_decision_seconds["+Inf"] || 0)} since the start`} />
       <${Stat} label="Events" value=${rates ? `${fmt.dec(rates.events, rates.events < 10 ? 1 : 0)} /s` : "–"} note=${`${fmt.n(told.now.sums.tact_events_total)} since the start`} />
       <${Stat} label="Latency, middle" value=${ms(rates?.p50)} note="p50 of a decision" />
@@ -29,7 +29,7 @@ function Now({ told, session }) {
       <${Stat} label="Redis memory" value=${store.ok ? fmt.bytes(store.used_bytes) : "–"} note=${store.ok ? (store.most_bytes ? `of ${fmt.bytes(store.most_bytes)}` : "no limit set") : store.detail} /><//>
     <${Charts} told=${told} />
     <div class="columns even"><${Because} told=${told} /><${Install} told=${told} session=${session} /></div>
-    <p class="note foot">Rates and quantiles are of the last 5 minutes, over all ${fmt.n(told.workers)} service ${told.workers === 1 ? "process" : "processes"} of this install and all shops. ${fmt.n(lost)} receipts were given up since the start. For alerts that wake somebody, use Prometheus: <a href="/metrics" target="_blank">/metrics</a> and <code>deploy/alerts.yaml</code>.</p>`;
+    <p class="note foot">Rates and quantiles are of the last 5 minutes, over ${told.workers === 1 ? "the service process" : `all ${fmt.n(told.workers)} service processes`} of this install and all its shops. ${fmt.n(lost)} receipts were given up since the start. For alerts that wake somebody, use Prometheus: <a href="/metrics" target="_blank">/metrics</a> and <code>deploy/alerts.yaml</code>.</p>`;
 }
 
 const ms = (seconds) => (seconds == null ? "–" : fmt.ms(1000 * seconds));
@@ -83,6 +83,7 @@ function Charts({ told }) {
     <${Card} title="Degraded share"><${Chart} times=${times} series=${degraded} height=${150} least=${0.01} unit=${(value) => fmt.pct(value, 1)} label="Degraded share over the last hour" /><//></div>`;
 }
 
+const GATES = { stopped: "stopped by hand", consent: "no consent", schedule: "not at this hour", stage: "another stage", rule: "its rule does not hold", rule_error: "its rule fails", cap: "shown often enough", cooldown: "dismissed before", rest: "ignored before", budget: "the session's budget is spent", truth: "the catalog does not bear it out", content: "no words or products", once: "on this page already", no_hope: "not worth more than silence here", fallback: "degraded, and no fallback" };
 const WHY = { store: "Redis did not answer", deadline: "not in time", bundle: "no bundle", policy: "no policy", error: "a defect" };
 
 function Because({ told }) {
@@ -91,7 +92,7 @@ function Because({ told }) {
     ...Object.entries(by.tact_degraded_total).map(([name, count]) => ["Decisions degraded", WHY[name] || name, count]),
     ...Object.entries(by.tact_events_not_stored_total).map(([name, count]) => ["Events not stored", name === "consent" ? "no consent (as it should be)" : WHY[name] || name, count]),
     ...Object.entries(by.tact_refused_total).map(([name, count]) => ["Refused", name, count]),
-    ...Object.entries(by.tact_gate_closed_total).map(([name, count]) => ["Candidates blocked", `gate ${name}`, count]),
+    ...Object.entries(by.tact_gate_closed_total).map(([name, count]) => ["Candidates blocked", GATES[name] || name, count]),
   ].filter(([, , count]) => count > 0).sort((a, b) => a[0].localeCompare(b[0]) || b[2] - a[2]);
   const columns = [{ id: "what", label: "What", cell: (row) => row[0] }, { id: "why", label: "Because", cell: (row) => row[1] }, { id: "count", label: "Times", num: true, cell: (row) => fmt.n(row[2]) }];
   return html`<${Card} flush title="Since the start" note="by reason">${rows.length ? html`<${Table} caption="Since the start, by reason" columns=${columns} rows=${rows} rowKey=${(row) => row[0] + row[1]} />` : html`<${Empty} title="Nothing degraded, refused or blocked" />`}<//>`;

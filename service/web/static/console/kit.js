@@ -183,7 +183,7 @@ export function Page({ title, lead, actions, children }) {
 export const Card = ({ title, note, tools, flush, children, kind = "" }) => html`<section class="card ${kind} ${flush ? "flush" : ""}">
   ${title && html`<div class="card-head"><h2>${title}</h2>${note && html`<span class="note">${note}</span>`}${tools && html`<span class="tools">${tools}</span>`}</div>`}${children}</section>`;
 
-export const Stats = ({ children }) => html`<dl class="stats">${children}</dl>`;
+export const Stats = ({ kind = "", children }) => html`<dl class=${`stats ${kind}`}>${children}</dl>`;
 export const Stat = ({ label, value, note, tone = "" }) => html`<div class="stat ${tone}"><dt>${label}</dt><dd>${value}</dd>${note && html`<dd class="note">${note}</dd>`}</div>`;
 
 export const Pill = ({ tone = "", title, children }) => html`<span class="pill ${tone}" title=${title}>${children}</span>`;
@@ -330,9 +330,9 @@ export function Chart({ times, series, bands = [], height = 200, unit = (value) 
         cursor: { y: false, points: { size: 6 } },
         legend: { live: true },
         scales: { x: { time: true }, y: { range: (_, low, high) => [min === null ? low - 0.08 * (high - low || 1) : Math.min(min, low), high > (min ?? low) ? high + 0.08 * (high - low || 1) : (least || (min ?? low) + 1)].map((end, at) => (at ? Math.max(end, least) : end)) } },
-        axes: [{ ...line, size: 30, values: (_, ticks, __, ___, incr) => ticks.map((at) => (incr >= 86400 ? fmt.date(1000 * at) : fmt.hour(1000 * at))) }, { ...line, size: 62, values: (_, ticks) => ticks.map(unit) }],
+        axes: [{ ...line, size: 30, values: (_, ticks, __, ___, incr) => ticks.map((at) => (incr >= 86400 ? fmt.date(1000 * at) : incr < 60 ? fmt.clock(1000 * at) : fmt.hour(1000 * at))) }, { ...line, size: 62, values: (_, ticks) => ticks.map(unit) }],
         series: [{ value: (_, at) => (at == null ? "–" : fmt.minute(1000 * at)) }, ...series.map((one) => ({
-          label: one.label, stroke: colour(one.colour || "accent"), width: one.width ?? 1.8, dash: one.dash, points: { show: times.length < 3, size: 5 },
+          label: one.label, stroke: colour(one.colour || "accent"), width: one.width ?? 1.8, dash: one.dash, points: { show: one.values.filter((value) => value !== null).length < 40, size: 4 },
           fill: one.fill ? colour(one.fill) : undefined, spanGaps: true, value: (_, at) => (at == null ? "–" : unit(at)),
         }))],
         bands: bands.map(([upper, lower, name]) => ({ series: [upper + 1, lower + 1], fill: colour(name) })),

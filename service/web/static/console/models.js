@@ -69,11 +69,11 @@ function Calibration({ id }) {
 function Plot({ bins, label }) {
   const [w, h, left, bottom] = [420, 220, 44, 30];
   const top = Math.min(1, 1.05 * Math.max(...bins.map((bin) => Math.max(bin.said, bin.high))));
-  const x = (value) => left + (value / top) * (w - left - 10);
+  const x = (value) => left + (value / top) * (w - left - 24);
   const y = (value) => h - bottom - (value / top) * (h - bottom - 10);
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => share * top);
   return html`<svg class="plot" viewBox="0 0 ${w} ${h}" role="img" aria-label=${label}>
-    ${ticks.map((at) => html`<line class="grid" x1=${left} x2=${w - 10} y1=${y(at)} y2=${y(at)} /><text x=${left - 6} y=${y(at) + 4} text-anchor="end">${fmt.pct(at, 0)}</text><text x=${x(at)} y=${h - 10} text-anchor="middle">${fmt.pct(at, 0)}</text>`)}
+    ${ticks.map((at) => html`<line class="grid" x1=${left} x2=${w - 24} y1=${y(at)} y2=${y(at)} /><text x=${left - 6} y=${y(at) + 4} text-anchor="end">${fmt.pct(at, 0)}</text><text x=${x(at)} y=${h - 10} text-anchor="middle">${fmt.pct(at, 0)}</text>`)}
     <line class="ideal" x1=${x(0)} y1=${y(0)} x2=${x(top)} y2=${y(top)} />
     ${bins.map((bin) => html`<g><title>${`said ${fmt.pct(bin.said)}, came true ${fmt.pct(bin.happened)} of ${fmt.n(bin.n)}`}</title><line class="range" x1=${x(bin.said)} x2=${x(bin.said)} y1=${y(bin.low)} y2=${y(bin.high)} /><circle cx=${x(bin.said)} cy=${y(bin.happened)} r="4" /></g>`)}</svg>`;
 }
@@ -89,7 +89,7 @@ function Drift() {
     { id: "level", label: "Level", cell: (row) => html`<${Pill} tone=${LEVEL[row.level] || ""}>${row.level}<//>` },
     { id: "words", label: "What moved most", cell: (row) => row.words || "" },
   ];
-  const rows = told ? [...(told.scores || []), ...(told.features || [])].sort((a, b) => b.psi - a.psi).slice(0, 15) : [];
+  const rows = told ? [...(told.scores || []), ...(told.features || [])].sort((a, b) => (b.level === "alert") - (a.level === "alert") || b.psi - a.psi).slice(0, 15) : [];
   return html`<${Card} title="Have visitors changed since training?" note="each feature and score against the training window" tools=${html`<${Button} disabled=${job.busy} onClick=${() => job.start("drift")}>${told ? "Compare again" : "Compare"}<//>`} flush=${rows.length > 0}>
     ${job.busy || job.error || (job.told && job.told.exit) ? html`<${JobState} job=${job} />` : null}
     ${!job.busy && rows.length ? html`<p class="note">${fmt.n(told.decisions)} decisions in ${fmt.n(told.sessions)} sessions; above 0.25 is an alert</p><${Table} caption="Drift" columns=${columns} rows=${rows} rowKey=${(row) => row.name} />` : !job.busy && !job.told && html`<p class="note">The comparison reads the decisions of the log; it takes some seconds.</p>`}<//>`;
