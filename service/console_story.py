@@ -31,15 +31,24 @@ async def latest(store: Store, shop: str, cursor: Sequence[str]) -> tuple[list[d
     """
     keys = stream.log_keys(store.partitions)
     known = list(cursor) if len(cursor) == len(keys) else [""] * len(keys)
+    async with store.client.pipeline(transaction=False) as pipe:  # one round trip: pages ask every second
+        for key, after in zip(keys, known, strict=True):
+            if after:
+                pipe.xrange(key, min=f"({after}", max="+", count=MORE)
+            else:
+                pipe.xrevrange(key, count=FIRST)
+        replies = await ask(pipe.execute())
     found, then = [], []
-    for key, after in zip(keys, known, strict=True):
-        if after:
-            entries = await ask(store.client.xrange(key, min=f"({after}", max="+", count=MORE))
-        else:
-            entries = (await ask(store.client.xrevrange(key, count=FIRST)))[::-1]
-        then.append(entries[-1][0].decode() if entries else after or "0-0")
+    for after, entries in zip(known, replies, strict=True):
+        newest = max((entry[0] for entry in entries), key=_order, default=None)
+        then.append(newest.decode() if newest else after or "0-0")
         found += [told for _, fields in entries if (told := _heading(fields, shop))]
     return sorted(found, key=lambda one: str(one["decision_id"]), reverse=True), then
+
+
+def _order(entry_id: bytes) -> tuple[int, int]:
+    at_ms, _, number = entry_id.partition(b"-")
+    return int(at_ms), int(number)
 
 
 def _heading(fields: Mapping[bytes, bytes], shop: str) -> dict[str, Any] | None:
