@@ -241,7 +241,7 @@ except KeyboardInterrupt:
     with owner:
         assert owner.stdout is not None
         pids = json.loads(owner.stdout.readline())
-        assert len(pids) == 4
+        assert len(pids) == 5
         assert all(map(alive, pids))
         owner.send_signal(how)
         assert owner.wait(20) == (-9 if how == signal.SIGKILL else 0)
