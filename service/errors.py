@@ -3,11 +3,15 @@
 * malformed_json          400  the body is not JSON; says what is known of where
 * missing_key             401  no API key came with the request
 * unknown_key             401  the API key is not one of this install's
+* login_needed            401  the console was called without a session, or with one that ended
+* link_spent              401  a link into the console was used before, or is too old
 * secret_key_needed       403  a publishable key may not do this
 * origin_not_allowed      403  a publishable key was used from a page it is not bound to
+* foreign_origin          403  the console was changed from a page that is not the console's own
 * clock_not_allowed       403  only a secret key may state its own clock
 * not_found               404  no such address
 * unknown_decision        404  no receipt of that decision; it never was, or is not recorded yet
+* unknown_question        404  the console has no such question about the lake
 * unknown_visitor         404  nothing is kept of that visitor
 * method_not_allowed      405  the address takes other methods
 * request_timeout         408  the body did not come in time
@@ -27,6 +31,7 @@
 * no_placements           422  a decision was asked for without a placement
 * internal_error          500  a defect of this service; never on events and decisions
 * store_unavailable       503  Redis did not answer; nothing was taken; a decision never fails for it, it degrades
+* part_away               503  the part `console`, which the console asks, does not run
 * too_many_streams        503  this process holds as many prompt streams as it can
 
 A decision is never refused for a fault of ours: it degrades (see docs/api.md).
@@ -66,10 +71,13 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         401, "No API key.", "Send `Authorization: Bearer KEY` or `X-Tact-Key: KEY`; make keys with `tact keys`."
     ),
     "unknown_key": Entry(401, "Unknown API key.", "Check the key, or make a new one with `tact keys`."),
+    "login_needed": Entry(401, "Not logged in.", "Log in at /console with the shop's secret key."),
+    "link_spent": Entry(401, "This link opens nothing any more.", "Get a new one with `tact console --link`."),
     "secret_key_needed": Entry(403, "A secret key is needed.", "Call this from a server, with the shop's secret key."),
     "origin_not_allowed": Entry(
         403, "This origin may not use this key.", "Add the page's origin to the publishable key with `tact keys`."
     ),
+    "foreign_origin": Entry(403, "Not from the console's own page.", "Use the console itself; programs use /v1."),
     "clock_not_allowed": Entry(
         403, "Only a secret key may state the clock.", "Leave `clock_ms` out, or replay with a secret key."
     ),
@@ -77,6 +85,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
     "unknown_decision": Entry(
         404, "No such decision.", "Check the id; a receipt is readable a moment after its decision was answered."
     ),
+    "unknown_question": Entry(404, "No such question.", "Use one of those that `detail` lists."),
     "unknown_visitor": Entry(404, "Nothing is kept of this visitor.", "Check the visitor id and the shop of the key."),
     "method_not_allowed": Entry(405, "This address takes other methods.", "Use a method named in `Allow`."),
     "request_timeout": Entry(
@@ -113,6 +122,9 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
     "internal_error": Entry(500, "A defect of this service.", "Report it with the time; the log has the trace."),
     "store_unavailable": Entry(
         503, "The store does not answer.", "Send the same request again: events with an `event_id` count once.", 1
+    ),
+    "part_away": Entry(
+        503, "The console's part does not run.", "Start it: `tact serve` runs it, or `tact console`.", 5
     ),
     "too_many_streams": Entry(503, "Too many prompt streams.", "Connect again later, or add a replica.", 30),
 }

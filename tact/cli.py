@@ -66,6 +66,7 @@ VERBS: Mapping[str, Verb] = {
     "service": Verb("Run only the HTTP service.", PARTS),
     "recorder": Verb("Run only the recorder: from the event stream to the lake.", PARTS),
     "learner": Verb("Run only the learner: from the event stream to fresh statistics.", PARTS),
+    "console": Verb("Run only the console's part; with --link print a link that opens the console.", PARTS),
 }
 
 PARTS_WITH_OPTIONS: Mapping[str, tuple[str, ...]] = {"evaluate": ("off-policy", "policy", "uplift")}

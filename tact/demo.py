@@ -24,6 +24,7 @@ from features.lake_catalog import write_catalog
 from service import keys
 from service.settings import Settings
 from service.web.front import Front, StoreInfo, write_front
+from tact.console_jobs import TESTS
 from tact.first_start import NewKeys, own_origins
 from training.simulate import DAY_MS, simulate
 
@@ -144,6 +145,16 @@ def ensure_demo_policy(settings: Settings, source: Path) -> bool:
         new.write_bytes(text)
         new.replace(path)
     return True
+
+
+def ensure_demo_tests(settings: Settings, example: Example) -> None:
+    """The example's persona tests, for the console's policy editor, unless it has some."""
+    path = settings.home / TESTS / f"{SHOP}.yaml"
+    source = example.policy.with_name("policy_tests.yaml")
+    if path.exists() or not source.exists():
+        return
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def seeded(settings: Settings) -> bool:

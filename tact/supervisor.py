@@ -5,7 +5,8 @@ Supervisor (owner of the listening socket)
   ├─ service     HTTP; as many processes as settings.workers, on one inherited socket: while one restarts,
   │              connections wait in the socket's queue instead of being refused
   ├─ recorder    event stream to lake
-  └─ learner     event stream to snapshots
+  ├─ learner     event stream to snapshots
+  └─ console     what the operators' console asks of the lake
 
 No process outlives the supervisor, also when it is killed (service/process.py).
 
@@ -35,8 +36,8 @@ from service.embedded import EmbeddedValkey, GivenServer, open_server
 from service.settings import Settings, environment_name
 from tact.part import Part, PartRunner, ServerRunner
 
-PARTS = ("service", "recorder", "learner")
-GRACE_S: Mapping[str, float] = {"service": 10.0, "recorder": 30.0, "learner": 10.0}
+PARTS = ("service", "recorder", "learner", "console")
+GRACE_S: Mapping[str, float] = {"service": 10.0, "recorder": 30.0, "learner": 10.0, "console": 10.0}
 """How long a part may take to stop: the recorder drains what it has read."""
 
 FAILURES_BEFORE_READY = 3
@@ -85,7 +86,7 @@ class Supervisor:
     @property
     def url(self) -> str:
         """Where the service answers, for a client on this machine."""
-        return f"http://{_reachable(self.settings.host)}:{self.settings.port}"
+        return f"http://{reachable(self.settings.host)}:{self.settings.port}"
 
     @property
     def pids(self) -> dict[str, int]:
@@ -140,7 +141,7 @@ class Supervisor:
                 raise PartFailed(f"{runner.name} {runner.ended}; the end of {runner.log}:\n{runner.log_tail()}")
 
     def stop(self) -> None:
-        """Stop the service, the recorder (it drains), the learner, the server. Signals wait until it is done."""
+        """Stop service, recorder (it drains), learner, console and the server. Signals wait until it is done."""
         with _signals_ignored():
             for name in self.parts:
                 group = [runner for runner in self._runners if runner.part.name == name]
@@ -186,7 +187,7 @@ class Supervisor:
         give_up = time.monotonic() + (timeout_s if self._socket is not None else min(timeout_s, 1.0))
         while True:
             self.check()
-            answered, said = get(_reachable(self.settings.host), self.settings.port, path) if self._socket else (0, "")
+            answered, said = get(reachable(self.settings.host), self.settings.port, path) if self._socket else (0, "")
             if enough(said) if enough and answered else answered == 200:
                 return
             if time.monotonic() > give_up:
@@ -269,7 +270,8 @@ def _tact(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "tact", *arguments)
 
 
-def _reachable(host: str) -> str:
+def reachable(host: str) -> str:
+    """Where a client on this machine finds a service that listens on `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)
 
 

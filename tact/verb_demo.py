@@ -12,8 +12,9 @@ from rich.panel import Panel
 from rich.table import Table
 
 from models.registry import Registry
+from service.console_access import make_link
 from service.embedded import AlreadyRunning, NoServer, ServerFailed
-from service.keys import InvalidKeys
+from service.keys import PREFIX_CHARS, InvalidKeys
 from service.settings import Settings
 from tact import demo
 from tact.console import console, errors, fail, load_settings
@@ -111,6 +112,7 @@ def prepare(settings: Settings, example: demo.Example, history: int, steps: Step
         made = demo.ensure_demo_keys(settings)
         written = demo.ensure_demo_policy(settings, example.policy)
         demo.ensure_front(settings, example, made.publishable)
+        demo.ensure_demo_tests(settings, example)
         step.note = str(settings.policies / f"{demo.SHOP}.yaml") + ("" if written else " (as it was)")
     products = example.products()
     at_ms = demo.now_ms()
@@ -130,7 +132,7 @@ def prepare(settings: Settings, example: demo.Example, history: int, steps: Step
 
 def start(supervisor: Supervisor, example: demo.Example, made: NewKeys, steps: Steps) -> None:
     """The parts up, the catalog in, everything ready. Raises PartFailed, NotReady."""
-    with steps.step("Service, recorder and learner") as step:
+    with steps.step("Service, recorder, learner and console") as step:
         supervisor.start()
         supervisor.wait_answering(READY_S)
         step.note = supervisor.url
@@ -193,12 +195,19 @@ def curl(url: str, publishable_key: str) -> str:
     return f"curl -s {url}/v1/decisions -H 'Authorization: Bearer {publishable_key}' --json '{json.dumps(EXAMPLE)}'"
 
 
+def console_link(supervisor: Supervisor, secret_key: str) -> str:
+    """An address that logs in once, within the hour: nobody has to paste a key."""
+    token = make_link(supervisor.settings.home, demo.SHOP, secret_key[:PREFIX_CHARS])
+    return f"{supervisor.url}/console/login#{token} (logs in once, within the hour; later: tact console --link)"
+
+
 def panel(supervisor: Supervisor, made: NewKeys, ready_s: float) -> Panel:
     """Where everything is."""
     url, settings = supervisor.url, supervisor.settings
     table = Table.grid(padding=(0, 2))
     rows = {
         "Shop": f"{url}/shop",
+        "Console": console_link(supervisor, made.secret),
         "API": f"{url}/docs",
         "Metrics": f"{url}/metrics",
         "Readiness": f"{url}/readyz",

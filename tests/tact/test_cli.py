@@ -44,7 +44,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert imported(script, HEAVY) == ""
 
 
-@pytest.mark.parametrize("verb", ["serve", "up", "keys", "service", "recorder", "learner"])
+@pytest.mark.parametrize("verb", ["serve", "up", "keys", "service", "recorder", "learner", "console"])
 def test_running_does_not_import_what_only_training_needs(verb: str) -> None:
     assert imported(f"from tact.cli import load\nload({verb!r})", ("training", "sklearn", "polars", "implicit")) == ""
 

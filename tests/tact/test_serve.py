@@ -55,7 +55,7 @@ def test_serve_answers_and_ctrl_c_stops_every_process(tmp_path: Path) -> None:
         assert "not ready yet    default: no bundle: decisions are degraded until" in said
         assert re.search(r"secret key +sk_[\w-]{32}", said)
         parts = children(serve.pid)
-        assert len(parts) == 4  # server, service, recorder, learner
+        assert len(parts) == 5  # server, service, recorder, learner, console
         serve.send_signal(signal.SIGINT)
         rest = serve.stdout.read()
         assert serve.wait(60) == 0, rest

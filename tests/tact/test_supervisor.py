@@ -92,16 +92,16 @@ def test_ready_is_what_the_service_says(make: Callable[..., Supervisor], tmp_pat
     supervisor.wait_ready(5)
 
 
-def test_a_stop_ends_the_service_first_then_recorder_learner_and_server(
+def test_a_stop_ends_the_service_first_then_recorder_learner_console_and_server(
     make: Callable[..., Supervisor], tmp_path: Path
 ) -> None:
     supervisor = make().start()
     supervisor.wait_answering(20)
     log = supervisor.settings.logs
-    assert until(lambda: all((log / f"{name}.log").stat().st_size > 0 for name in ("recorder", "learner")))
+    assert until(lambda: all((log / f"{name}.log").stat().st_size > 0 for name in ("recorder", "learner", "console")))
     pids = supervisor.pids
     supervisor.stop()
-    assert (tmp_path / "order").read_text() == "service recorder learner "
+    assert (tmp_path / "order").read_text() == "service recorder learner console "
     assert [name for name, pid in pids.items() if alive(pid)] == []
     assert running_url(tmp_path / "valkey") is None
 
@@ -241,7 +241,7 @@ except KeyboardInterrupt:
     with owner:
         assert owner.stdout is not None
         pids = json.loads(owner.stdout.readline())
-        assert len(pids) == 4
+        assert len(pids) == 5
         assert all(map(alive, pids))
         owner.send_signal(how)
         assert owner.wait(20) == (-9 if how == signal.SIGKILL else 0)

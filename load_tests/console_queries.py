@@ -1,0 +1,78 @@
+"""What the console's questions cost on a long log: a lake made of a demo's, many times over, and each question's time.
+
+    .venv/bin/python -m load_tests.console_queries HOME LAKE [--times 16] [--ask messages,journey]
+
+HOME is of a demo that has decided something; LAKE is made if it is not there: every event and decision again under
+other ids and visitors, so their mix stays real. Times are wall-clock seconds of one process and one thread of polars,
+the middle of three with the first beside it (which reads files that no cache holds). Made for cost, and nothing else.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+from statistics import median
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features import lakefile
+from models.policy import load_policy
+
+SHOP = "demo"
+
+
+def grow(home: Path, lake: Path, times: int) -> None:
+    """Writes the lake: copy 0 is the demo's own."""
+    events = lakefile.read_events(home / "lake", SHOP)
+    decisions = lakefile.read_decisions(home / "lake", SHOP)
+    for copy in range(times):
+        lakefile.write_events(lake, _other(events, ("visitor_id", "event_id", "decision_id"), copy), f"copy-{copy}")
+        lakefile.write_decisions(lake, _other(decisions, ("visitor_id", "decision_id"), copy), f"copy-{copy}")
+
+
+def _other(table: pa.Table, names: tuple[str, ...], copy: int) -> pa.Table:
+    """The table with other ids. The ids inside of receipts change as well."""
+    for name in names:
+        column = table.column(name).cast(pa.string())
+        other = pc.if_else(pc.equal(column, ""), column, pc.binary_join_element_wise(f"c{copy}-", column, ""))
+        table = table.set_column(table.column_names.index(name), name, other)
+    if "receipt" in table.column_names:
+        receipts = pc.cast(table.column("receipt"), pa.string())
+        for name in ("visitor_id", "decision_id"):
+            receipts = pc.replace_substring(receipts, f'"{name}":"', f'"{name}":"c{copy}-')
+        table = table.set_column(table.column_names.index("receipt"), "receipt", receipts.cast(pa.binary()))
+    return table
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("home", type=Path)
+    parser.add_argument("lake", type=Path)
+    parser.add_argument("--times", type=int, default=16)
+    parser.add_argument("--ask", default="messages,decisions,experiments")
+    given = parser.parse_args()
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
+    from training.console_queries import Asked, answer
+
+    if not given.lake.exists():
+        grow(given.home, given.lake, given.times)
+    rows = {
+        kind: sum(count for _, count in lakefile.rows_by_day(given.lake, SHOP, kind == "decisions"))
+        for kind in ("events", "decisions")
+    }
+    print(f"{rows['events']:,} rows of events, {rows['decisions']:,} decisions")
+    path = next((given.home / "policies").glob(f"{SHOP}.*"))
+    policy = load_policy(path.read_text(), str(path))
+    for name in given.ask.split(","):
+        took = []
+        for _ in range(3):
+            began = time.perf_counter()
+            answer(name, Asked(given.lake, SHOP, {}, policy, now_ms=time.time_ns() // 1_000_000))
+            took.append(time.perf_counter() - began)
+        print(f"{name:16} {median(took):7.2f} s (first {took[0]:.2f} s)", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""The console's calls about decisions: the latest as they come, one as a story, why not, the same again."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+from service.console_access import Session
+from service.console_calls import Calls
+from service.console_story import latest, story
+from service.explain import replayed, why
+from service.routes.decisions import find_receipt
+
+
+def add(calls: Calls) -> None:
+    """Adds the calls."""
+    service = calls.service
+
+    async def tail(session: Session, request: Request) -> Any:
+        cursor = [part for part in request.query_params.get("cursor", "").split(",") if part]
+        decisions, then = await latest(service.store, session.shop, cursor)
+        return {"decisions": decisions, "cursor": ",".join(then), "now_ms": service.now_ms()}
+
+    async def one(session: Session, request: Request) -> Any:
+        receipt = await find_receipt(service, session.shop, request.path_params["decision_id"])
+        return await asyncio.to_thread(story, service.watcher, service.watcher.get(session.shop), receipt)
+
+    async def why_not(session: Session, request: Request) -> Any:
+        receipt = await find_receipt(service, session.shop, request.path_params["decision_id"])
+        action = request.query_params.get("action", "")
+        return msgspec.Raw(await asyncio.to_thread(why, service.watcher, receipt, action))
+
+    async def replay(session: Session, request: Request) -> Any:
+        receipt = await find_receipt(service, session.shop, request.path_params["decision_id"])
+        return msgspec.Raw(await asyncio.to_thread(replayed, service.watcher, receipt))
+
+    calls.get("decisions/tail", tail)
+    calls.get("decisions/{decision_id}", one)
+    calls.get("decisions/{decision_id}/why", why_not)
+    calls.post("decisions/{decision_id}/replay", replay)
