@@ -55,6 +55,7 @@ VERBS: Mapping[str, Verb] = {
     "card": Verb("Show a bundle's model card: data, figures with intervals, importance, known limits.", LEARN),
     "rollback": Verb("Make the bundle before this one live again; with --policy: the policy or draws before.", LEARN),
     "lift": Verb("Measure each arm against the holdout, per visitor: conversion and revenue.", LOOK),
+    "journeys": Verb("Tell how visitors travel: channels, stages, outcomes, friction, dead ends, lift by stage.", LOOK),
     "why": Verb("Explain a decision, or why an action was not chosen.", LOOK),
     "replay": Verb("Recompute decisions from their receipts and compare the bytes.", LOOK),
     "audit": Verb("List who changed what a shop shows, and tell whether the log is whole.", LOOK),
