@@ -56,6 +56,9 @@ VERBS: Mapping[str, Verb] = {
     "rollback": Verb("Make the bundle before this one live again; with --policy: the policy or draws before.", LEARN),
     "lift": Verb("Measure each arm against the holdout, per visitor: conversion and revenue.", LOOK),
     "journeys": Verb("Tell how visitors travel: channels, stages, outcomes, friction, dead ends, lift by stage.", LOOK),
+    "personas": Verb(
+        "Find kinds of visitors by how they travel, how stable they are; put them in use for rules.", LOOK
+    ),
     "why": Verb("Explain a decision, or why an action was not chosen.", LOOK),
     "replay": Verb("Recompute decisions from their receipts and compare the bytes.", LOOK),
     "audit": Verb("List who changed what a shop shows, and tell whether the log is whole.", LOOK),

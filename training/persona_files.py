@@ -1,0 +1,41 @@
+"""Where a shop's personas lie, in LAKE/personas/shop=S: ID.json each that was published, live.json the one in use."""
+
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from models.persona import InvalidPersonas, Personas, loads
+
+
+def folder_of(lake: Path, shop: str) -> Path:
+    """The folder of a shop's personas."""
+    return lake / "personas" / f"shop={quote(shop, safe='')}"
+
+
+def live(lake: Path, shop: str) -> Personas | None:
+    """The personas in use, None where there are none. Raises InvalidPersonas."""
+    try:
+        data = (folder_of(lake, shop) / "live.json").read_bytes()
+    except FileNotFoundError:
+        return None
+    return loads(data)
+
+
+def live_if_read(lake: Path, shop: str) -> Personas | None:
+    """The same, None too where they are of another version or broken."""
+    try:
+        return live(lake, shop)
+    except InvalidPersonas:
+        return None
+
+
+def publish(lake: Path, personas: Personas) -> Path:
+    """Writes them under their id and puts them in use; each file appears whole. Returns the file of the id."""
+    folder, data = folder_of(lake, personas.shop), personas.dumps()
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / f"{personas.id}.json"
+    for path in (kept, folder / "live.json"):
+        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        aside.write_bytes(data)
+        aside.replace(path)
+    return kept
