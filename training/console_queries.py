@@ -98,12 +98,23 @@ def _experiments(asked: Asked) -> Json:
     return experiments(asked)
 
 
+def _of_journeys(name: str) -> Query:
+    def query(asked: Asked) -> Json:
+        from training import console_journeys
+
+        told: Json = getattr(console_journeys, name)(asked)
+        return told
+
+    return query
+
+
 QUERIES: Final[dict[str, Query]] = {
     "messages": _messages,
     "message_lift": _message_lift,
     "decisions": _decisions,
     "calibration": _calibration,
     "experiments": _experiments,
+    **{name: _of_journeys(name) for name in ("journey_map", "journey_paths", "journey_lift", "personas")},
 }
 """By the name it has in /console/api/lake/NAME. Imports wait until a question is asked."""
 

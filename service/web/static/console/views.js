@@ -1,5 +1,9 @@
 // The console's views, in the order of the navigation. To add one: a module with a default export ({ route, session }) => html.
 export const GROUPS = [
+  ["Visitors", [
+    ["journey", "Journey map", () => import("./journey.js")],
+    ["personas", "Personas", () => import("./personas.js")],
+  ]],
   ["Messages", [
     ["messages", "Messages", () => import("./messages.js")],
     ["policy", "Policy", () => import("./policy.js")],
