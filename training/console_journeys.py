@@ -81,8 +81,8 @@ def _journeys(asked: Asked, kept: Kept) -> Journeys:
 
 def _which(asked: Asked) -> Which:
     given = asked.params
-    named = (given.get(name, "") for name in ("channel", "device", "persona"))
-    return Which(*named, asked.since_ms)
+    channel, device, persona = (given.get(name, "") for name in ("channel", "device", "persona"))
+    return Which(channel, device, persona, asked.since_ms)
 
 
 def _assigned(asked: Asked, kept: Kept) -> Assigned | None:

@@ -44,7 +44,7 @@ function Picture({ route, answer, which, from, to }) {
     <${Card} title="Flows" note=${SAY[answer.stages]}>
       <${Sankey} answer=${answer} from=${from} to=${to} onPick=${(source, target) => navigate(withParams(route, { from: source, to: target || "" }))} />
       <p class="note foot">Every session runs through once, from left to right. The figure under a stage is how many of its sessions ended there without a purchase (visits after a sale are not counted as such). Choose a flow or a stage for sample visitors.
-        ${answer.cut ? ` ${fmt.n(answer.cut)} sessions changed stage more often than is drawn.` : ""}${answer.unended ? ` ${fmt.n(answer.unended)} sessions are still going on and left out.` : ""}${scored ? ` ${fmt.n(answer.unscored)} sessions had no decision and are left out.` : ""}</p>
+        ${answer.cut ? ` ${fmt.n(answer.cut)} sessions changed stage more often than is drawn.` : ""}${answer.unended ? ` Still going on and left out: ${fmt.n(answer.unended)}.` : ""}${scored ? ` Without a decision and left out: ${fmt.n(answer.unscored)}.` : ""}</p>
       <${AllFlows} route=${route} answer=${answer} /><//>
     ${from && html`<${Paths} key=${`${from}>${to}`} ...${{ route, answer, which, from, to }} />`}
     <${Friction} answer=${answer} />
@@ -92,7 +92,7 @@ function layout(answer, width, upright) {
   const [long, wide] = upright ? [height, width] : [width, height];
   const make = globalThis.d3.sankey().nodeId((node) => node.id).nodeWidth(NODE).nodePadding(upright ? 14 : 26)
     .nodeAlign((node) => columns.indexOf(node.column)).nodeSort(null).linkSort(null)
-    .extent([[1, upright ? 6 : 14], [long - (upright ? 46 : 168), wide - (upright ? 6 : 14)]]);
+    .extent([[1, upright ? 6 : 40], [long - (upright ? 46 : 168), wide - (upright ? 6 : 14)]]);
   const graph = make({ nodes: answer.nodes.map((node) => ({ ...node })), links: answer.links.map((link) => ({ ...link, value: link.sessions })) });
   return { ...graph, height };
 }
@@ -101,7 +101,10 @@ function Drawn({ answer, drawn, upright, width, over, setOver, from, to, onPick 
   const lit = (link) => (over ? over === link || over === link.source || over === link.target : from ? (to ? link.source.id === from && link.target.id === to : link.source.id === from || link.target.id === from) : null);
   const total = answer.sessions;
   const keys = (go) => (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); go(); } };
+  const heads = upright ? [] : [...new Map(drawn.nodes.map((node) => [node.column, node])).values()];
+  const head = (node) => (node.kind === "channel" ? "Came by" : node.kind === "outcome" ? "Ended as" : node.column === 1 ? "First stage" : "Next stage");
   return html`<svg width=${width} height=${drawn.height} viewBox="0 0 ${width} ${drawn.height}" role="group" aria-label="Flows of sessions from channels through stages to outcomes; the same stands in the table below">
+    <g class="heads" aria-hidden="true">${heads.map((node) => html`<text x=${node.x0} y="12">${head(node)}</text>`)}</g>
     <g class="links">${drawn.links.map((link) => html`<path class="flow ${tone(link.target)} ${lit(link) === true ? "lit" : lit(link) === false ? "dim" : ""}" d=${ribbon(link, upright)} stroke-width=${Math.max(1, link.width)}
       onMouseEnter=${() => setOver(link)} onMouseLeave=${() => setOver(null)} onClick=${() => onPick(link.source.id, link.target.id)}><title>${`${label(link.source)} → ${label(link.target)}: ${fmt.n(link.sessions)} sessions, ${fmt.pct(link.sessions / total)} of all`}</title></path>`)}</g>
     <g>${drawn.nodes.map((node) => html`<g class="node ${tone(node)} ${from === node.id && !to ? "picked" : ""}" role="link" tabindex="0" aria-label=${`${label(node)}: ${fmt.n(node.sessions)} sessions${node.stopped_share ? `, ${fmt.pct(node.stopped_share, 0)} end here` : ""}`}
@@ -200,21 +203,25 @@ function NextBar({ row }) {
   return html`<svg class="next-bar" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label=${`${fmt.rate(left, row.sessions, 0)} left, the others went on`}>${parts}</svg>`;
 }
 
+const FIRST_PLACES = 10;
+const MOST_PLACES = 60;
+
 function Stops({ answer }) {
-  const [what, setWhat] = useState("");
-  const judged = [...answer.places, ...answer.products].filter((one) => one.ratio !== null && (what === "" || one.dead_end));
-  const rows = [...answer.dead_ends, ...judged.filter((one) => !one.dead_end)].filter((one, at, all) => all.findIndex((other) => other.id === one.id) === at);
+  const [all, setAll] = useState(false);
+  const others = [...answer.places, ...answer.products].filter((one) => one.ratio !== null && !one.dead_end);
+  const rows = [...answer.dead_ends, ...others].slice(0, all ? MOST_PLACES : FIRST_PLACES);
+  const hidden = Math.min(MOST_PLACES, answer.dead_ends.length + others.length) - rows.length;
   const none = html`<${Empty} title="No place has visitors enough to be judged"><p>A place needs ${answer.judged.least_visitors} visitors and ${answer.judged.least_stops} sessions that stop there, and others at the same depth to be compared with.</p><//>`;
   const columns = [
     { id: "p", label: "Place", cell: (row) => html`<span class="two"><span class="wrap">${named(row.label)}</span>${row.dead_end && html`<span><${Pill} tone="bad">dead end<//></span>`}</span>` },
     { id: "n", label: "Passed", num: true, sort: (row) => row.passed, cell: (row) => fmt.n(row.passed) },
     { id: "s", label: "Stop here", num: true, sort: (row) => row.share, cell: (row) => fmt.pct(row.share, 0) },
     { id: "e", label: "Expected", num: true, title: "At the same depth, with a cart open as often, on the same device, with visitors known or new", cell: (row) => fmt.pct(row.expected_share, 0) },
-    { id: "r", label: "Times as many", title: "Stopped against expected, with its 95 % interval; the dashed line is 1", sort: (row) => row.ratio, cell: (row) => html`<span class="lift"><${Interval} low=${row.ratio_ci[0] - 1} high=${row.ratio_ci[1] - 1} value=${row.ratio - 1} scale=${1} tone=${row.dead_end ? "bad" : ""} label="" /><span class="tabular">${fmt.dec(row.ratio)} [${fmt.dec(row.ratio_ci[0])}, ${fmt.dec(row.ratio_ci[1])}]</span></span>` },
+    { id: "r", label: "Times as many", title: "Stopped against expected, with its 95 % interval; the dashed line is 1", sort: (row) => row.ratio, cell: (row) => html`<span class="lift"><${Interval} low=${row.ratio_ci[0] - 1} high=${row.ratio_ci[1] - 1} value=${row.ratio - 1} scale=${1.2} tone=${row.dead_end ? "bad" : ""} label="" /><span class="tabular">${fmt.dec(row.ratio)} [${fmt.dec(row.ratio_ci[0])}, ${fmt.dec(row.ratio_ci[1])}]</span></span>` },
   ];
-  const tools = answer.dead_ends.length ? html`<button type="button" class="plain" onClick=${() => setWhat(what ? "" : "dead")}>${what ? "Also the others" : "Only dead ends"}</button>` : null;
+  const tools = hidden > 0 || all ? html`<button type="button" class="plain" onClick=${() => setAll(!all)}>${all ? "Fewer" : `${fmt.n(hidden)} more`}</button>` : null;
   return html`<${Card} flush title="Where sessions stop without an outcome" note=${`${fmt.n(answer.judged.places)} kinds of page, ${fmt.n(answer.judged.products)} products judged`} tools=${tools}>
-    ${rows.length ? html`<${Table} caption="Where sessions stop" columns=${columns} rows=${rows.slice(0, 30)} rowKey=${(row) => row.id} />` : none}
+    ${rows.length ? html`<${Table} caption="Where sessions stop" columns=${columns} rows=${rows} rowKey=${(row) => row.id} />` : none}
     <p class="note foot">Late in a session more visitors stop than early, so each place is compared with what is expected at the same points of a session. A dead end is at least a quarter above that, and passes a test that allows for how many places were looked at. It says where, not why.</p><//>`;
 }
 
