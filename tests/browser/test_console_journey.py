@@ -118,9 +118,9 @@ def test_stages_as_scored_without_decisions_say_what_is_missing(page: Page, url:
 
 def test_personas_say_how_far_they_can_be_trusted_and_lead_to_their_journeys(page: Page, url: str) -> None:
     page.goto(f"{url}/console/personas")
-    page.wait_for_selector(".persona")
+    page.wait_for_selector(".kin")
     expect(page.locator(".alert").first).to_contain_text(re.compile("Stable|Not stable|No kinds"))
-    shares = page.locator(".persona .share").all_inner_texts()
+    shares = page.locator(".kin .part").all_inner_texts()
     assert len(shares) >= 2 and abs(sum(number(one) for one in shares) - 100) <= len(shares)
     page.get_by_role("link", name="Their journeys").first.click()
     page.wait_for_selector(".sankey svg .node")
@@ -139,7 +139,7 @@ def test_personas_say_how_far_they_can_be_trusted_and_lead_to_their_journeys(pag
 @pytest.mark.parametrize("view", ["journey", "personas"])
 def test_nothing_is_wider_than_the_screen(page: Page, url: str, view: str) -> None:
     page.goto(f"{url}/console/{view}")
-    page.wait_for_selector(".sankey svg .node, .persona")
+    page.wait_for_selector(".sankey svg .node, .kin")
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 

@@ -43,7 +43,7 @@ function Picture({ route, answer, which, from, to }) {
     <${Missing} answer=${answer} />
     <${Card} title="Flows" note=${SAY[answer.stages]}>
       <${Sankey} answer=${answer} from=${from} to=${to} onPick=${(source, target) => navigate(withParams(route, { from: source, to: target || "" }))} />
-      <p class="note foot">Every session runs through once, from left to right. The figure under a stage is how many of its sessions ended there without a purchase (visits after a sale are not counted as such). Choose a flow or a stage for sample visitors.
+      <p class="note foot">Every session runs through once. The figure under a stage is how many of its sessions ended there without a purchase (visits after a sale are not counted as such). Choose a flow or a stage for sample visitors.
         ${answer.cut ? ` ${fmt.n(answer.cut)} sessions changed stage more often than is drawn.` : ""}${answer.unended ? ` Still going on and left out: ${fmt.n(answer.unended)}.` : ""}${scored ? ` Without a decision and left out: ${fmt.n(answer.unscored)}.` : ""}</p>
       <${AllFlows} route=${route} answer=${answer} /><//>
     ${from && html`<${Paths} key=${`${from}>${to}`} ...${{ route, answer, which, from, to }} />`}

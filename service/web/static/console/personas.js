@@ -33,7 +33,7 @@ function All({ answer, picked }) {
       <${Stat} label="Found again" value=${fmt.dec(stability.rand)} note=${`adjusted Rand index, 20 bootstraps: ${fmt.dec(stability.rand_ci[0])} – ${fmt.dec(stability.rand_ci[1])}; 1 is the same`} tone=${answer.verdict === "stable" ? "good" : "warn"} />
       <${Stat} label="Explain" value=${fmt.pct(stability.explained, 0)} note=${`of how visitors differ; ${fmt.pct(stability.shuffled, 0)} if traits were shuffled`} />
       ${early.agree !== null && html`<${Stat} label="Known early" value=${fmt.pct(early.agree, 0)} note=${`after ${early.records} events have the one they end with; by chance ${fmt.pct(early.by_chance, 0)}`} />`}<//>
-    <div class="personas">${answer.personas.map((one) => html`<${One} key=${one.persona} ...${{ one, answer, open: picked === one.persona }} />`)}</div>
+    <div class=${`personas ${answer.personas.length % 3 === 1 ? "pairs" : ""}`}>${answer.personas.map((one) => html`<${One} key=${one.persona} ...${{ one, answer, open: picked === one.persona }} />`)}</div>
     <${Side} answer=${answer} />
     <${Use} answer=${answer} />`;
 }
@@ -41,11 +41,11 @@ function All({ answer, picked }) {
 function One({ one, answer }) {
   const all = answer.everybody;
   const out = one.stands_out.slice(0, 4);
-  return html`<section class="card persona" id=${one.persona}><header><h2>${one.title}</h2><span class="share tabular">${fmt.pct(one.share, 0)}</span></header>
+  return html`<section class="card kin" id=${one.persona}><header><h2>${one.title}</h2><span class="part tabular">${fmt.pct(one.share, 0)}</span></header>
     <${Bar} share=${one.share} label=${`${fmt.pct(one.share, 0)} of the visitors`} />
     <p class="words">${one.words}.</p>
     ${!one.trusted && html`<p class="warn">Not to be trusted: found again with an overlap of ${fmt.dec(one.jaccard)} only.</p>`}
-    <table class="facts"><caption class="hidden">What stands out</caption><thead><tr><th scope="col">What stands out</th><th scope="col" class="num">These</th><th scope="col" class="num">All</th></tr></thead>
+    <table class="traits"><caption class="hidden">What stands out</caption><thead><tr><th scope="col">What stands out</th><th scope="col" class="num">These</th><th scope="col" class="num">All</th></tr></thead>
       <tbody>${out.map(({ trait }) => html`<tr><th scope="row">${TRAITS[trait][0]}</th><td class="num">${TRAITS[trait][1](one.traits[trait])}</td><td class="num note">${TRAITS[trait][1](all.traits[trait])}</td></tr>`)}
       ${!out.length && html`<tr><td colspan="3" class="note">Nothing: like the average visitor.</td></tr>`}</tbody></table>
     <h3>When they come <span class="note">${zone(answer)}</span></h3>
