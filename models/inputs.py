@@ -61,6 +61,7 @@ class Inputs:
     recent: products of items in the tail, any order (recently_viewed orders them by the tail).
     dismissed: (hash of the action, Unix ms of the last no), kept for longer than the tail reaches.
     switches: (target, state) of what was switched by hand, as models/switches.py has it.
+    persona: of the visitor, by the tail, where a rule at the placements asks for it; "" where none is known or asked.
     degraded_because: "" or "store", "deadline", "bundle", "policy".
     """
 
@@ -84,3 +85,4 @@ class Inputs:
     degraded_because: str = ""
     dismissed: tuple[tuple[int, int], ...] = ()
     switches: tuple[tuple[str, str], ...] = ()
+    persona: str = ""

@@ -12,11 +12,12 @@ Hit = tuple[Node, str]
 
 @dataclass(frozen=True, slots=True)
 class Linted:
-    """A policy with its file's tree. now_ms: Unix time, for what is over."""
+    """A policy with its file's tree. now_ms: Unix time, for what is over. personas: the names in use."""
 
     policy: Policy
     tree: Node
     now_ms: int
+    personas: tuple[str, ...] = ()
 
     def node(self, *path: str | int) -> Node:
         """The node at a path, or the nearest above it."""

@@ -19,6 +19,11 @@ from models.stage import STAGES
 SOON_MS: Final = 30 * 86_400_000
 """A claim that expires within 30 days deserves a warning."""
 
+_WORD: Final = r"""(?:"[^"]*"|'[^']*')"""
+_PERSONA: Final = re.compile(
+    rf"visitor\.persona\s*(?:[=!]=\s*{_WORD}|in\s*\[[^\]]*\])|{_WORD}\s*[=!]=\s*visitor\.persona"
+)
+_TEXT: Final = re.compile(r"""\"([^"]*)"|'([^']*)'""")
 _MINUTE_MS: Final = 60_000
 _WEEK_MS: Final = 7 * 86_400_000
 _RULE_FACTS: Final = {"stock": "item.stock", "price": "item.price", "rating": "item.rating", "reviews": "item.reviews"}
@@ -69,6 +74,24 @@ def _scheduled(action: Action, policy: Policy) -> tuple[Asked, ...]:
     if schedule.weekdays:
         tests.append(Asked("time.weekday", "in", tuple(float(day) for day in schedule.weekdays)))
     return tuple(tests)
+
+
+def persona_is_unknown(linted: Linted) -> Iterator[Hit]:
+    there = (
+        f"in use are {', '.join(linted.personas)}" if linted.personas else "none are in use: tact personas --publish"
+    )
+    for at, action in linted.actions():
+        for name in personas_asked(action.when.source) if action.when else ():
+            if name not in linted.personas:
+                yield at.node("when"), f"{action.id}: no persona is called {name!r}; {there}"
+
+
+def personas_asked(rule: str) -> tuple[str, ...]:
+    """The names that a rule compares visitor.persona with, each once, in order."""
+    found = []
+    for match in _PERSONA.finditer(rule):
+        found += _TEXT.findall(match[0])
+    return tuple(dict.fromkeys(first or second for first, second in found))
 
 
 def schedule_is_over(linted: Linted) -> Iterator[Hit]:

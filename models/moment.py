@@ -19,7 +19,7 @@ from models.inputs import Inputs, Suggestion
 from models.intent import INTENTS
 from models.offers import offers
 from models.policy_terms import Action, Policy
-from models.rules import ATTRIBUTES, FEATURE_NAMES, FLAGS, ITEM_NAMES, LOCAL_TIME, Name, Rule, holds
+from models.rules import ATTRIBUTES, FEATURE_NAMES, FLAGS, ITEM_NAMES, LOCAL_TIME, PERSONA, Name, Rule, holds
 from models.schedule import local_time
 from models.stage import STAGES
 
@@ -231,6 +231,8 @@ def _value(name: Name, policy: Policy, inputs: Inputs, vector: Vector, scores: S
         return stage if field == "name" else float(scores.stage[STAGES.index(field)])
     if variable == "intent":
         return float(scores.intent[INTENTS.index(field)])
+    if name == PERSONA:
+        return inputs.persona or None
     if name == ATTRIBUTES:
         return {key: _decimal(given) for key, given in inputs.attributes.items()}
     if name in LOCAL_TIME:

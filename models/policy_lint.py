@@ -52,6 +52,7 @@ LINTS: Final = (
     Lint("L111", "warning", "A claim's proof has expired; the action is blocked.", lint_reach.proof_has_expired),
     Lint("L112", "warning", "A claim's proof expires within 30 days.", lint_reach.proof_expires_soon),
     Lint("L113", "error", "Two actions claim different numbers on one proof.", lint_reach.claims_contradict),
+    Lint("L114", "warning", "A rule asks for a persona that is not in use.", lint_reach.persona_is_unknown),
     Lint("L201", "warning", "A text asserts something and no claim proves it.", lint_texts.claim_is_missing),
     Lint("L202", "warning", "The reason is missing in a language.", lint_texts.reason_is_missing),
     Lint("L203", "warning", "A field is filled in one locale, not in another.", lint_texts.field_missing_in_locale),
@@ -72,9 +73,14 @@ LINTS: Final = (
 CODES: Final = tuple(each.code for each in LINTS)
 
 
-def lint(policy: Policy, text: str, now_ms: int, allow: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
-    """What deserves a second look, in the file's order. text: of the file. now_ms: Unix time. allow: codes left out."""
-    linted = Linted(policy, parse(text, policy.filename)[0], now_ms)
+def lint(
+    policy: Policy, text: str, now_ms: int, allow: frozenset[str] = frozenset(), personas: tuple[str, ...] = ()
+) -> tuple[Finding, ...]:
+    """What deserves a second look, in the file's order. text: of the file. now_ms: Unix time. allow: codes left out.
+
+    personas: the names of those in use.
+    """
+    linted = Linted(policy, parse(text, policy.filename)[0], now_ms, personas)
     return tuple(
         sorted(
             Finding(Problem(policy.filename, node.line, node.column, message), each.code, each.severity)

@@ -38,12 +38,15 @@ EVENT_NAMES: Final = (
 )
 ITEM_NAMES: Final = ("stock", "category", "price", "margin", "in_store_stock", "rating", "reviews")
 ATTRIBUTES: Final = ("visitor", "attributes")
+PERSONA: Final = ("visitor", "persona")
+"""The kind of visitor, of those in use (models/persona.py): absent until somebody did enough to have one."""
 LOCAL_TIME: Final[tuple[Name, ...]] = (("time", "hour"), ("time", "weekday"))
 
 _TEXTS: Final[tuple[Name, ...]] = (
     *(("event", name) for name in EVENT_NAMES),
     ("item", "category"),
     ("stage", "name"),
+    PERSONA,
 )
 
 

@@ -17,10 +17,13 @@ import msgspec
 import structlog
 
 from features.catalog import EMPTY_CATALOG, Catalog
+from features.record import pack
 from models import bundle as bundles
 from models.arbitration import Draws, prior_draws
 from models.bundle import Bundle
 from models.inputs import Suggestion
+from models.persona import Personas
+from models.persona_files import live_file, read
 from models.policy import empty_policy
 from models.policy_terms import Policy
 from models.recommend import Recommender, with_facts
@@ -59,6 +62,7 @@ class _Shop:
     policy: Watched[tuple[Policy, Draws] | None] = field(default_factory=lambda: Watched("policy", None))
     draws: Watched[Taught | None] = field(default_factory=lambda: Watched("draws", None))
     live: Watched[LiveStats | None] = field(default_factory=lambda: Watched("live", None))
+    personas: Watched[Personas | None] = field(default_factory=lambda: Watched("personas", None))
     products: Watched[Catalog] = field(default_factory=lambda: Watched("catalog", EMPTY_CATALOG))
     own: bool = False
     files: tuple[Path, ...] = ()
@@ -75,7 +79,14 @@ class _Shop:
 
     def problems(self) -> dict[str, str]:
         """What was refused and why."""
-        parts: tuple[Watched[object], ...] = (self.bundle, self.policy, self.draws, self.live, self.products)  # type: ignore[assignment]
+        parts: tuple[Watched[Any], ...] = (
+            self.bundle,
+            self.policy,
+            self.draws,
+            self.live,
+            self.personas,
+            self.products,
+        )
         refused: dict[str, str] = {part.what: part.problem for part in parts if part.problem}
         return refused | ({"sources": self.unreachable} if self.unreachable else {})
 
@@ -271,6 +282,8 @@ class Watcher:
         watched.published_ns = pointer.mtime_ns if pointer is not None else watched.published_ns
         if watched.published_ns:
             metrics.live_age(shop, time.time() - watched.published_ns / 1e9)
+        kinds = live_file(self._settings.lake, shop)
+        changed |= watched.personas.refresh(mark(kinds), lambda: _load_personas(kinds), shop, metrics)
         changed |= _refresh_catalog(shop, watched)
         changed |= _refresh_recommender(shop, watched)
         return _assemble(shop, watched) if changed or shop not in self._live else None
@@ -302,6 +315,13 @@ def _load_keys(path: Path) -> Keys:
     if not keys.shops and not path.exists():
         raise FileNotFoundError(path)
     return keys
+
+
+def _load_personas(path: Path) -> Personas:
+    """Ready to be asked: what it is compiled to is made here, not at a decision. Raises InvalidPersonas, OSError."""
+    found = read(path)
+    found.of(pack([]))
+    return found
 
 
 def _refresh_catalog(shop: str, watched: _Shop) -> bool:
@@ -358,4 +378,5 @@ def _assemble(shop: str, watched: _Shop) -> Live:
         popular=popular(watched.recommender, catalog),
         arrivals=watched.arrivals,
         needs=needs_of(policy),
+        personas=watched.personas.value,
     )

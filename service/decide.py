@@ -223,6 +223,7 @@ def inputs_of(
         product=live.catalog.product(context.item_id) if context.item_id else None,
         dismissed=seen.dismissed,
         switches=live.switches,
+        persona=live.persona(request.placements, tail),
         degraded_because=seen.because or ("" if live.has_policy else "policy") or ("" if live.bundle else "bundle"),
     )
 

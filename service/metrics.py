@@ -37,7 +37,7 @@ WITHDRAWN: Final = -1.0
 
 Because = Literal["store", "deadline", "bundle", "policy", "error"]
 Unranked = Literal["deadline", "error"]
-Reload = Literal["policy", "bundle", "draws", "live", "catalog", "keys", "sources"]
+Reload = Literal["policy", "bundle", "draws", "live", "catalog", "keys", "sources", "personas"]
 StoreFailure = Literal["timeout", "connection", "refused"]
 
 

@@ -6,13 +6,16 @@ from heapq import nlargest
 from typing import Final
 
 from features.catalog import Catalog, Product
+from features.record import Records
 from features.stats import ItemStats
 from models.arbitration import Draws
 from models.bundle import Bundle
 from models.inputs import Suggestion
 from models.item_index import ItemIndex
+from models.persona import Personas
 from models.policy_terms import Policy
 from models.recommend import Recommender
+from models.rules import PERSONA
 from service.live import LiveStats
 from service.needs import WIDE, Needs
 
@@ -26,7 +29,7 @@ class Live:
 
     policy: an empty one if the shop has none (`has_policy` False). recommender: over the learner's index, else the
     bundle's; None if there is neither. popular: best first. arrivals: the latest first. needs: by placement,
-    of those that may hold recommendations. switches: what was switched by hand.
+    of those that may hold recommendations. switches: what was switched by hand. personas: those in use, None for none.
     """
 
     shop: str
@@ -40,10 +43,18 @@ class Live:
     arrivals: tuple[Suggestion, ...] = ()
     needs: Mapping[str, Needs] = field(default_factory=dict)
     switches: tuple[tuple[str, str], ...] = ()
+    personas: Personas | None = None
 
     def product(self, item_id: str) -> Product:
         """The catalog's product; of one that only events know, its id."""
         return self.catalog.product(item_id) or Product(item_id)
+
+    def persona(self, placements: Iterable[str], tail: Records | None) -> str:
+        """The visitor's persona, where a rule at these placements asks for one; "" where none is known or asked."""
+        if self.personas is None or tail is None:
+            return ""
+        asked = any(PERSONA in self.policy.names_at.get(placement, ()) for placement in placements)
+        return self.personas.of(tail) if asked else ""
 
 
 def recommender_of(

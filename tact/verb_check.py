@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from models.persona_files import live_if_read
 from models.policy import Policy, PolicyError, Problem, load_policy
 from models.policy_lint import CODES, Finding, lint, unread_languages
 from service import policy_files
@@ -102,7 +103,7 @@ def _checked(path: Path, folder: Path, allow: frozenset[str]) -> Checked:
         fail(f"cannot read {path}: {bad.strerror}", code=2)
     except PolicyError as bad:
         return Checked(path, None, bad.problems)
-    lints = lint(policy, text, time.time_ns() // 1_000_000, allow)
+    lints = lint(policy, text, time.time_ns() // 1_000_000, allow, _personas(policy.shop))
     unread = _unread(policy)
     misnamed = tuple(filter(None, (policy_files.misnamed(policy, text, path),)))
     if path.resolve().parent != folder.resolve():
@@ -110,6 +111,12 @@ def _checked(path: Path, folder: Path, allow: frozenset[str]) -> Checked:
     several = policy_files.beside(policy_files.find(path.parent).get(path.stem, ()))
     doubts = (Problem(str(path), 1, 0, several),) if several else ()
     return Checked(path, policy, misnamed, doubts, unread, lints)
+
+
+def _personas(shop: str) -> tuple[str, ...]:
+    """The names of the personas in use."""
+    found = live_if_read(load_settings().lake, shop)
+    return found.names if found is not None else ()
 
 
 def _unread(policy: Policy) -> tuple[Problem, ...]:

@@ -9,12 +9,12 @@ import typer
 from rich.markup import escape
 
 from models.persona import InvalidPersonas
+from models.persona_files import live, publish
 from tact.console import console, errors, fail
 from tact.grids import grid
 from tact.learning import MOMENT, LakeOption, SeedOption, ShopOption, shop_of, span_of, steps, the_lake
 from tact.outputs import FiguresOption, file_to_write, write_text
 from training.lake import load_log
-from training.persona_files import live, publish
 from training.persona_find import Found, TooFewVisitors, find
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from features.lakefile import rows_by_day
 from models.persona import Personas
+from models.persona_files import live_if_read
 from models.persona_traits import traits_of_log
 from training.console_queries import Asked, Json, Unanswerable
 from training.journey_lift import by_stage, scored
@@ -22,7 +23,6 @@ from training.journey_report import Assigned, NoSuchValue, Which, chosen, report
 from training.journey_sessions import AT_THE_TIME, HINDSIGHT, Journeys, journeys
 from training.journey_words import MOMENT_WORDS, NEXT_WORDS, OUTCOME_WORDS, place_words
 from training.lake import Log, load_log
-from training.persona_files import live_if_read
 from training.persona_find import Found, TooFewVisitors, find
 
 KEEP_S: Final = 30.0

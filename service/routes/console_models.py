@@ -73,7 +73,9 @@ def add(calls: Calls) -> None:
 
     async def check(session: Session, request: Request) -> Any:
         asked = read_json(_check, await read_json_body(request, MOST_BODY))
-        return await asyncio.to_thread(checked, asked.text, session.shop, service.now_ms())
+        personas = service.watcher.get(session.shop).personas
+        names = personas.names if personas is not None else ()
+        return await asyncio.to_thread(checked, asked.text, session.shop, service.now_ms(), names)
 
     async def words(session: Session, request: Request) -> Any:
         return {"schema": json_schema(), "features": {one.name: [one.unit, one.meaning] for one in FEATURES}}
@@ -117,14 +119,17 @@ async def _of_part(home: Path, question: dict[str, Any]) -> Any:
     return told["answer"]
 
 
-def checked(text: str, shop: str, now_ms: int) -> dict[str, Any]:
-    """As `tact check --json`: errors and lints with line and column; version and counts where it can be served."""
+def checked(text: str, shop: str, now_ms: int, personas: tuple[str, ...] = ()) -> dict[str, Any]:
+    """As `tact check --json`: errors and lints with line and column; version and counts where it can be served.
+
+    personas: the names of those in use.
+    """
     began = time.perf_counter()
     try:
         policy = load_policy(text, f"{shop}.yaml")
     except PolicyError as bad:
         return {"ok": False, "errors": [_place(one) for one in bad.problems], "warnings": []}
-    found = lint(policy, text, now_ms, frozenset())
+    found = lint(policy, text, now_ms, frozenset(), personas)
     told = {
         severity: [{"code": one.code, **_place(one.problem)} for one in found if one.severity == severity]
         for severity in ("error", "warning")

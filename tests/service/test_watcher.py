@@ -19,6 +19,9 @@ from features.record import hash64, pack
 from features.stats import ItemStats
 from models import bundle
 from models import receipt as receipts
+from models.persona import Personas
+from models.persona_files import live_file, publish
+from models.persona_traits import N_TRAITS
 from models.policy import load_policy
 from models.registry import Registry
 from service import keys, snapshots, stream, warm
@@ -393,3 +396,24 @@ def test_the_first_replay_finds_everything_warm(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(warm, "replay", lambda *given: done.append(receipts.replay(*given).identical))
     warm_up(())
     assert done == [True]
+
+
+def test_personas_in_use_go_live_and_broken_ones_leave_those_before(home: Path, redis_url: str) -> None:
+    shop = make_shop(home, redis_url)
+    names = ("by-day", "by-night")
+    one, zero = np.ones(N_TRAITS), np.zeros(N_TRAITS)
+    made = Personas(SHOP, names, zero, one, one, np.stack([zero, one]))
+
+    async def body(watcher: Watcher) -> None:
+        await watcher.refresh()
+        assert watcher.get(SHOP).personas is None
+        publish(shop.settings.lake, made)
+        await watcher.refresh()
+        live = watcher.get(SHOP)
+        assert live.personas is not None and live.personas.names == names
+        live_file(shop.settings.lake, SHOP).write_text("broken")
+        await watcher.refresh()
+        assert watcher.get(SHOP).personas is live.personas
+        assert "personas" in watcher.readiness()[SHOP]["refused"]
+
+    watch(shop, body)

@@ -92,6 +92,12 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[str, Any], str, str]] = {
         "- text: 30 days",
         "on the same evidence",
     ),
+    "L114": (
+        [action(when='visitor.persona == "nobody"')],
+        {},
+        "when: visitor.persona",
+        "no persona is called 'nobody'; none are in use",
+    ),
     "L201": ([says("en", "The best tents")], {}, "text: The best tents", "'best' asserts a superlative"),
     "L202": ([action(reason={"en": "So."})], {}, "en: So.", "no 'reason' in nl, de, fr"),
     "L203": (

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from features.lakefile import write_events
+from models.persona_files import publish
 from tests.training.logs import START_MS, shop_rows
 from tests.training.test_journeys import lake_of, stage_lake
 from tests.training.test_personas_found import two_kinds
 from training import console_journeys
 from training.console_queries import QUERIES, Asked, Unanswerable, answer
 from training.lake import load_log
-from training.persona_files import publish
 from training.persona_find import find
 
 NOW_MS = START_MS + 30 * 86_400_000

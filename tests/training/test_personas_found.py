@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from features.events import Row
 from features.lakefile import write_events
 from models.persona import Personas
+from models.persona_files import live, publish
 from tact.cli import build
 from tests.training.logs import shop_rows
 from training.lake import Log, load_log
-from training.persona_files import live, publish
 from training.persona_find import TooFewVisitors, find
 from training.persona_fit import choose, clusters, fit, matched, overlaps, rand_index, stability
 from training.persona_profile import business_like

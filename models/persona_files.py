@@ -1,4 +1,4 @@
-"""Where a shop's personas lie, in LAKE/personas/shop=S: ID.json each that was published, live.json the one in use."""
+"""Where a shop's personas lie, in LAKE/personas/shop=S: ID.json of each, live.json of those in use. Reads and writes."""
 
 import os
 from pathlib import Path
@@ -12,13 +12,22 @@ def folder_of(lake: Path, shop: str) -> Path:
     return lake / "personas" / f"shop={quote(shop, safe='')}"
 
 
+def live_file(lake: Path, shop: str) -> Path:
+    """The file of the personas in use."""
+    return folder_of(lake, shop) / "live.json"
+
+
+def read(path: Path) -> Personas:
+    """Personas of a file. Raises InvalidPersonas, OSError."""
+    return loads(path.read_bytes())
+
+
 def live(lake: Path, shop: str) -> Personas | None:
     """The personas in use, None where there are none. Raises InvalidPersonas."""
     try:
-        data = (folder_of(lake, shop) / "live.json").read_bytes()
-    except FileNotFoundError:
+        return read(live_file(lake, shop))
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    return loads(data)
 
 
 def live_if_read(lake: Path, shop: str) -> Personas | None:
@@ -34,7 +43,7 @@ def publish(lake: Path, personas: Personas) -> Path:
     folder, data = folder_of(lake, personas.shop), personas.dumps()
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / f"{personas.id}.json"
-    for path in (kept, folder / "live.json"):
+    for path in (kept, live_file(lake, personas.shop)):
         aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         aside.write_bytes(data)
         aside.replace(path)
