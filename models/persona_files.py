@@ -1,4 +1,4 @@
-"""Where a shop's personas lie, in LAKE/personas/shop=S: ID.json of each, live.json of those in use. Reads and writes."""
+"""Where a shop's personas lie, in LAKE/personas/shop=S: ID.json of each, live.json of those in use. Read and write."""
 
 import os
 from pathlib import Path

@@ -217,7 +217,7 @@ function Stops({ answer }) {
     { id: "n", label: "Passed", num: true, sort: (row) => row.passed, cell: (row) => fmt.n(row.passed) },
     { id: "s", label: "Stop here", num: true, sort: (row) => row.share, cell: (row) => fmt.pct(row.share, 0) },
     { id: "e", label: "Expected", num: true, title: "At the same depth, with a cart open as often, on the same device, with visitors known or new", cell: (row) => fmt.pct(row.expected_share, 0) },
-    { id: "r", label: "Times as many", title: "Stopped against expected, with its 95 % interval; the dashed line is 1", sort: (row) => row.ratio, cell: (row) => html`<span class="lift"><${Interval} low=${row.ratio_ci[0] - 1} high=${row.ratio_ci[1] - 1} value=${row.ratio - 1} scale=${1.2} tone=${row.dead_end ? "bad" : ""} label="" /><span class="tabular">${fmt.dec(row.ratio)} [${fmt.dec(row.ratio_ci[0])}, ${fmt.dec(row.ratio_ci[1])}]</span></span>` },
+    { id: "r", label: "Times as many", title: "Stopped against expected, with its 95 % interval; the dashed line is 1", sort: (row) => row.ratio, cell: (row) => html`<span class="lift"><${Interval} low=${row.ratio_ci[0] - 1} high=${row.ratio_ci[1] - 1} value=${row.ratio - 1} scale=${1.2} tone=${row.dead_end ? "bad" : ""} label=${`${fmt.dec(row.ratio)} times as many as expected`} /><span class="tabular">${fmt.dec(row.ratio)} [${fmt.dec(row.ratio_ci[0])}, ${fmt.dec(row.ratio_ci[1])}]</span></span>` },
   ];
   const tools = hidden > 0 || all ? html`<button type="button" class="plain" onClick=${() => setAll(!all)}>${all ? "Fewer" : `${fmt.n(hidden)} more`}</button>` : null;
   return html`<${Card} flush title="Where sessions stop without an outcome" note=${`${fmt.n(answer.judged.places)} kinds of page, ${fmt.n(answer.judged.products)} products judged`} tools=${tools}>
@@ -237,7 +237,7 @@ function LiftRows({ stages }) {
   const rows = Object.entries(stages).map(([stage, one]) => ({ stage, ...one, told: one.lift && !one.ratio?.alarm && one.lift.verdict !== "no result yet" ? one.lift : null }));
   const scale = Math.max(0.01, ...rows.filter((row) => row.told).map((row) => Math.max(Math.abs(row.told.lift_ci[0]), Math.abs(row.told.lift_ci[1]))));
   return html`<ul class="lifts">${rows.map((row) => html`<li><h3>${named(row.stage)}</h3><span class="note tabular">${fmt.n(row.visitors.full || 0)} with messages, ${fmt.n(row.visitors.holdout || 0)} in the holdout</span>
-    ${row.told ? html`<${Interval} low=${row.told.lift_ci[0]} high=${row.told.lift_ci[1]} value=${row.told.lift} scale=${scale} tone=${row.told.lift_ci[0] > 0 ? "good" : row.told.lift_ci[1] < 0 ? "bad" : ""} label="" /><span class="tabular">${fmt.signed(100 * row.told.lift, 1)} points [${fmt.signed(100 * row.told.lift_ci[0], 1)}, ${fmt.signed(100 * row.told.lift_ci[1], 1)}]</span>` : null}
+    ${row.told ? html`<${Interval} low=${row.told.lift_ci[0]} high=${row.told.lift_ci[1]} value=${row.told.lift} scale=${scale} tone=${row.told.lift_ci[0] > 0 ? "good" : row.told.lift_ci[1] < 0 ? "bad" : ""} label=${`Lift in ${row.stage}: ${fmt.signed(100 * row.told.lift, 1)} points`} /><span class="tabular">${fmt.signed(100 * row.told.lift, 1)} points [${fmt.signed(100 * row.told.lift_ci[0], 1)}, ${fmt.signed(100 * row.told.lift_ci[1], 1)}]</span>` : null}
     <span class=${row.ratio?.alarm ? "bad" : "note"}>${row.words}</span>
     ${row.actions.length > 0 && html`<span class="note wrap">most chosen: ${row.actions.slice(0, 3).map((one, at) => html`${at ? ", " : ""}<a href=${address("messages", [one.action])}>${one.action}</a>`)}</span>`}</li>`)}</ul>`;
 }

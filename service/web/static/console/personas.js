@@ -103,8 +103,8 @@ function Side({ answer }) {
 function Use({ answer }) {
   const tried = answer.tried.map((one) => `${one.personas}: ${fmt.dec(one.rand)} [${fmt.dec(one.rand_ci[0])}, ${fmt.dec(one.rand_ci[1])}]`).join(" · ");
   const overlap = answer.personas.map((one) => `${one.persona} ${fmt.dec(one.jaccard)}`).join(" · ");
-  const how = answer.in_use ? html`<p>In use are <strong>${answer.in_use.names.map(named).join(", ")}</strong>. These keep their names as long as at least half of their visitors stay the same.</p>`
-    : answer.verdict === "stable" ? html`<p>Not in use yet. <code>tact personas --publish</code> puts them in use: names then stay from run to run.</p>`
+  const how = answer.in_use ? html`<p>In use are <strong>${answer.in_use.names.map(named).join(", ")}</strong>. They keep their names as long as at least half of their visitors stay the same. In a policy: <code>${`when: visitor.persona == "${answer.in_use.names[0]}"`}</code>. Mind <em>Known early</em>: a rule speaks when a visitor is there, and most personas show late.</p>`
+    : answer.verdict === "stable" ? html`<p>Not in use yet. <code>tact personas --publish</code> puts them in use: names then stay from run to run, and rules may ask for <code>visitor.persona</code>.</p>`
       : html`<p>They cannot be put in use: a name that means somebody else tomorrow is no use to a rule.</p>`;
   return html`<${Card} title="In use, and how they were found">${how}
     <p class="note foot">How many: the most that are stable. Adjusted Rand index of the numbers tried: ${tried}. Overlap of each persona with its like in 20 bootstraps (below 0.6 is not trusted): ${overlap}. What was bought is no trait, so whether a persona buys is not true by definition. A persona is read from the last events and may change as a visitor goes on.</p><//>`;
