@@ -65,8 +65,8 @@ class Place:
     dead_end: bool
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        share = self.stopped / self.passed if self.passed else None
+        """Plain JSON values. share: that stops here, of the passes compared where it is judged, else of all."""
+        share = self.stopped / self.passed if self.ratio is None else self.ratio * self.expected / self.compared
         told = {name: getattr(self, name) for name in ("id", "visitors", "passed", "stopped", "compared", "ratio")}
         expected = self.expected / self.compared if self.compared else None
         ci = None if self.low is None else [self.low, self.high]

@@ -160,6 +160,7 @@ def test_a_log_of_views_only_lists_what_the_picture_does_without(
         the_map(page, address)
         page.get_by_text("things this picture does without").click()
         expect(page.get_by_text("No channel is sent")).to_be_visible()
+        expect(page.locator(".stat", has_text="Left with a cart")).to_contain_text("no cart events are sent")
         expect(page.get_by_text("This shop sends nothing that could be friction")).to_be_visible()
         page.goto(f"{address}/console/personas")
         expect(page.get_by_text("personas need 200")).to_be_visible()

@@ -254,6 +254,15 @@ def test_pages_alike_are_hardly_ever_called_dead_ends() -> None:
     assert wrong <= 6
 
 
+def test_the_share_that_stops_is_of_the_passes_that_are_compared() -> None:
+    at, place = made_passes([0.2, 0.4], 300)
+    alone = np.arange(len(place)) < 250  # where only the first place is: nothing to compare with
+    at = Passes(at.step, at.session, at.stops | alone, np.where(alone, 1, at.stratum), at.visitor)
+    told = {one.id: one.as_dict() for one in judged(at, place, ["a", "b"])}
+    assert told["b"]["share"] == pytest.approx(told["b"]["ratio"] * told["b"]["expected_share"])
+    assert (told["a"]["compared"], told["a"]["passed"]) == (50, 300)
+
+
 def test_few_visitors_are_not_judged() -> None:
     at, place = made_passes([0.1, 0.9], 40)
     assert all(one.ratio is None and not one.dead_end for one in judged(at, place, ["a", "b"]))

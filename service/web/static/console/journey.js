@@ -33,12 +33,13 @@ function Picture({ route, answer, which, from, to }) {
   const outcome = Object.fromEntries(answer.outcomes.map((one) => [one.outcome, one]));
   const left = (outcome.cart_left?.sessions || 0) + (outcome.checkout_left?.sessions || 0);
   const scored = answer.stages === "scored";
+  const lacks = (what) => answer.missing.some((one) => one.what === what);
   if (!answer.sessions) return html`<${Empty} title="No session of this kind has ended"><p>${scored ? "Stages as scored need decisions in the period; in hindsight every session has them." : "A session counts once 30 minutes have passed without an event."} ${fmt.n(answer.unended)} are still going on. Choose a longer period or other filters.</p><//>`;
   return html`<${Stats}>
       <${Stat} label="Sessions" value=${fmt.n(answer.sessions)} note=${`${fmt.day(Date.parse(answer.since))} – ${fmt.day(Date.parse(answer.until))}`} />
       <${Stat} label="Visitors" value=${fmt.n(answer.visitors)} note=${`${fmt.dec(answer.events / answer.sessions, 1)} events a session`} />
-      <${Stat} label="Bought" value=${fmt.rate(outcome.bought?.sessions || 0, answer.sessions)} note=${outcome.bought ? `95 % interval ${fmt.pct(outcome.bought.share_ci[0])} – ${fmt.pct(outcome.bought.share_ci[1])}` : "no session with a purchase"} />
-      <${Stat} label="Left with a cart" value=${fmt.rate(left, answer.sessions)} note=${`${fmt.n(left)} sessions, ${fmt.n(outcome.checkout_left?.sessions || 0)} in the checkout`} />
+      <${Stat} label="Bought" value=${lacks("purchase") ? "–" : fmt.rate(outcome.bought?.sessions || 0, answer.sessions)} note=${lacks("purchase") ? "no purchases are sent" : outcome.bought ? `95 % interval ${fmt.pct(outcome.bought.share_ci[0])} – ${fmt.pct(outcome.bought.share_ci[1])}` : "no session with a purchase"} />
+      <${Stat} label="Left with a cart" value=${lacks("cart") && !left ? "–" : fmt.rate(left, answer.sessions)} note=${lacks("cart") && !left ? "no cart events are sent" : `${fmt.n(left)} sessions, ${fmt.n(outcome.checkout_left?.sessions || 0)} in the checkout`} />
       <${Stat} label="Dead ends" value=${fmt.n(answer.dead_ends.length)} note=${`of ${fmt.n(answer.judged.places + answer.judged.products)} places judged`} tone=${answer.dead_ends.length ? "warn" : ""} /><//>
     <${Missing} answer=${answer} />
     <${Card} title="Flows" note=${SAY[answer.stages]}>
@@ -215,7 +216,7 @@ function Stops({ answer }) {
   const columns = [
     { id: "p", label: "Place", cell: (row) => html`<span class="two"><span class="wrap">${named(row.label)}</span>${row.dead_end && html`<span><${Pill} tone="bad">dead end<//></span>`}</span>` },
     { id: "n", label: "Passed", num: true, sort: (row) => row.passed, cell: (row) => fmt.n(row.passed) },
-    { id: "s", label: "Stop here", num: true, sort: (row) => row.share, cell: (row) => fmt.pct(row.share, 0) },
+    { id: "s", label: "Stop here", num: true, title: "Of the passes that can be compared", sort: (row) => row.share, cell: (row) => fmt.pct(row.share, 0) },
     { id: "e", label: "Expected", num: true, title: "At the same depth, with a cart open as often, on the same device, with visitors known or new", cell: (row) => fmt.pct(row.expected_share, 0) },
     { id: "r", label: "Times as many", title: "Stopped against expected, with its 95 % interval; the dashed line is 1", sort: (row) => row.ratio, cell: (row) => html`<span class="lift"><${Interval} low=${row.ratio_ci[0] - 1} high=${row.ratio_ci[1] - 1} value=${row.ratio - 1} scale=${1.2} tone=${row.dead_end ? "bad" : ""} label=${`${fmt.dec(row.ratio)} times as many as expected`} /><span class="tabular">${fmt.dec(row.ratio)} [${fmt.dec(row.ratio_ci[0])}, ${fmt.dec(row.ratio_ci[1])}]</span></span>` },
   ];
