@@ -17,7 +17,7 @@ from service.auth import Cors
 from service.core import Clock, Service, clock_ms, open_service
 from service.embedded import running_url
 from service.errors import Problem, StoreUnavailable, answer_error
-from service.routes import about, catalog, decisions, events, health, preview, prompts, switches, visitors, web
+from service.routes import about, catalog, decisions, events, health, preview, prompts, shop, switches, visitors, web
 from service.settings import Settings
 
 LEVEL: Final = logging.INFO
@@ -74,5 +74,5 @@ def configure_logs() -> None:
 
 def _add_routes(app: FastAPI, service: Service) -> None:
     app.router.routes.extend([*decisions.routes(service), *events.routes(service)])
-    for module in (decisions, catalog, visitors, switches, preview, health, prompts, about, web):
+    for module in (decisions, catalog, visitors, switches, preview, health, prompts, about, web, shop):
         app.include_router(module.router(service))
