@@ -3,6 +3,7 @@
 import json
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tact.verb_demo import call
 from tests.browser.conftest import ANSWERED, Demo, Shopper
+from tests.browser.quality import barriers
 
 pytestmark = pytest.mark.browser
 
@@ -337,6 +339,21 @@ def test_calls_from_before_the_script_are_made_when_it_comes(shopper: Make, demo
     assert "login" in kinds(asked[0]["events"])
 
 
+@pytest.mark.parametrize(("slept_s", "shown"), [(31, 1), (7200, 0)])
+def test_a_message_that_was_due_while_the_machine_slept_is_left_out(
+    shopper: Make, demo: Demo, slept_s: int, shown: int
+) -> None:
+    someone = shopper()
+    soon = datetime.now(UTC) + timedelta(minutes=10)
+    always(someone, {**SURE, "show_after_s": 30, "expires_at": soon.isoformat()})
+    someone.page.clock.install()
+    page = shop_page(someone, demo)
+    page.wait_for_selector(ANSWERED, state="attached")
+    page.clock.fast_forward(slept_s * 1000)
+    page.wait_for_timeout(300)
+    assert page.locator(".tact-hint").count() == shown
+
+
 def test_a_wrong_clock_and_strange_addresses_do_no_harm(shopper: Make, demo: Demo) -> None:
     someone = shopper()
     item = {
@@ -347,7 +364,8 @@ def test_a_wrong_clock_and_strange_addresses_do_no_harm(shopper: Make, demo: Dem
         "price": 3,
         "reason": "",
     }
-    always(someone, {**SURE, "kind": "recommend", "items": [item]}, "pdp.trust")
+    past = {"expires_at": "2001-01-01T00:00:00.000Z"}
+    always(someone, {**SURE, "kind": "recommend", "items": [item], **past})
     page = shop_page(someone, demo)
     link = page.locator("a.tact-item")
     expect(link).to_contain_text("<b>X</b>")
@@ -369,6 +387,7 @@ def test_a_signed_link_shows_a_message_to_its_holder_only_and_counts_for_nothing
     panel = someone.page.get_by_role("complementary", name="Preview")
     expect(panel).to_contain_text("care_tips")
     expect(panel).to_contain_text("stage:")
+    assert barriers(someone.page) == []
     someone.page.wait_for_timeout(1300)
     assert demo.tail(someone.visitor_id) == []
     assert _decided(demo) == before

@@ -142,6 +142,10 @@ def test_a_slow_tact_shows_nothing_and_holds_nothing_up(shopper: Make) -> None:
     expect(someone.page.get_by_role("heading", name="Duin 2 trekking tent")).to_be_visible()
     someone.page.wait_for_timeout(2000)
     assert someone.page.locator(".tact-message").count() == 0
+    someone.put_in_cart("glim")
+    someone.give_address()
+    someone.pay("4242 4242 4242 4242")
+    expect(someone.page.get_by_role("heading", name="Thank you!")).to_be_visible()
     assert someone.wrong == []
 
 

@@ -10,6 +10,7 @@ from models.policy import load_policy
 from service.web.journeys import JOURNEYS, Journey
 from tact.demo import Example
 from tests.browser.conftest import Demo, Shopper, steady
+from tests.browser.quality import barriers
 from tests.browser.watching import Watch
 
 pytestmark = pytest.mark.browser
@@ -37,6 +38,7 @@ def test_a_journey_ends_with_the_right_message_and_meets_none_that_is_forbidden(
     page.locator(f'form[action="/shop/play/{journey.id}"] button').click()
     page.wait_for_selector("html[data-journey=done]", state="attached", timeout=PLAYED_MS)
     assert page.evaluate("document.documentElement.dataset.met") in journey.kinds
+    assert barriers(page) == []
     visitor_id = page.evaluate("tact.visitor")
     assert visitor_id.startswith(f"journey-{journey.id}-")
     assert watch.said()

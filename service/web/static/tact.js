@@ -143,15 +143,19 @@
     for (const [name, slot] of slots) place(slot, name, answer.placements[name], answer.decision_id);
   }
 
-  // what comes later than the page is left out if its time is over, by this machine's clock from the answer on
   function place(slot, placement, chosen, decision_id) {
     if (!chosen?.action || (refused.has(chosen.action) && !quiet)) {
       // out of sight: nothing moves
       if (slot.getBoundingClientRect().top > innerHeight) closed.add(slot), slot.classList.add("tact-none");
       return;
     }
-    const now = () => { if (!slot.firstElementChild) try { show(slot, placement, chosen, decision_id); } catch { slot.replaceChildren(); } };
-    if (chosen.show_after_s) timers.add(setTimeout(now, 1000 * chosen.show_after_s));
+    // a machine that slept may wake when its time is over; a clock that is wrong is no reason, if it comes when it was due
+    const lateMs = 1000 * (chosen.show_after_s || 0);
+    const until = Math.max(Date.parse(chosen.expires_at) || 0, Date.now() + lateMs + 60000);
+    const now = () => {
+      if (!slot.firstElementChild && Date.now() < until) try { show(slot, placement, chosen, decision_id); } catch { slot.replaceChildren(); }
+    };
+    if (lateMs) timers.add(setTimeout(now, lateMs));
     else now();
   }
 
