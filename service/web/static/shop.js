@@ -18,7 +18,10 @@
       document.body.classList.toggle("with-sees", open);
     }
     if (open && id === "chat") panel.querySelector("input").focus();
-    if (open && id === "sees") unexplained.forEach((one) => explain(one));
+    if (open && id === "sees" && latest) {
+      tell(latest, explained);
+      unexplained.forEach((one) => explain(one));
+    }
   }
 
   document.addEventListener("click", (event) => {
@@ -146,7 +149,7 @@
   function heard({ answer, ms }) {
     const placements = { ...(latest ? latest.answer.placements : {}), ...answer.placements };
     latest = { ms: ms === null && latest ? latest.ms : ms, answer: { ...answer, placements } };
-    tell(latest, explained);
+    if (!document.getElementById("sees").hidden) tell(latest, explained);
     if (!answer.preview) explain(answer.decision_id);
   }
   addEventListener("pagehide", () => {

@@ -140,13 +140,15 @@
     // for who starts listening later
     tact.last = { answer, ms: performance.now() - began };
     document.dispatchEvent(new CustomEvent("tact:decision", { detail: tact.last }));
-    for (const [name, slot] of slots) place(slot, name, answer.placements[name], answer.decision_id);
+    // look first, then change: a look after a change makes the browser lay out the page again
+    const below = new Set([...slots.values()].filter((slot) => slot.getBoundingClientRect().top > innerHeight));
+    for (const [name, slot] of slots) place(slot, name, answer.placements[name], answer.decision_id, below.has(slot));
   }
 
-  function place(slot, placement, chosen, decision_id) {
+  function place(slot, placement, chosen, decision_id, below) {
     if (!chosen?.action || (refused.has(chosen.action) && !quiet)) {
       // out of sight: nothing moves
-      if (slot.getBoundingClientRect().top > innerHeight) closed.add(slot), slot.classList.add("tact-none");
+      if (below) closed.add(slot), slot.classList.add("tact-none");
       return;
     }
     // a machine that slept may wake when its time is over; a clock that is wrong is no reason, if it comes when it was due
