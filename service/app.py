@@ -19,7 +19,20 @@ from service.core import Clock, Service, clock_ms, open_service
 from service.embedded import running_url
 from service.errors import Problem, StoreUnavailable, answer_error
 from service.hot import Hot, HotRoute
-from service.routes import about, catalog, console, decisions, events, health, prompts, switches, visitors, web
+from service.routes import (
+    about,
+    catalog,
+    console,
+    decisions,
+    events,
+    health,
+    preview,
+    prompts,
+    shop,
+    switches,
+    visitors,
+    web,
+)
 from service.settings import Settings
 
 LEVEL: Final = logging.INFO
@@ -97,5 +110,5 @@ def configure_logs() -> None:
 
 def _add_routes(app: FastAPI, service: Service) -> None:
     app.router.routes.extend([*decisions.routes(service), *events.routes(service)])
-    for module in (decisions, catalog, visitors, switches, health, prompts, about, console, web):
+    for module in (decisions, catalog, visitors, switches, preview, health, prompts, about, console, web, shop):
         app.include_router(module.router(service))

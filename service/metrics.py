@@ -37,6 +37,7 @@ WITHDRAWN: Final = -1.0
 
 Because = Literal["store", "deadline", "bundle", "policy", "error"]
 Unranked = Literal["deadline", "error"]
+Previewed = Literal["shown", "expired", "forged", "gone"]
 Reload = Literal["policy", "bundle", "draws", "live", "catalog", "keys", "sources", "personas"]
 StoreFailure = Literal["timeout", "connection", "refused"]
 
@@ -78,6 +79,7 @@ class Metrics:
             "tact_prompt_streams", "Chat widgets connected.", multiprocess_mode="livesum", registry=own
         )
         self._prompts = Counter("tact_prompts", "Prompts sent to chat widgets.", ["shop"], registry=own)
+        self._previews = Counter("tact_previews", "Pages opened by a preview link.", ["result"], registry=own)
 
     def _store(self, own: CollectorRegistry) -> None:
         self.store_s = Histogram(
@@ -167,6 +169,10 @@ class Metrics:
     def prompted(self, shop: str) -> None:
         """A prompt that went to a chat widget."""
         self._prompts.labels(shop).inc()
+
+    def previewed(self, result: Previewed) -> None:
+        """A page that brought a preview's token; without "shown" it was answered as any page."""
+        self._previews.labels(result).inc()
 
     def reload_failed(self, what: Reload) -> None:
         """A new version that was refused."""

@@ -11,6 +11,7 @@ from features.events import KINDS
 from models.inputs import FOUND_BY
 from service.catalog_store import ItemLine, StockLine
 from service.errors import CATALOGUE, PROBLEM_TYPE
+from service.preview import PreviewBody
 from service.privacy import VisitorBody
 from service.wire import DecisionRequest, Event, RequestContext
 
@@ -78,6 +79,12 @@ _PRODUCT: Final = {
         "because": {"type": ["string", "null"], "description": "Id of the product that led to it."},
     },
 }
+_SHOW: Final = {
+    "type": "object",
+    "required": ["preview", "request"],
+    "additionalProperties": False,
+    "properties": {"preview": {"type": "string"}, "request": {"$ref": "#/components/schemas/DecisionRequest"}},
+}
 _ANSWER: Final = {
     "type": "object",
     "required": ["decision_id", "stage", "intent", "placements", "degraded", "bundle", "policy"],
@@ -117,7 +124,7 @@ def install(app: FastAPI) -> None:
 
 def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=TITLE, version=app.version, description=ABOUT, routes=app.routes)
-    types = (Event, DecisionRequest, RequestContext, ItemLine, StockLine, VisitorBody)
+    types = (Event, DecisionRequest, RequestContext, ItemLine, StockLine, VisitorBody, PreviewBody)
     _, schemas = msgspec.json.schema_components(types, ref_template=_REF)
     schemas["Event"]["properties"]["event"]["examples"] = list(KINDS[1:])
     schemas["DecisionRequest"]["properties"]["events"] = {
@@ -126,7 +133,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         "items": {"$ref": "#/components/schemas/Event"},
         "description": "What happened on this page; left out: the page view itself. [] adds nothing.",
     }
-    schemas |= {"EventBatch": _BATCH, "Problem": _PROBLEM, "Taken": _TAKEN, "Answer": _ANSWER}
+    schemas |= {"EventBatch": _BATCH, "Problem": _PROBLEM, "Taken": _TAKEN, "Answer": _ANSWER, "ShowBody": _SHOW}
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(schemas)
     components["securitySchemes"] = {
@@ -164,9 +171,12 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     if method == "put" and path in bodies:
         kind, name = bodies[path]
         operation["requestBody"] = {"required": True, "content": {kind: {"schema": _ref(name)}}}
+    if path.startswith("/v1/preview"):
+        name = "ShowBody" if path.endswith("/show") else "PreviewBody"
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(name)}}}
     if not path.startswith("/v1"):
         return
-    open_to_browsers = path in ("/v1/events", "/v1/decisions", "/v1/prompts")
+    open_to_browsers = path in ("/v1/events", "/v1/decisions", "/v1/prompts", "/v1/preview/show")
     operation["security"] = _EITHER if open_to_browsers else _SECRET
     problem = {"description": "A problem.", "content": {PROBLEM_TYPE: {"schema": _ref("Problem")}}}
     operation["responses"] = {k: v for k, v in operation["responses"].items() if k != "422"} | {

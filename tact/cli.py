@@ -61,6 +61,7 @@ VERBS: Mapping[str, Verb] = {
     ),
     "why": Verb("Explain a decision, or why an action was not chosen.", LOOK),
     "replay": Verb("Recompute decisions from their receipts and compare the bytes.", LOOK),
+    "preview": Verb("Make a signed link that shows one message to its holder only.", LOOK),
     "audit": Verb("List who changed what a shop shows, and tell whether the log is whole.", LOOK),
     "earned": Verb("Tell what each message earned: rates, orders behind it, and what it added over silence.", LOOK),
     "drift": Verb("Compare features and scores of the lake's decisions with the live bundle's training.", LOOK),

@@ -33,7 +33,7 @@ IDLE_S: Final = 15.0
 """How often to decide although nothing happened; also the heartbeat that keeps proxies from closing the stream."""
 
 MAX_STREAMS: Final = 2000
-PARAMETERS: Final = ("visitor_id", "locale", "page_type", "consent", "key")
+PARAMETERS: Final = ("visitor_id", "locale", "page_type", "consent", "key", "watch")
 _DISMISSED: Final = CODE["dismiss_promotion"]
 
 
@@ -44,9 +44,17 @@ def router(service: Service) -> APIRouter:
 
     @paths.get("/v1/prompts", summary="Prompts for a chat widget, as server-sent events")
     async def get_prompts(
-        request: Request, visitor_id: str = "", locale: str = "", page_type: str = "", consent: str | None = None
+        request: Request,
+        visitor_id: str = "",
+        locale: str = "",
+        page_type: str = "",
+        consent: str | None = None,
+        watch: bool = False,
     ) -> Response:
-        """`event: prompt` with the filled placement; at most once for each action, never after it was dismissed."""
+        """`event: prompt` with the filled placement; at most once for each action, never after it was dismissed.
+
+        With `watch`, `event: decision` comes before it, each time: a decision's answer, also a silent one.
+        """
         access = access_of(request, service.watcher.keys)
         check_parameters(request.query_params)
         check_visitor_id(visitor_id)
@@ -57,7 +65,7 @@ def router(service: Service) -> APIRouter:
         if len(open_streams) >= MAX_STREAMS:
             raise Problem("too_many_streams", f"{MAX_STREAMS} are open.")
         wanted = DecisionRequest(visitor_id=visitor_id, placements=[PLACEMENT], context=context, events=[])
-        stream = Prompts(service, access, wanted, request.is_disconnected)
+        stream = Prompts(service, access, wanted, request.is_disconnected, watch)
         return StreamingResponse(
             _counted(service, open_streams, stream),
             media_type="text/event-stream",
@@ -94,9 +102,15 @@ class Prompts:
     """One connection."""
 
     def __init__(
-        self, service: Service, access: Access, wanted: DecisionRequest, gone: Callable[[], Awaitable[bool]]
+        self,
+        service: Service,
+        access: Access,
+        wanted: DecisionRequest,
+        gone: Callable[[], Awaitable[bool]],
+        watch: bool = False,
     ) -> None:
         self._service, self._access, self._wanted, self._gone = service, access, wanted, gone
+        self._watch = watch
         self._sent: set[str] = set()
 
     async def pieces(self) -> AsyncIterator[bytes]:
@@ -118,19 +132,20 @@ class Prompts:
             return None
 
     async def _decide(self) -> bytes:
-        """A prompt, or nothing."""
+        """A prompt, or nothing; before it, for who watches, the decision."""
         live = self._service.watcher.get(self._access.shop)
         if PLACEMENT not in live.policy.at:
             return b""
         decision = (await self._service.decider.answer(self._wanted, self._access)).decision
         if decision is None or decision.degraded:
             return b""  # a prompt interrupts: never without knowing the visitor
+        watched = _event("decision", decision, answer(decision)) if self._watch else b""
         action = decision.chosen[0].action
         if action is None or action in self._sent or dismissed(decision, action):
-            return b""
+            return watched
         self._sent.add(action)
         self._service.metrics.prompted(self._access.shop)
-        return _prompt(decision)
+        return watched + _prompt(decision)
 
     async def _pause(self) -> None:
         try:
@@ -150,4 +165,9 @@ def dismissed(decision: Decision, action: str) -> bool:
 def _prompt(decision: Decision) -> bytes:
     body: dict[str, Any] = msgspec.json.decode(answer(decision))
     data = msgspec.json.encode({"decision_id": body["decision_id"], **body["placements"][PLACEMENT]})
-    return b"event: prompt\nid: " + decision.inputs.decision_id.encode() + b"\ndata: " + data + b"\n\n"
+    return _event("prompt", decision, data)
+
+
+def _event(name: str, decision: Decision, data: bytes) -> bytes:
+    """An event of the stream; data: JSON without a line's end."""
+    return f"event: {name}\nid: {decision.inputs.decision_id}\ndata: ".encode() + data + b"\n\n"

@@ -9,23 +9,30 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from features.catalog import Product
 from service.web.front import CATEGORIES, Front, category_name
+from service.web.journeys import JOURNEYS
 from service.web.shopping import Cart, best, event_item, event_items, search
 from service.web.texts import TEXTS
 
 HERE: Final = Path(__file__).parent
 BEST: Final = 8
 MORE: Final = 4
+SORTS: Final = {"rating": "Rating", "price": "Price"}
+"""How a category can be sorted, and what that is called."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What every page of one request needs. placements: those the live policy has; a page asks for no other."""
+    """What every page of one request needs. placements: those the live policy has; a page asks for no other.
+
+    sees: whether the drawer "What Tact sees" is open.
+    """
 
     front: Front
     products: Mapping[str, Product]
     placements: frozenset[str]
     cart: Cart
     recent: tuple[str, ...] = ()
+    sees: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,8 @@ def render(templates: Environment, shown: Shown, page: Page) -> str:
         front=shown.front,
         cart=shown.cart,
         placements=shown.placements,
+        journeys=JOURNEYS.values(),
+        sees=shown.sees,
         categories=CATEGORIES,
         title=page.title,
         page=told,
@@ -76,13 +85,16 @@ def home(shown: Shown) -> Page:
     return Page("home.html", "Outdoor gear", "home", _event("page_view"), {"products": products[:BEST]})
 
 
-def listing(shown: Shown, category: str) -> Page | None:
-    """A category; None if the shop has none of that name."""
+def listing(shown: Shown, category: str, sort: str = "") -> Page | None:
+    """A category in an order of SORTS; None if the shop has none of that name."""
     products = best(p for p in shown.products.values() if p.category == category)
     if not products:
         return None
+    if sort == "price":
+        products = sorted(products, key=lambda p: p.price or 0.0)
     told = {"category": category} | _event("view_item_list", category=category, quantity=len(products))
-    values = {"products": products, "line": CATEGORIES.get(category, ("", ""))[1]}
+    line = CATEGORIES.get(category, ("", ""))[1]
+    values = {"products": products, "line": line, "sorts": SORTS, "sort": sort if sort in SORTS else "rating"}
     return Page("list.html", category_name(category), "list", told, values)
 
 
@@ -119,7 +131,8 @@ def cart_page(shown: Shown) -> Page:
     cart = shown.cart
     removals = [{"event": "remove_from_cart", "items": [event_item(line.product, line.units)]} for line in cart.lines]
     told = _event("view_cart", items=event_items(cart), value=cart.goods)
-    return Page("cart.html", "Your cart", "cart", told, {"remove_events": removals})
+    items = [event_item(line.product) for line in cart.lines]
+    return Page("cart.html", "Your cart", "cart", told, {"remove_events": removals, "items": items})
 
 
 def checkout(shown: Shown, step: str, form: Mapping[str, str], errors: Mapping[str, str]) -> Page:
@@ -142,6 +155,18 @@ def thanks(shown: Shown, order_id: str, order: Cart) -> Page:
         about = {"items": event_items(order), "value": order.total, "order_id": order_id}
         told = _event("purchase", event_id=f"purchase-{order_id}", **about)
     return Page("thanks.html", "Thank you", "thank_you", told, {"order_id": order_id, "order": order})
+
+
+def stores(shown: Shown) -> Page:
+    """Where the stores are, and what lies in them of what was looked at, else of what most people like."""
+    recent = [shown.products[one] for one in shown.recent]
+    values = {"products": recent or best(shown.products.values())[:BEST], "seen": bool(recent)}
+    return Page("stores.html", "Stores", "store", _event("page_view"), values)
+
+
+def account(shown: Shown, order: Cart) -> Page:
+    """The customer's own page."""
+    return Page("account.html", "Account", "account", _event("page_view"), {"order": order})
 
 
 def text_page(shown: Shown, name: str) -> Page | None:

@@ -14,6 +14,7 @@ class Text:
     paragraphs: tuple[str, ...]
     event: str = "page_view"
     products: Literal["", "best", "recent"] = ""
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 TEXTS: Final[Mapping[str, Text]] = {
@@ -25,6 +26,12 @@ TEXTS: Final[Mapping[str, Text]] = {
             "From €50 delivery is free, below that it costs €4.95.",
             "Or collect from one of our stores at no cost: what lies there is kept for you for two days.",
         ),
+        facts=(
+            ("Standard, next working day", "€4.95, free from €50"),
+            ("Collect in a store", "free, today if it lies there"),
+            ("Evening, 18:00 to 22:00", "€6.95"),
+            ("Belgium", "as in the Netherlands"),
+        ),
     ),
     "returns": Text(
         "Returns",
@@ -35,6 +42,12 @@ TEXTS: Final[Mapping[str, Text]] = {
             "The money is back within three working days after the parcel has reached us.",
         ),
         "return_policy_view",
+        facts=(
+            ("Time to decide", "60 days from delivery"),
+            ("Sending back", "free, label in the parcel"),
+            ("Money back", "within 3 working days"),
+            ("In a store", "at once, with the receipt"),
+        ),
     ),
     "payment": Text(
         "Ways to pay",
@@ -92,14 +105,5 @@ TEXTS: Final[Mapping[str, Text]] = {
         ),
     ),
     "survey": Text("One question", "content", ("What nearly kept you from ordering? Tell us in the chat. Thank you!",)),
-    "account": Text(
-        "Account",
-        "account",
-        (
-            "You order as a guest here: this demonstration has no accounts.",
-            "A real shop has your orders, returns and membership on this page.",
-        ),
-    ),
-    "stores": Text("Stores", "store", ("Reserve online, try it on, pay when you collect.",)),
 }
 """Address below /shop, to page."""

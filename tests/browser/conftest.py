@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from tact.demo import Example
-from tact.verb_demo import call
+from tact.verb_demo import Refused, call
 
 ROOT = Path(__file__).parents[2]
 START_S = 400
@@ -33,8 +34,12 @@ ARGUMENTS = (
 )
 REMEMBER = (
     "document.addEventListener('tact:decision', () => { document.documentElement.dataset.decided = '1'; });"
+    "document.addEventListener('tact:ready', () => {"
+    " if (!document.querySelector('[data-tact]')) document.documentElement.dataset.decided = '1'; });"
     "document.addEventListener('securitypolicyviolation', (e) => console.error('CSP ' + e.violatedDirective));"
 )
+ANSWERED = "html[data-decided]"
+"""CSS that is there once the page has its answer, or has no place for one."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,24 @@ class Demo:
 
     def tail(self, visitor_id: str) -> list[dict[str, Any]]:
         """The visitor's events as the engine keeps them; one that was sent twice may stand twice."""
-        kept = call(f"{self.url}/v1/visitors/{visitor_id}", self.secret_key, None, "GET")
+        try:
+            kept = call(f"{self.url}/v1/visitors/{visitor_id}", self.secret_key, None, "GET")
+        except Refused as refused:
+            if "unknown_visitor" not in str(refused):
+                raise
+            return []
         return list(kept["tail"])
+
+    def wait_for(self, visitor_id: str, *kinds: str, timeout_s: float = 10) -> None:
+        """Until these kinds of events have arrived; fails if they do not."""
+        give_up = time.monotonic() + timeout_s
+        while not (did := self.did(visitor_id)) >= set(kinds):
+            assert time.monotonic() < give_up, f"{set(kinds) - did} did not arrive, only {did}"
+            time.sleep(0.1)
+
+    def get(self, path: str) -> dict[str, Any]:
+        """What the service answers to the shop's secret key."""
+        return call(self.url + path, self.secret_key, None, "GET")
 
     def did(self, visitor_id: str) -> set[str]:
         """The kinds of those events."""
@@ -75,11 +96,11 @@ class Shopper:
     def go(self, path: str) -> None:
         """Open a page and wait until Tact has answered."""
         self.page.goto(self.url + path)
-        self.page.wait_for_selector("html[data-decided]", state="attached")
+        self.page.wait_for_selector(ANSWERED, state="attached")
 
     def message(self, placement: str) -> str:
         """CSS of the message in a placement."""
-        return f'[data-tact="{placement}"] .tact-message'
+        return f':is([data-tact="{placement}"], [data-tact-live="{placement}"]) .tact-message'
 
     def put_in_cart(self, item_id: str) -> None:
         self.page.goto(f"{self.url}/shop/p/{item_id}")
@@ -96,11 +117,11 @@ class Shopper:
 
     def pay(self, card: str) -> None:
         self.page.get_by_role("textbox", name="Card number", exact=True).fill(card)
-        self.page.get_by_role("button", name=re.compile("^Pay ")).click()
-        self.page.wait_for_load_state("networkidle")
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name=re.compile("^Pay ")).click()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def chromium_path() -> str:
     found = shutil.which("chromium")
     if found is None:
@@ -108,10 +129,16 @@ def chromium_path() -> str:
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def demo(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """One demo for all tests: use a visitor of your own in each."""
+    with running_demo(tmp_path_factory.mktemp("demo")) as demo:
+        yield demo
+
+
+@contextmanager
+def running_demo(home: Path) -> Iterator[Demo]:
     """`tact demo` with little history. The policy speaks at any hour, to everyone, and never just to learn."""
-    home = tmp_path_factory.mktemp("demo")
     (home / "policies").mkdir()
     (home / "policies" / "demo.yaml").write_text(steady(Example.find().policy.read_text()))
     patient = {"TACT_DEADLINE_MS": "2000", "TACT_STORE_TIMEOUT_MS": "2000"}  # a busy machine must not degrade answers
@@ -159,16 +186,15 @@ def browser(playwright: Playwright, chromium_path: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def shopper(browser: Browser, demo: Demo, request: pytest.FixtureRequest) -> Iterator[Callable[..., Shopper]]:
-    """Makes shoppers with empty browsers; options as of browser.new_context."""
+    """Makes shoppers with empty browsers; as_new: the page makes up their id; options as of browser.new_context."""
     made: list[Shopper] = []
 
-    def make(**options: Any) -> Shopper:
-        visitor_id = f"{request.node.name[:80]}-{len(made)}"
+    def make(as_new: bool = False, **options: Any) -> Shopper:
+        visitor_id = f"{request.node.path.stem}-{request.node.name[:80]}-{len(made)}"
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         context.set_default_timeout(10_000)
-        context.add_init_script(
-            f"try {{ localStorage.setItem('tact.visitor', {json.dumps(visitor_id)}) }} catch {{ }}{REMEMBER}"
-        )
+        known = f"try {{ localStorage.setItem('tact.visitor', {json.dumps(visitor_id)}) }} catch {{ }}"
+        context.add_init_script(REMEMBER if as_new else known + REMEMBER)
         shopper = Shopper(context.new_page(), context, demo.url, visitor_id)
         shopper.page.on("console", lambda said: shopper.wrong.append(said.text) if said.type == "error" else None)
         shopper.page.on("pageerror", lambda error: shopper.wrong.append(str(error)))

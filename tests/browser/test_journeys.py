@@ -6,24 +6,11 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Demo, Shopper
+from tests.browser.conftest import ANSWERED, Demo, Shopper
 
 pytestmark = pytest.mark.browser
 
 Make = Callable[..., Shopper]
-PAGES = (
-    "/shop",
-    "/shop/c/boots",
-    "/shop/p/klif-mid",
-    "/shop/search?q=tent",
-    "/shop/search?q=surfboard",
-    "/shop/cart",
-    "/shop/checkout",
-    "/shop/returns",
-    "/shop/stores",
-    "/shop/account",
-    "/shop/compare",
-)
 OTHERS = ("duin-1", "duin-3", "wad-4", "wad-6", "kim-22", "kim-30", "glim")
 WATCH_SHIFTS = (
     "window.shifted = 0;"
@@ -32,18 +19,18 @@ WATCH_SHIFTS = (
 )
 
 
-def test_a_product_page_shows_a_badge_and_recommendations_decided_by_the_engine(shopper: Make, demo: Demo) -> None:
+def test_a_product_page_shows_a_message_and_recommendations_decided_by_the_engine(shopper: Make, demo: Demo) -> None:
     someone = shopper()
     someone.go("/shop/p/duin-2")
     row = someone.page.locator(someone.message("pdp.recommend"))
     expect(row.locator("a.tact-item").first).to_be_visible()
     assert row.locator("a.tact-item").count() >= 3
     assert "/shop/p/duin-2" not in [link.get_attribute("href") for link in row.locator("a.tact-item").all()]
-    badge = someone.page.locator('[data-tact="pdp.trust"] .tact-badge')
-    for item_id in OTHERS:  # a badge waits until somebody looks round
-        if badge.count() == 0:
+    said = someone.page.locator(someone.message("pdp.trust"))
+    for item_id in OTHERS:  # silence may win the first draws
+        if said.count() == 0:
             someone.go(f"/shop/p/{item_id}")
-    expect(badge).to_be_visible()
+    expect(said).to_be_visible()
     someone.page.get_by_role("button", name="What Tact sees").click()
     seen = someone.page.locator("#sees")
     expect(seen).to_contain_text("Stage:")
@@ -54,11 +41,12 @@ def test_a_product_page_shows_a_badge_and_recommendations_decided_by_the_engine(
 def test_a_message_that_was_seen_and_clicked_is_in_the_visitors_tail(shopper: Make, demo: Demo) -> None:
     someone = shopper()
     someone.go("/shop/p/duin-2")
-    expect(someone.page.locator(someone.message("pdp.trust"))).to_be_visible()
-    someone.page.wait_for_timeout(1300)
-    someone.page.locator(someone.message("pdp.trust")).get_by_role("link").click()
-    someone.page.wait_for_load_state("networkidle")
-    assert demo.did(someone.visitor_id) >= {"view_item", "view_promotion", "select_promotion"}
+    said = someone.page.locator(someone.message("pdp.recommend")).get_by_role("link").first
+    said.scroll_into_view_if_needed()
+    expect(said).to_be_visible()
+    demo.wait_for(someone.visitor_id, "view_item", "view_promotion")
+    said.click()
+    demo.wait_for(someone.visitor_id, "select_promotion")
 
 
 def test_a_cart_is_met_with_reassurance(shopper: Make) -> None:
@@ -80,12 +68,11 @@ def test_a_prompt_after_a_payment_error_is_dismissed_once_and_for_all(shopper: M
     expect(prompt).to_be_visible(timeout=6000)
     prompt.get_by_role("button", name="Dismiss").click()
     expect(prompt).to_have_count(0)
-    someone.page.wait_for_load_state("networkidle")
+    demo.wait_for(someone.visitor_id, "dismiss_promotion")
     someone.page.evaluate("sessionStorage.clear()")  # the engine remembers, not only this tab
     someone.pay("4000 0000 0000 0002")
-    someone.page.wait_for_timeout(2500)
+    someone.page.wait_for_timeout(4500)  # a stream looks every second, and this prompt waits two
     expect(prompt).to_have_count(0)
-    assert "dismiss_promotion" in demo.did(someone.visitor_id)
 
 
 def test_a_doubt_over_the_cart_is_offered_a_person(shopper: Make, demo: Demo) -> None:
@@ -114,8 +101,7 @@ def test_a_doubt_over_the_cart_is_offered_a_person(shopper: Make, demo: Demo) ->
     expect(someone.page.get_by_role("region", name="Chat")).to_be_visible()
     someone.page.get_by_label("Your message").fill("Do they run small?")
     someone.page.keyboard.press("Enter")
-    someone.page.wait_for_load_state("networkidle")
-    assert demo.did(someone.visitor_id) >= {"select_promotion", "chat_open", "chat_message"}
+    demo.wait_for(someone.visitor_id, "select_promotion", "chat_open", "chat_message")
     assert someone.wrong == []
 
 
@@ -127,8 +113,10 @@ def test_an_order_ends_in_thanks_and_is_one_purchase_also_when_the_page_is_loade
     someone.give_address()
     someone.pay("4242 4242 4242 4242")
     expect(someone.page.get_by_role("heading", name="Thank you!")).to_be_visible()
+    demo.wait_for(someone.visitor_id, "purchase")
     someone.page.reload()
-    someone.page.wait_for_load_state("networkidle")
+    someone.page.wait_for_selector(ANSWERED, state="attached")
+    someone.page.wait_for_timeout(300)
     purchases = {record["event"] for record in demo.tail(someone.visitor_id) if record["kind"] == "purchase"}
     assert len(purchases) == 1
     someone.go("/shop/cart")
@@ -154,18 +142,10 @@ def test_a_slow_tact_shows_nothing_and_holds_nothing_up(shopper: Make) -> None:
     expect(someone.page.get_by_role("heading", name="Duin 2 trekking tent")).to_be_visible()
     someone.page.wait_for_timeout(2000)
     assert someone.page.locator(".tact-message").count() == 0
-    assert someone.wrong == []
-
-
-def test_no_page_breaks_its_content_policy_or_complains(shopper: Make) -> None:
-    someone = shopper()
-    someone.put_in_cart("duin-2")
-    for path in PAGES:
-        answer = someone.page.goto(someone.url + path)
-        assert answer is not None
-        assert answer.status == 200
-        assert "default-src 'self'" in answer.headers["content-security-policy"]
-        someone.page.wait_for_selector("html[data-decided]", state="attached")
+    someone.put_in_cart("glim")
+    someone.give_address()
+    someone.pay("4242 4242 4242 4242")
+    expect(someone.page.get_by_role("heading", name="Thank you!")).to_be_visible()
     assert someone.wrong == []
 
 
@@ -177,18 +157,8 @@ def test_messages_move_nothing_that_was_there(shopper: Make) -> None:
     assert someone.page.evaluate("shifted") < 0.01
 
 
-def test_a_phone_needs_no_sideways_scrolling(shopper: Make) -> None:
-    someone = shopper(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True, color_scheme="dark")
-    someone.put_in_cart("duin-2")
-    for path in PAGES:
-        someone.go(path)
-        width = someone.page.evaluate("document.documentElement.scrollWidth")
-        assert width <= 360, path
-
-
 def test_where_a_visitor_came_from_is_told(shopper: Make, demo: Demo) -> None:
     someone = shopper()
     someone.go("/shop/c/tents?utm_source=trailblog&utm_medium=affiliate")
     someone.go("/shop/p/duin-1")
-    source = someone.page.evaluate("sessionStorage.getItem('tact.source')")
-    assert source == '{"channel":"partner","referrer":"partner"}'
+    assert someone.page.evaluate("JSON.parse(sessionStorage.getItem('tact.source')).channel") == "partner"

@@ -115,3 +115,22 @@ def test_a_parameter_that_is_none_is_refused_by_name(live: Running, params: dict
     answer = live.call.get("/v1/prompts", params={"visitor_id": "v", **params})
     assert (answer.status_code, answer.json()["code"], answer.json()["pointer"]) == (422, "invalid_field", pointer)
     assert pointer.strip("/") in answer.json()["detail"]
+
+
+def test_who_watches_sees_every_decision_also_a_silent_one(live: Running) -> None:
+    who = f"v-{uuid4().hex}"
+    params = {"visitor_id": who, "key": live.shop.publishable, "watch": "true"}
+    with (
+        httpx2.Client(base_url=live.url, timeout=30) as client,
+        client.stream("GET", "/v1/prompts", params=params) as answer,
+    ):
+        lines = (line for line in answer.iter_lines() if line.startswith(("event: ", "data: ")))
+        assert next(lines) == "event: decision"
+        silent = json.loads(next(lines).removeprefix("data: "))
+        assert silent["placements"]["global.chat"]["action"] is None
+        assert silent["stage"]["name"] == "evaluation"
+        view(live, who)
+        view(live, who)
+        names = [line.removeprefix("event: ") for line in (next(lines) for _ in range(6)) if line.startswith("event")]
+    assert "decision" in names
+    assert set(names) <= {"decision", "prompt"}

@@ -69,7 +69,8 @@ def test_every_category_has_a_drawing_of_its_own() -> None:
 
 def test_pages_and_simulated_visitors_ask_for_the_same_placements_and_the_policy_has_them() -> None:
     templates = "".join(path.read_text() for path in (HERE / "templates").glob("*.html"))
-    of_pages = set(re.findall(r'slot\("([^"]+)"', templates))
+    asked = re.findall(r'slot\("([^"]+)"|data-tact-live="([^"]+)"', templates)
+    of_pages = {at_once or live for at_once, live in asked}
     of_policy = set(load_policy(EXAMPLE.policy.read_text(), EXAMPLE.policy.name).at)
     assert of_pages == {placement for asked in PLACEMENTS.values() for placement in asked} == of_policy
 
@@ -77,7 +78,7 @@ def test_pages_and_simulated_visitors_ask_for_the_same_placements_and_the_policy
 def test_no_link_of_a_message_leads_to_a_page_that_is_not_there() -> None:
     links = set(re.findall(r"url: \"?/shop/([a-z]+)", EXAMPLE.policy.read_text()))
     assert links
-    assert links <= {*TEXTS, "cart"}
+    assert links <= {*TEXTS, "cart", "stores", "account"}
 
 
 def test_keys_of_the_start_before_are_used_again(tmp_path: Path) -> None:
