@@ -13,7 +13,8 @@ From the session's last products, newest first, the newest views of each are fol
 The visitor's own views are in the ring too; they are known by product and second, and passed over.
 """
 
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
@@ -26,6 +27,7 @@ Rows = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float32]
 Times = npt.NDArray[np.int64]
+Step = TypeVar("Step", bound=Callable[..., object])
 
 FEATURES: Final = (
     "knn",
@@ -202,9 +204,24 @@ OWN_SESSIONS: Final = 64
 SECOND_STEPS: Final = 12
 """Of so many of the best found, what is linked with them is found, too."""
 POOL: Final = 4096
+SCORED: Final = 9
+BEST_OF_A_SOURCE: Final = 60
+"""Sources whose candidates are chosen by a number, and of how many of each the rank counts, at most."""
 _DAY_S: Final = 86_400.0
 _POSITION, _HALF_LIFE_D, _FRESH_HALF_LIFE_D, _DISTANCE, _LENGTH = 0.8, 14.0, 1.0, 2.0, 0.25
+_njit: Final[Any] = numba.njit  # whose types do not tell of _nrt
 _FADE: Final = np.exp(-np.arange(64) / _DISTANCE).astype(np.float32)
+
+
+def _counted(step: Step) -> Step:
+    """Compiled; for what makes arrays."""
+    return cast(Step, _njit(cache=True, _nrt=True)(step))
+
+
+def _uncounted(step: Step) -> Step:
+    """Compiled without counting who holds an array: each use of a table was two locked additions, three quarters of all
+    the time. What makes no array and gives none back needs no count: who calls `gather` holds them all."""
+    return cast(Step, _njit(cache=True, _nrt=False)(step))
 
 
 class Scratch(NamedTuple):
@@ -225,6 +242,10 @@ class Scratch(NamedTuple):
     x: Matrix
     chosen: Rows
     taken: npt.NDArray[np.uint8]
+    like: Floats
+    ends: Rows
+    best: npt.NDArray[np.int32]
+    sizes: Times
 
 
 def scratch(items: int, entries: int) -> Scratch:
@@ -245,10 +266,14 @@ def scratch(items: int, entries: int) -> Scratch:
         np.zeros((POOL, len(FEATURES)), np.float32),
         np.zeros(POOL, np.int32),
         np.zeros(POOL, np.uint8),
+        np.zeros(POOL, np.float32),
+        np.zeros(POOL, np.int32),
+        np.zeros((SCORED, BEST_OF_A_SOURCE), np.int32),
+        np.zeros(SCORED, np.int64),
     )
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _place(s: Scratch, item: int, n: int) -> tuple[int, int]:
     """Where the item's numbers are, begun anew if this call has none yet, and how many there are. -1: no room."""
     if s.item_call[item] == s.call[0]:
@@ -264,7 +289,7 @@ def _place(s: Scratch, item: int, n: int) -> tuple[int, int]:
     return n, n + 1
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _older(t: Tables, a: int, b: int) -> bool:
     """Whether entry a is older than entry b: else a link from b to a is stale."""
     head = t.clock[0]
@@ -273,18 +298,18 @@ def _older(t: Tables, a: int, b: int) -> bool:
     return bool(rank_a < rank_b)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _ago(now_s: int, then_s: Any) -> float:
     """Seconds since then; 0 where it is still to come."""
     return float(now_s) - float(then_s) if now_s > np.int64(then_s) else 0.0
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _days(t: Tables, entry: int, now_s: int) -> float:
     return _ago(now_s, t.at[entry]) / _DAY_S
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _distinct(items: Rows, begin: int, out: Rows) -> tuple[int, int]:
     """The session's last different known products into out, newest first: how many, and how many different in all."""
     known, different = 0, 0
@@ -301,7 +326,7 @@ def _distinct(items: Rows, begin: int, out: Rows) -> tuple[int, int]:
     return known, different
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _own_roots(t: Tables, items: Rows, at_s: Times, begin: int, out: Rows) -> int:
     """Sessions of the ring that are this session: they hold a view of the same product in the same second.
 
@@ -332,7 +357,7 @@ def _own_roots(t: Tables, items: Rows, at_s: Times, begin: int, out: Rows) -> in
     return found
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _near(
     t: Tables, s: Scratch, entry: int, product: int, p: int, fade: float, fresh: float, n: int, forward: bool
 ) -> int:
@@ -388,7 +413,7 @@ def _near(
     return n
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _follow(
     t: Tables, s: Scratch, product: int, p: int, own: Rows, owned: int, now_s: int, n: int, met: int
 ) -> tuple[int, int]:
@@ -424,7 +449,7 @@ def _follow(
     return n, met
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _end_of(t: Tables, entry: int) -> int:
     """The last entry of the session, as far as SESSION_VIEWS_AT_MOST goes."""
     for _ in range(SESSION_VIEWS_AT_MOST):
@@ -435,7 +460,7 @@ def _end_of(t: Tables, entry: int) -> int:
     return entry
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _add_session(t: Tables, s: Scratch, root: int, end: int, like: float, now_s: int, n: int) -> int:
     """Adds what a neighbour session holds, counted by the distance from the product that both share."""
     x, entry, met = s.x, end, s.root_met[root]
@@ -464,7 +489,7 @@ def _add_session(t: Tables, s: Scratch, root: int, end: int, like: float, now_s:
     return n
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_counted
 def _least_of(values: Floats, n: int, keep: int) -> float:
     """The keep-th largest value, or less than all where there are no more."""
     if n <= keep:
@@ -472,10 +497,10 @@ def _least_of(values: Floats, n: int, keep: int) -> float:
     return float(np.sort(values[:n])[n - keep])
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _neighbours(t: Tables, s: Scratch, met: int, now_s: int, n: int) -> int:
     """Adds the NEIGHBOURS sessions most like this one, of those met."""
-    like, ends = np.empty(met, np.float32), np.empty(met, np.int32)
+    like, ends = s.like, s.ends
     for k in range(met):
         end = _end_of(t, s.root_met[s.roots[k]])
         ends[k] = end
@@ -493,7 +518,7 @@ def _neighbours(t: Tables, s: Scratch, met: int, now_s: int, n: int) -> int:
     return n
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _linked(t: Tables, s: Scratch, product: int, fade: float, n: int) -> int:
     """Adds a product's long-lived neighbours, as shares of all its pairs."""
     total = 0.0
@@ -516,7 +541,7 @@ def _linked(t: Tables, s: Scratch, product: int, fade: float, n: int) -> int:
     return n
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _entered(s: Scratch, j: int, column: int, k: int, out: Rows, size: int) -> int:
     """Puts place j into out, the places of the k largest values of a column, the largest first; how many there are.
     Called with rising places, so that equal ones stand by place."""
@@ -531,7 +556,7 @@ def _entered(s: Scratch, j: int, column: int, k: int, out: Rows, size: int) -> i
     return min(size + 1, k)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _top(s: Scratch, n: int, column: int, k: int, out: Rows) -> int:
     """Places of the k largest positive values of a column into out, the largest first; equal ones by place."""
     size = 0
@@ -541,11 +566,11 @@ def _top(s: Scratch, n: int, column: int, k: int, out: Rows) -> int:
     return size
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _second_step(t: Tables, s: Scratch, n: int) -> int:
     """Adds what is strongly linked with the best of what was found."""
-    first = np.empty(SECOND_STEPS, np.int32)
-    for k in range(_top(s, n, KNN, first.size, first)):
+    first = s.best[0]
+    for k in range(_top(s, n, KNN, SECOND_STEPS, first)):
         j = first[k]
         item, weight, by = s.rows[j], s.x[j, KNN], s.by[j]
         total = np.float32(0)
@@ -564,7 +589,7 @@ def _second_step(t: Tables, s: Scratch, n: int) -> int:
     return n
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _own(s: Scratch, named: Rows, at_s: Times, begin: int, now_s: int, own: bool, n: int) -> int:
     """Tells of the products the visitor looked at: in this session, and before it. own: whether they are added; if not,
     only those that another source found are told of."""
@@ -591,7 +616,7 @@ def _own(s: Scratch, named: Rows, at_s: Times, begin: int, now_s: int, own: bool
     return n
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _take(s: Scratch, j: int, taken: int, keep: int) -> int:
     if s.taken[j] == 0 and taken < keep:
         s.taken[j] = 1
@@ -600,7 +625,7 @@ def _take(s: Scratch, j: int, taken: int, keep: int) -> int:
     return taken
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _same_shelf(t: Tables, s: Scratch, last: int, most: int, n: int) -> int:
     """Adds the most popular of the last product's category within its price band, if these are known."""
     category, price, found = t.category[last], t.price[last], 0
@@ -618,7 +643,7 @@ def _same_shelf(t: Tables, s: Scratch, last: int, most: int, n: int) -> int:
     return n
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _listed(s: Scratch, rows: Rows, most: int, mark: int, n: int) -> int:
     for k in range(min(rows.size, most)):
         j, n = _place(s, rows[k], n)
@@ -628,7 +653,7 @@ def _listed(s: Scratch, rows: Rows, most: int, mark: int, n: int) -> int:
     return n
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _choose(s: Scratch, n: int, own: bool, keep: int) -> int:
     """Picks the candidates: turn by turn the best of each source that are not taken yet."""
     columns = (KNN, RARE, FLAT, FRESH, AFTER, AFTER_ANY, LINKED, TWO_STEPS, ACROSS)
@@ -644,8 +669,8 @@ def _choose(s: Scratch, n: int, own: bool, keep: int) -> int:
         TWO_STEPS_RANK,
         ACROSS_RANK,
     )
-    best = np.empty((len(columns), 60), np.int32)
-    sizes = np.zeros(len(columns), np.int64)
+    best, sizes = s.best, s.sizes
+    sizes[:] = 0
     for j in range(n):  # product by product, since one's numbers lie together
         s.taken[j] = 0
         for c in range(len(columns)):
@@ -661,7 +686,7 @@ def _choose(s: Scratch, n: int, own: bool, keep: int) -> int:
             mine = s.x[j, OWN_VIEWS] > 0 and s.x[j, OWN_BACK] <= 40
             if mine or (s.x[j, EARLIER_VIEWS] > 0 and s.x[j, EARLIER_BACK] <= 20):
                 taken = _take(s, j, taken, keep)
-    for k in range(60):
+    for k in range(BEST_OF_A_SOURCE):
         for c in range(len(columns)):
             if k < sizes[c] and taken < keep - 15:
                 taken = _take(s, best[c, k], taken, keep)
@@ -681,7 +706,7 @@ def _choose(s: Scratch, n: int, own: bool, keep: int) -> int:
     return taken
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _source(x: Floats, own: bool) -> int:
     """The place in SOURCES of the source that has most to say of a candidate."""
     if own and x[OWN_VIEWS] > 0:
@@ -699,7 +724,7 @@ def _source(x: Floats, own: bool) -> int:
     return 6 if x[POPULAR] > 0 else 7
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _repeats(named: Rows, begin: int) -> tuple[int, float]:
     """How often in a row the session's last product was looked at, and the share of its steps that led nowhere else."""
     run, again, size = 0, 0, named.size
@@ -710,7 +735,7 @@ def _repeats(named: Rows, begin: int) -> tuple[int, float]:
     return run, again / (size - begin - 1) if size - begin > 1 else np.nan
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _describe(
     t: Tables,
     s: Scratch,
@@ -754,7 +779,7 @@ def _describe(
         _facts(t, x, item, items, begin, last, last_price, now_s)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_uncounted
 def _facts(t: Tables, x: Floats, item: int, items: Rows, begin: int, last: int, last_price: Any, now_s: int) -> None:
     """Fills in what the index knows of a product, and how it compares with what the visitor looked at."""
     x[TREND], x[POPULAR], x[RISING], x[VIEWS] = 0.0, 0.0, 0.0, 0.0
@@ -782,7 +807,7 @@ def _facts(t: Tables, x: Floats, item: int, items: Rows, begin: int, last: int, 
             x[SAME_CATEGORY] = 1.0 if t.category[last] == category else 0.0
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@_counted
 def gather(
     t: Tables,
     s: Scratch,

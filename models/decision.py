@@ -3,7 +3,6 @@
 * UnknownPlacement   the policy has no such placement; lists those it has
 """
 
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 import msgspec
@@ -20,7 +19,7 @@ from models.arms import LEARNED, arm_of
 from models.bundle import Scores
 from models.chosen import Candidate, Chosen, Decision
 from models.effects import effects_of
-from models.gates import NO_HOPE, Closed, first_closed_gate, first_closed_without_state
+from models.gates import NO_HOPE, Closed, closed_gates, first_closed_without_state
 from models.inputs import Context, Inputs, Suggestion
 from models.intent import LEAVE
 from models.moment import Moment, granted, locale_of
@@ -61,8 +60,7 @@ class Scoring(Protocol):
     def score(self, vector: Vector) -> Scores: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
+class _Page(msgspec.Struct, frozen=True):
     """A page being filled. gates: of every action considered, by position; contest: of those with all gates open.
 
     learning: positions of the apprentices among them. numbers: of each in the contest, its probability, cost and net.
@@ -79,8 +77,7 @@ class _Page:
     numbers: list[tuple[float, float, float]]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """What follows from inputs and bundle alone, for a caller that needs it before the decision. tail: in order."""
 
     tail: Records
@@ -174,7 +171,8 @@ def _fill(
     """Arbitrates placement after placement; an action stands at most once on a page."""
     policy = moment.policy
     considered = dict.fromkeys(place for placement in placements for place in policy.at[placement])
-    gates = {place: first_closed_gate(policy.actions[place], moment) for place in considered}
+    asked = closed_gates([policy.actions[place] for place in considered], moment)
+    gates = dict(zip(considered, asked, strict=True))
     eligible = tuple(place for place, closed in gates.items() if closed is None)
     switches = Switches.of(moment.inputs.switches)
     at = effects_of(moment.scores.stage, moment.scores.intent, moment.weariness)

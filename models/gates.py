@@ -19,6 +19,7 @@
 | fallback   | the decision is degraded and the action is not marked safe for that                 |
 """
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from features.catalog import Product
@@ -42,14 +43,25 @@ NO_HOPE: Final = Closed("no_hope", "hardly any draw of what is believed makes it
 
 def first_closed_gate(action: Action, moment: Moment) -> Closed | None:
     """The first gate that blocks an action at a moment; None if all are open."""
+    return closed_gates((action,), moment)[0]
+
+
+def closed_gates(actions: Iterable[Action], moment: Moment) -> list[Closed | None]:
+    """The same for several actions at one moment: what is the same for all of them is asked once."""
     history = moment.history
     seen = bool(history.shown or history.dismissed)
+    spent = budget(moment) if seen else None
+    return [_first_closed(action, moment, seen, spent) for action in actions]
+
+
+def _first_closed(action: Action, moment: Moment, seen: bool, spent: Closed | None) -> Closed | None:
     return (
-        consent(action, moment)
+        _consent(action, moment.granted)
+        or (_memory(moment) if action.kind in INTERRUPTING else None)
         or (schedule(action, moment) if action.schedule else None)
         or (stage(action, moment) if action.stages else None)
         or (rule(action, moment) if action.when else None)
-        or (_courtesy(action, moment) if seen else None)
+        or (_courtesy(action, moment, spent) if seen else None)
         or (truth(action, moment) if action.claims or action.kind == "availability" else None)
         or content(action, moment)
     )
@@ -64,13 +76,9 @@ def first_closed_without_state(action: Action, inputs: Inputs, granted: tuple[st
     return _consent(action, granted) or _schedule(action, inputs.now_ms) or _words(action, locale, inputs)
 
 
-def consent(action: Action, moment: Moment) -> Closed | None:
-    return _consent(action, moment.granted) or _memory(action, moment)
-
-
-def _memory(action: Action, moment: Moment) -> Closed | None:
+def _memory(moment: Moment) -> Closed | None:
     """What interrupts needs a memory of the no to it: ours, which consent allows, or the browser's own."""
-    if action.kind not in INTERRUPTING or "analytics" in moment.granted or moment.inputs.context.dismissed is not None:
+    if "analytics" in moment.granted or moment.inputs.context.dismissed is not None:
         return None
     return Closed("consent", "it interrupts, and without consent for analytics or `dismissed` a no could not be kept")
 
@@ -125,9 +133,14 @@ def cap(action: Action, moment: Moment) -> Closed | None:
     return None
 
 
-def _courtesy(action: Action, moment: Moment) -> Closed | None:
-    """What was shown before and how it was received."""
-    return cap(action, moment) or cooldown(action, moment) or rest(action, moment) or budget(action, moment)
+def _courtesy(action: Action, moment: Moment, spent: Closed | None) -> Closed | None:
+    """What was shown before and how it was received. spent: budget(moment)."""
+    return (
+        cap(action, moment)
+        or (cooldown(action, moment) if moment.history.dismissed else None)
+        or (rest(action, moment) if action.rest is not None else None)
+        or spent
+    )
 
 
 def rest(action: Action, moment: Moment) -> Closed | None:
@@ -155,7 +168,7 @@ def cooldown(action: Action, moment: Moment) -> Closed | None:
     return Closed("cooldown", f"dismissed; stays away for another {_span(left_s)}") if left_s > 0 else None
 
 
-def budget(action: Action, moment: Moment) -> Closed | None:
+def budget(moment: Moment) -> Closed | None:
     limits = moment.policy.session_budget
     for most, count, words in (
         (limits.per_session, moment.history.shown_in_session, "in this session"),

@@ -8,9 +8,9 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import structlog
 from msgspec import UnsetType
 
@@ -44,8 +44,7 @@ PRODUCT_BYTES: Final = 500
 _log = structlog.get_logger("tact.decide")
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """What is known of the visitor. tail: None if the store is gone; then `because` says "store" or "deadline".
 
     dismissed: what the visitor waved away, by the action's hash, also before the tail begins.
@@ -57,8 +56,7 @@ class Seen:
     dismissed: Dismissals = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """A decision's body, and the decision unless making it failed."""
 
     body: bytes
@@ -141,23 +139,23 @@ class Decider:
         keep = consents(consent, against.policy, ANALYTICS)
         store = events if keep else ()
         use = consents(consent, against.policy, PERSONALIZATION)
-        own = pack(row for rows_ in events for row in rows_).tobytes()
         if events and not keep:
             self._metrics.not_stored("consent", len(events))
         if not keep and not use:
-            return Seen(own, {})
+            return Seen(_packed(events), {})
         try:
             async with asyncio.timeout(self._settings.store_timeout_ms / 1000):
                 found = await self._store.append_and_read(against.shop, request.visitor_id, store)
         except (TimeoutError, StoreUnavailable) as error:
             because = "deadline" if isinstance(error, TimeoutError) else "store"
             self._metrics.not_stored(because, len(store))
-            return Seen(None, {}, because) if use else Seen(own, {})
+            return Seen(None, {}, because) if use else Seen(_packed(events), {})
         for lines in store:
             self._metrics.event(lines[0].event)
         if not use:  # a no holds all the same: to heed it is not to personalize
-            return Seen(own, {}, dismissed=found.dismissed)
-        return Seen(found.tail if store else found.tail + own, found.attributes, dismissed=found.dismissed)
+            return Seen(_packed(events), {}, dismissed=found.dismissed)
+        tail = found.tail if store else found.tail + _packed(events)  # what was stored was packed by the store
+        return Seen(tail, found.attributes, dismissed=found.dismissed)
 
     def _count(self, decision: Decision, live: Live) -> None:
         """What the metrics tell of a decision."""
@@ -174,6 +172,11 @@ class Decider:
                 for candidate in chosen.candidates:
                     if candidate.gate == "rule_error":
                         self._metrics.rule_failed(live.shop, candidate.action)
+
+
+def _packed(events: Sequence[Sequence[Row]]) -> bytes:
+    """The events' records."""
+    return pack(row for rows_ in events for row in rows_).tobytes()
 
 
 def _check_placements(placements: Sequence[str], live: Live) -> None:

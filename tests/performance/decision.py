@@ -137,13 +137,13 @@ def scores() -> Callable[[], object]:
 
 def slower_in_python() -> Callable[[], object]:
     """The decision with every gate asked twice."""
-    ask = decision.first_closed_gate
+    ask = decision.closed_gates
 
-    def twice(action: Action, moment: Moment) -> Closed | None:
-        ask(action, moment)
-        return ask(action, moment)
+    def twice(actions: list[Action], moment: Moment) -> list[Closed | None]:
+        ask(actions, moment)
+        return ask(actions, moment)
 
-    decision.first_closed_gate = twice
+    decision.closed_gates = twice
     return full()
 
 
