@@ -13,9 +13,11 @@ import contextlib
 import operator
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import reduce
+from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +34,7 @@ from features.lake_order import first_received
 
 DAY_MS: Final = 86_400_000
 _ABANDONED_S: Final = 3600
+_AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +213,7 @@ def remove_parts(root: str | Path, shop: str, prefix: str, keep: Iterable[Path] 
     ]
     for path in stale:
         path.unlink(missing_ok=True)
-    for folder in {path.parent for path in stale}:
-        _sync_folder(folder)
+    _each(_sync, list({path.parent for path in stale}))
     return len(stale)
 
 
@@ -223,13 +225,14 @@ def day_of(ts_ms: int) -> str:
 def _write(root: Path, kind: _Kind, table: pa.Table, name: str) -> list[Path]:
     if not name or any(mark in name for mark in "/\\\0"):
         raise ValueError(f"{name!r} cannot be part of a file name")
-    table = table.select(kind.schema.names)
-    return sorted(
-        _write_part(
-            root / kind.folder / f"shop={quote(shop, safe='')}" / f"day={day_of(day * DAY_MS)}", name, part, kind
-        )
-        for shop, day, part in _split(table)
-    )
+    base, file = root / kind.folder, f"part-{name}.parquet"
+    parts = {
+        base / f"shop={quote(shop, safe='')}" / f"day={day_of(day * DAY_MS)}" / file: part
+        for shop, day, part in _split(table.select(kind.schema.names))
+    }
+    _make_folders({path.parent for path in parts})
+    _replace(parts, kind)
+    return sorted(parts)
 
 
 def _split(table: pa.Table) -> Iterator[tuple[str, int, pa.Table]]:
@@ -238,47 +241,68 @@ def _split(table: pa.Table) -> Iterator[tuple[str, int, pa.Table]]:
     names = encoded.dictionary.to_pylist()
     day = table.column("ts_ms").to_numpy() // DAY_MS
     key = day * max(1, len(names)) + encoded.indices.to_numpy()
-    rest = table.drop_columns("shop")
-    groups, inverse = np.unique(key, return_inverse=True)
-    order = np.argsort(inverse, kind="stable")
-    bounds = np.searchsorted(inverse[order], np.arange(len(groups) + 1))
-    for group, start, stop in zip(groups.tolist(), bounds[:-1], bounds[1:], strict=True):
-        part = rest if len(groups) == 1 else rest.take(pa.array(order[start:stop]))
-        yield names[group % len(names)], group // len(names), part
+    rest = table.drop_columns("shop").combine_chunks()
+    if np.any(key[1:] < key[:-1]):  # one copy in the order of days and shops, of which each part is a slice
+        order = np.argsort(key, kind="stable")
+        rest, key = _taken(rest, pa.array(order)), key[order]
+    starts = [0, *(np.flatnonzero(key[1:] != key[:-1]) + 1).tolist()] if len(key) else []
+    for start, stop in pairwise([*starts, len(key)]):
+        yield names[key[start] % len(names)], int(key[start]) // len(names), rest.slice(start, stop - start)
 
 
-def _write_part(folder: Path, name: str, table: pa.Table, kind: _Kind) -> Path:
-    _make_folder(folder)
-    path = folder / f"part-{name}.parquet"
-    _replace(path, table, kind)
-    return path
+def _taken(table: pa.Table, order: pa.Array) -> pa.Table:
+    """All rows of a table in another order. Columns without any value, most of a poor log's, are left as they are."""
+    columns = [column if _is_empty(column) else column.take(order) for column in table.columns]
+    return pa.table(columns, schema=table.schema)
 
 
-def _replace(path: Path, table: pa.Table, kind: _Kind) -> None:
-    """Puts a table in the place of a file: written aside, on disk, then renamed over it."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def _is_empty(column: pa.ChunkedArray) -> bool:
+    """Whether a column says nothing: all null, or all empty text."""
+    is_text = pa.types.is_string(column.type)
+    return column.null_count == len(column) or (is_text and not pc.max(pc.binary_length(column)).as_py())
+
+
+def _replace(parts: Mapping[Path, pa.Table], kind: _Kind) -> None:
+    """Puts tables in the place of files: all written aside, on disk, then renamed over them."""
+    aside = {path.with_name(f".{path.name}.{os.getpid()}.tmp"): table for path, table in parts.items()}
     try:
-        with aside.open("wb") as file:
-            pq.write_table(table, file, compression="zstd", use_dictionary=kind.dictionaries, store_schema=False)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        _each(lambda written: _write_one(written, aside[written], kind), list(aside))
+        for written, path in zip(aside, parts, strict=True):
+            written.replace(path)
     except BaseException:
-        aside.unlink(missing_ok=True)
+        for written in aside:
+            written.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    _each(_sync, list({path.parent for path in parts}))
 
 
-def _make_folder(folder: Path) -> None:
-    """Makes a folder durable: a new one is an entry in its parent, which has to reach the disk as well."""
-    if folder.is_dir():
+def _write_one(path: Path, table: pa.Table, kind: _Kind) -> None:
+    with path.open("wb") as file:
+        pq.write_table(table, file, compression="zstd", use_dictionary=kind.dictionaries, store_schema=False)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _make_folders(folders: Iterable[Path]) -> None:
+    """Makes folders durable: a new one is an entry in its parent, which has to reach the disk as well."""
+    parents = set()
+    for folder in folders:
+        parents |= {one.parent for one in (folder, *folder.parents) if not one.is_dir()}
+        folder.mkdir(parents=True, exist_ok=True)
+    _each(_sync, list(parents))
+
+
+def _each(do: Callable[[Path], None], paths: Sequence[Path]) -> None:
+    """Does the same with some files or folders, several at a time: a disk's journal then takes many in one go."""
+    if len(paths) < 2:
+        for path in paths:
+            do(path)
         return
-    _make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
+    with ThreadPoolExecutor(min(_AT_ONCE, len(paths))) as pool:
+        list(pool.map(do, paths))
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -359,7 +383,7 @@ def _erase_in(path: Path, visitor_id: str, kind: _Kind) -> int:
     keep = pc.not_equal(visitors, visitor_id)
     gone = len(visitors) - (pc.sum(keep).as_py() or 0)
     if gone:
-        _replace(path, pq.read_table(path, partitioning=None).filter(keep), kind)
+        _replace({path: pq.read_table(path, partitioning=None).filter(keep)}, kind)
     return gone
 
 

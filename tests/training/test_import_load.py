@@ -39,6 +39,18 @@ def test_the_same_events_in_another_file_are_counted_once_when_read(tmp_path: Pa
     assert len(ids(lake)) == 13
 
 
+def test_an_event_is_called_the_same_alone_and_among_others_of_all_days(tmp_path: Path) -> None:
+    log, lake = tmp_path / "e.csv", tmp_path / "lake"
+    load(opened(log, "time,visitor,event,item\n" + "".join(LINES[::-1])), log, lake)
+    together = sorted(ids(lake))
+    alone = []
+    for i, line in enumerate(LINES):  # here every column is the same in all rows
+        log, one = tmp_path / f"{i}.csv", tmp_path / f"lake{i}"
+        load(opened(log, "time,visitor,event,item\n" + line), log, one)
+        alone += ids(one)
+    assert sorted(alone) == together and len(set(alone)) == 12
+
+
 def test_an_import_with_a_better_mapping_replaces_the_first(tmp_path: Path) -> None:
     log, lake = tmp_path / "e.csv", tmp_path / "lake"
     load(opened(log, TEXT), log, lake)

@@ -29,6 +29,7 @@ _MAGIC: Final = {
     b"\x28\xb5\x2f\xfd": "zstd",
     b"PK\x03\x04": "zip",
 }
+_CONTROL: Final = bytes(code for code in range(32) if code not in (9, 10, 12, 13))
 _BOMS: Final = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _BROKEN: Final = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, pa.ArrowException)
 
@@ -165,8 +166,7 @@ def _encoding(path: Path, head: bytes) -> str:
             return encoding
     if head.startswith(b"PAR1"):
         return "utf-8"
-    control = sum(head.count(bytes([code])) for code in range(32) if code not in (9, 10, 12, 13))
-    if control > len(head) / 20:
+    if len(head) - len(head.translate(None, _CONTROL)) > len(head) / 20:
         raise Unreadable(f"{path} is binary data, not CSV, NDJSON or Parquet.")
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)

@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -226,7 +227,7 @@ class Converter:
     def _key(self, frame: pl.DataFrame) -> Digests:
         """The digest that identifies each row's event: of its own id where that is one, or of all its fields."""
         parts = ["event_id"] if self._own_ids else [*_KEY, "event_id"]
-        text = frame.select(pl.concat_str([_as_text(name) for name in parts], separator="\x1f"))
+        text = frame.select(pl.concat_str(_as_texts(frame, parts), separator="\x1f"))
         keys: list[bytes] = text.to_series().cast(pl.Binary).to_list()
         digests = b"".join([hashlib.blake2b(key, digest_size=12).digest() for key in keys])
         return np.frombuffer(digests, _DIGEST)
@@ -242,6 +243,21 @@ class Converter:
         if not self._own_ids:
             columns["event_id"] = _hex(key)
         return pa.table({field.name: columns[field.name].cast(field.type) for field in EVENTS}, EVENTS)
+
+
+def _as_texts(frame: pl.DataFrame, names: Sequence[str]) -> list[pl.Expr]:
+    """The columns as text. What is the same in all rows, as what a log does not have, is written once, not by row."""
+    found = [_as_text(names[0])]  # a column always: it gives the number of rows
+    for same, group in groupby(names[1:], key=lambda name: _is_constant(frame.get_column(name))):
+        texts = [_as_text(name) for name in group]
+        found += [pl.lit("\x1f".join(frame.head(1).select(texts).row(0)))] if same else texts
+    return found
+
+
+def _is_constant(column: pl.Series) -> bool:
+    if not len(column) or column.null_count():
+        return 0 < len(column) == column.null_count()
+    return bool((column == column[0]).all())
 
 
 def _as_text(name: str) -> pl.Expr:

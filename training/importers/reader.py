@@ -160,7 +160,7 @@ def read(path: str | Path, wishes: Wishes | None = None, *, shop: str = "", now_
     form = form_of(path, wishes)
     plan = plan_of(form, _sample(form).head(SAMPLE_ROWS), path.name, wishes)
     named = re.sub(r"[^A-Za-z0-9._-]+", "-", path.name.split(".")[0]).strip("-._") or "shop"
-    return Reader(form_of(path, wishes), plan, shop, named[:64], now_ms)
+    return Reader(form, plan, shop, named[:64], now_ms)
 
 
 def _sample(form: Form) -> pl.DataFrame:

@@ -26,6 +26,7 @@ _DIRECT: Final = (
 _ORDERS: Final = {"year": ("%Y-%m-%d",), "day": ("%d-%m-%Y",), "month": ("%m-%d-%Y",)}
 _CLOCKS: Final = (" %H:%M:%S%.f", " %I:%M:%S%.f %p")
 _ZONE: Final = r"(:\d{2}(?:[.,]\d+)?)\s*([+-])(\d{2}):?(\d{2})?$"
+_NUMBER: Final = r"(?i)^[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?$"
 _ENDS_LIKE_DATE: Final = re.compile(r"\s*(\d{1,2})([./-])(\d{1,2})[./-]\d{4}\b")
 
 
@@ -58,25 +59,26 @@ def time_form(values: pl.Series, named: str = "") -> TimeForm:
 
     Raises Unclear where the values are no times, or dates such as 3/4/2015 could be read in two ways.
     """
-    texts = [text.strip() for text in values.drop_nulls().to_list() if text.strip()]
-    if not texts:
+    stripped = values.drop_nulls().str.strip_chars()
+    texts = stripped.filter(stripped != "")
+    if not len(texts):
         raise Unclear("The time column is empty.", "Name the right one: --map time=COLUMN")
     if named in ("day-first", "month-first"):
         return TimeForm("text", named.removesuffix("-first"))
     if named:
         return _named(named, texts)
-    numbers = [float(text) for text in texts if re.fullmatch(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", text, re.IGNORECASE)]
+    numbers = texts.filter(texts.str.contains(_NUMBER)).cast(pl.Float64, strict=False).drop_nulls()
     if len(numbers) > len(texts) / 2:
-        return _numeric(texts, sorted(numbers)[len(numbers) // 2])
+        return _numeric(texts.to_list(), numbers.sort()[len(numbers) // 2])
     return _textual(texts)
 
 
-def _named(named: str, texts: Sequence[str]) -> TimeForm:
+def _named(named: str, texts: pl.Series) -> TimeForm:
     """The form that was said, which must read at least one of the texts."""
     form = TimeForm({"us": "µs", "iso": "text"}.get(named, named))
     hint = "--time-format s, ms, us, ns, iso, day-first, month-first, or a form such as '%d %b %Y %H:%M'"
     try:
-        read = unix_ms(pl.Series(texts, dtype=pl.String), form)
+        read = unix_ms(texts, form)
     except pl.exceptions.PolarsError as error:
         raise Unclear(f"--time-format {named!r} is no form: {str(error).splitlines()[0]}", hint) from error
     if read.null_count() == len(texts):
@@ -120,20 +122,31 @@ def _numeric(texts: Sequence[str], middle: float) -> TimeForm:
     )
 
 
-def _textual(texts: Sequence[str]) -> TimeForm:
-    series = pl.Series(texts, dtype=pl.String)
-    zone = bool(series.str.contains(_ZONE).any() or series.str.contains(r"(Z|UTC|GMT)$").any())
-    counts = {form: len(series) - _parsed(series, form).null_count() for form in _DIRECT}
-    direct = max(counts, key=lambda form: counts[form])
-    form = TimeForm("text", _order(texts), direct if counts[direct] else "", zone)
-    if unix_ms(series, form).null_count() > len(series) / 2:
+def _textual(texts: pl.Series) -> TimeForm:
+    zone = bool(texts.str.contains(_ZONE).any() or texts.str.contains(r"(Z|UTC|GMT)$").any())
+    direct, read = _best_direct(texts)
+    form = TimeForm("text", _order(texts), direct, zone)
+    if read < len(texts) and unix_ms(texts, form).null_count() > len(texts) / 2:
         raise Unclear(f"{texts[0]!r} is no time in a known form.", "Say its form: --time-format '%d %b %Y %H:%M'")
     return form
 
 
-def _order(texts: Sequence[str]) -> str:
+def _best_direct(texts: pl.Series) -> tuple[str, int]:
+    """The direct form that reads most of the texts and how many, "" and 0 where none reads any."""
+    best, read = "", 0
+    for form in _DIRECT:
+        count = len(texts) - _parsed(texts, form).null_count()
+        if count > read:
+            best, read = form, count
+        if read == len(texts):
+            break
+    return best, read
+
+
+def _order(texts: pl.Series) -> str:
     """What comes first in the dates of a sample."""
-    dates = [match for text in texts if (match := _ENDS_LIKE_DATE.match(text))]
+    likely = texts.filter(texts.str.contains(r"^\s*\d{1,2}[./-]")).to_list()
+    dates = [match for text in likely if (match := _ENDS_LIKE_DATE.match(text))]
     if len(dates) < len(texts) / 2:
         return "year"
     first, second = max(int(date[1]) for date in dates), max(int(date[3]) for date in dates)
