@@ -162,6 +162,7 @@ def test_a_forced_promotion_from_the_console_names_the_session_in_the_audit_log(
     assert (settings.policies / f"{SHOP}.yaml").read_text() == POLICY
     forced = finished(jobs, "promote", text=changed, why="agreed with the shop", force=True)
     assert forced["exit"] == 0, forced["said"]
+    assert str(settings.home) not in judged["said"] + forced["said"]
     assert (settings.policies / f"{SHOP}.yaml").read_text() == changed
     (entry,) = audit.read(settings.home)
     assert (entry.who, entry.what, entry.shop) == ("console, key sk_test…", "promote", SHOP)

@@ -288,10 +288,11 @@ export const Bar = ({ share, label, tone = "" }) => html`<svg class="bar ${tone}
   <rect class="track" width="100" height="6" rx="1" /><rect width=${Math.max(0, Math.min(100, 100 * share))} height="6" rx="1" /></svg>`;
 
 const loading = {};
+// Scripts asked for together load together and run in the order of the asking.
 export function script(name) {
   loading[name] ||= new Promise((done, failed) => {
     const element = document.createElement("script");
-    Object.assign(element, { src: `/console/static/vendor/${name}`, onload: done, onerror: () => failed(new Error(`${name} did not load`)) });
+    Object.assign(element, { async: false, src: `/console/static/vendor/${name}`, onload: done, onerror: () => failed(new Error(`${name} did not load`)) });
     document.head.append(element);
   });
   return loading[name];
@@ -305,6 +306,9 @@ export function sheet(name) {
   });
   return loading[name];
 }
+
+// What Chart needs; a view that will draw one asks for it beside its data.
+export const charts = () => Promise.all([script("uplot.js"), sheet("uplot.css")]);
 
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
@@ -322,7 +326,7 @@ export function Chart({ times, series, bands = [], height = 200, unit = (value) 
     let plot = null;
     let watch = null;
     let live = true;
-    Promise.all([script("uplot.js"), sheet("uplot.css")]).then(() => {
+    charts().then(() => {
       if (!live || !box.current) return;
       const line = { stroke: colour("muted"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
       const options = {
