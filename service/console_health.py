@@ -75,7 +75,7 @@ async def _stream(store: Store) -> dict[str, Any]:
 
 
 async def _partitions(store: Store) -> list[tuple[int, Any, Any]]:
-    """(length, groups, latest entry) of each partition that holds something, in one round trip. Raises StoreUnavailable."""
+    """(length, groups, latest entry) of each partition with something in it; one trip. Raises StoreUnavailable."""
     async with store.client.pipeline(transaction=False) as pipe:
         for key in stream.log_keys(store.partitions):
             pipe.xlen(key)

@@ -183,7 +183,7 @@ class Jobs:
 
 
 def _plain(said: bytes, folder: Path, home: Path) -> bytes:
-    """What a verb said without where the server keeps things: the job's own files by their name, others from the home on."""
+    """What a verb said, without where the server keeps things: its own files by name, others from the home on."""
     for root in (folder, folder.resolve(), home, home.resolve()):
         said = said.replace(f"{root}/".encode(), b"")
     return said
