@@ -96,6 +96,8 @@ def _test(want: Wanted) -> list[str]:
 def _line(product: Product) -> Json:
     """A product as PUT /v1/catalog/items takes it."""
     told: Json = msgspec.to_builtins(product)
+    told["added"] = told.pop("added_ms") or None
+    told["stock"] = None if product.stock < 0 else product.stock
     return {name: value for name, value in told.items() if value is not None and value == value and value != ""}
 
 
