@@ -61,21 +61,32 @@ async def _stream(store: Store) -> dict[str, Any]:
     """entries, unrecorded (of them not yet in the lake; None where the server cannot tell) and lag_s."""
     entries, waiting, lag_ms = 0, 0, 0
     recorded = True
-    for key in stream.log_keys(store.partitions):
-        length = await ask(store.client.xlen(key))
+    for length, groups, latest in await _partitions(store):
         entries += length
-        if not length:
-            continue
-        groups = {_text(group["name"]): group for group in await ask(store.client.xinfo_groups(key))}
-        group = groups.get(GROUP)
+        group = next((one for one in groups if _text(one["name"]) == GROUP), None)
         if group is None:
             recorded = False
             continue
-        waiting += (group.get("lag") or 0) + group["pending"]
-        last = (await ask(store.client.xrevrange(key, count=1)))[0][0]
-        if (group.get("lag") or 0) + group["pending"]:
-            lag_ms = max(lag_ms, _ms(last) - _ms(group["last-delivered-id"]))
+        behind = (group.get("lag") or 0) + group["pending"]
+        waiting += behind
+        if behind:
+            lag_ms = max(lag_ms, _ms(latest[0][0]) - _ms(group["last-delivered-id"]))
     return {"entries": entries, "unrecorded": waiting, "lag_s": lag_ms / 1000, "recorder": recorded}
+
+
+async def _partitions(store: Store) -> list[tuple[int, Any, Any]]:
+    """(length, groups, latest entry) of each partition with something in it; one trip. Raises StoreUnavailable."""
+    async with store.client.pipeline(transaction=False) as pipe:
+        for key in stream.log_keys(store.partitions):
+            pipe.xlen(key)
+            pipe.xinfo_groups(key)  # an error where there is no such key yet
+            pipe.xrevrange(key, count=1)
+        replies = await ask(pipe.execute(raise_on_error=False))
+    each = [replies[at : at + 3] for at in range(0, len(replies), 3)]
+    found = [one for one in each if one[0] != 0 and one[2]]
+    if bad := next((reply for one in found for reply in one if isinstance(reply, Exception)), None):
+        raise StoreUnavailable(f"Redis: {type(bad).__name__}: {bad}")
+    return found
 
 
 def _ms(entry_id: bytes | str) -> int:

@@ -96,6 +96,8 @@ def _test(want: Wanted) -> list[str]:
 def _line(product: Product) -> Json:
     """A product as PUT /v1/catalog/items takes it."""
     told: Json = msgspec.to_builtins(product)
+    told["added"] = told.pop("added_ms") or None
+    told["stock"] = None if product.stock < 0 else product.stock
     return {name: value for name, value in told.items() if value is not None and value == value and value != ""}
 
 
@@ -172,13 +174,21 @@ class Jobs:
             environ = child_environ(self.settings) | {"LOGNAME": who, "COLUMNS": "160", "NO_COLOR": "1"}
             argv = (sys.executable, "-m", "tact", *command(want))
             done = subprocess.run(argv, env=environ, capture_output=True, timeout=MOST_S, check=False, cwd=os.getcwd())
-            job.said = "\n".join(_text(done.stderr, done.stdout).splitlines()[-LAST_LINES:])
-            job.told = _read(want.figures) if want.figures.exists() else _json(done.stdout)
+            err, out = (_plain(data, want.folder, self.settings.home) for data in (done.stderr, done.stdout))
+            job.said = "\n".join(_text(err, out).splitlines()[-LAST_LINES:])
+            job.told = _read(want.figures) if want.figures.exists() else _json(out)
             job.took_s, job.exit = time.monotonic() - job.began_s, done.returncode
         except (OSError, subprocess.TimeoutExpired) as error:
             job.said, job.took_s, job.exit = f"{type(error).__name__}: {error}", time.monotonic() - job.began_s, 1
         finally:
             _remove(want.folder)
+
+
+def _plain(said: bytes, folder: Path, home: Path) -> bytes:
+    """What a verb said, without where the server keeps things: its own files by name, others from the home on."""
+    for root in (folder, folder.resolve(), home, home.resolve()):
+        said = said.replace(f"{root}/".encode(), b"")
+    return said
 
 
 def _text(*parts: bytes) -> str:

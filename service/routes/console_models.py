@@ -158,22 +158,30 @@ def _place(problem: Any) -> dict[str, Any]:
 def _policy(folder: Path, home: Path, shop: str) -> dict[str, Any]:
     found = policy_files.find(folder).get(shop, ()) if folder.is_dir() else ()
     if not found:
-        return {"text": None, "file": f"{folder}/{shop}.yaml", "version": None}
+        return {"text": None, "file": _shown(folder / f"{shop}.yaml", home), "version": None}
+    file = _shown(found[0], home)
     try:
         text = policy_files.read(found[0])
     except (PolicyError, OSError) as error:
-        return {"text": None, "file": str(found[0]), "version": None, "problem": str(error)}
+        return {"text": None, "file": file, "version": None, "problem": str(error).replace(str(found[0]), file)}
     try:
-        version = load_policy(text, str(found[0])).version
+        version = load_policy(text, file).version
     except PolicyError:
         version = None
     tests = home / "console-tests" / f"{shop}.yaml"
     return {
         "text": text,
-        "file": str(found[0]),
+        "file": file,
         "version": version,
         "tests": tests.read_text() if tests.is_file() else "",
     }
+
+
+def _shown(path: Path, home: Path) -> str:
+    """A file's path from the home on; of one that lies elsewhere its folder and name. Where the server keeps things is
+    nobody's business on a page."""
+    whole, root = path.resolve(), home.resolve()
+    return str(whole.relative_to(root)) if whole.is_relative_to(root) else f"{whole.parent.name}/{whole.name}"
 
 
 def _suffix(folder: Path, shop: str) -> str:

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from service import audit
 from service.app import create_app
 from service.console_access import Session, Sessions, make_link
+from service.routes.console_models import _shown
 from service.routes.web import CSP
 from tests.service.shop import SHOP, Running
 
@@ -223,6 +225,15 @@ def test_a_policy_is_checked_as_it_is_typed_with_line_and_column(live: Running, 
     assert "badge" in told["errors"][0]["message"]
     other = client.post(f"{HOME}/policy/check", json={"text": text.replace("shop: acme", "shop: other")}).json()
     assert "this session is of 'acme'" in other["errors"][0]["message"]
+
+
+def test_no_page_is_told_where_the_server_keeps_its_files(live: Running, browser: Browser, tmp_path: Path) -> None:
+    client = browser()
+    assert client.get(f"{HOME}/policy").json()["file"] == f"policies/{SHOP}.yaml"
+    home = str(live.shop.settings.home)
+    calls = ("policy", "models", "health", "audit", "actions", "session", "switches", "lake/messages")
+    assert [call for call in calls if home in client.get(f"{HOME}/{call}").text] == []
+    assert _shown(tmp_path / "elsewhere" / "acme.yaml", tmp_path / "home") == "elsewhere/acme.yaml"
 
 
 def test_a_version_of_the_archive_is_shown_and_no_path_leads_out_of_it(live: Running, browser: Browser) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from features.catalog import Product
+from features.lake_catalog import write_catalog
 from features.lakefile import write_decisions
 from service import audit
 from service.lake_desk import DeskAway, ask_desk, desk_socket
@@ -162,6 +164,7 @@ def test_a_forced_promotion_from_the_console_names_the_session_in_the_audit_log(
     assert (settings.policies / f"{SHOP}.yaml").read_text() == POLICY
     forced = finished(jobs, "promote", text=changed, why="agreed with the shop", force=True)
     assert forced["exit"] == 0, forced["said"]
+    assert str(settings.home) not in judged["said"] + forced["said"]
     assert (settings.policies / f"{SHOP}.yaml").read_text() == changed
     (entry,) = audit.read(settings.home)
     assert (entry.who, entry.what, entry.shop) == ("console, key sk_test…", "promote", SHOP)
@@ -182,6 +185,25 @@ cases:
     assert told["exit"] == 0, told["said"]
     assert told["told"][0]["failures"] == []
     assert (settings.home / "console-tests" / f"{SHOP}.yaml").read_text() == tests
+
+
+def test_persona_tests_may_use_the_shop_s_own_catalog_whatever_is_known_of_its_products(
+    jobs: Jobs, settings: Settings
+) -> None:
+    whole = Product(
+        "p1", "Tent", "/p/p1", "/p1.svg", "tents", 9.0, 3.0, 4, {"Utrecht": 1}, ("a",), 4.5, 3, 1_700_000_000_000
+    )
+    write_catalog(settings.lake, SHOP, [whole, Product("p2")])
+    tests = """now: 2026-11-23T12:00:00+01:00
+catalog: catalog.ndjson
+cases:
+  - name: looks at the tent
+    context: {page_type: product, item_id: p1}
+    stage: evaluation
+    expect: {product.badge: {sees: [returns]}}
+"""
+    told = finished(jobs, "test", text=POLICY, tests=tests)
+    assert told["exit"] == 0, told["said"]
 
 
 def test_a_shop_s_job_is_told_to_no_other(jobs: Jobs) -> None:

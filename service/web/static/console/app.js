@@ -102,6 +102,9 @@ document.addEventListener("click", (event) => {
   scrollTo(0, 0);
 });
 
+// The view is fetched while the session is being asked for, not after it.
+VIEWS[location.pathname.split("/")[2]]?.load().catch(() => null);
+
 const root = document.getElementById("app");
 root.textContent = "";
 render(html`<${App} />`, root);

@@ -92,7 +92,7 @@ function Story({ id, route }) {
   return html`<${Page} title=${title(told)} lead=${lead} actions=${html`<${Replay} id=${id} />`}>
     ${told.degraded_because && html`<div class="alert bad"><strong>Degraded:</strong> ${DEGRADED[told.degraded_because] || told.degraded_because}</div>`}
     <ol class="story"><${Step} n="1" title="Who, and on which page"><${Who} told=${told} /><//>
-      <${Step} n="2" title="What the visitor did before" note=${told.events_before ? `the latest ${told.events.length} of ${told.events.length + told.events_before}` : `${told.events.length} events`}><${Events} told=${told} /><//>
+      <${Step} n="2" title="What the visitor did before" note=${told.events_before ? `the latest ${told.events.length} of ${told.events.length + told.events_before}` : `${told.events.length} ${told.events.length === 1 ? "event" : "events"}`}><${Events} told=${told} /><//>
       <${Step} n="3" title="What the models saw"><${Scores} told=${told} /><//>
       <${Step} n="4" title="What was considered, and what blocked each"><${Considered} told=${told} route=${route} /><//>
       <${Step} n="5" title="What the page was told"><${Answer} told=${told} /><//></ol><//>`;

@@ -1,5 +1,7 @@
 // Experiments: each arm against the holdout, over time, by intervals that may be read every day.
-import { AsOf, Card, Chart, Empty, Interval, Lake, Page, Period, Pill, Select, Stat, Stats, Table, fmt, html, named, navigate, useLake, useMemo, withParams } from "./kit.js";
+import { AsOf, Card, Chart, Empty, Interval, Lake, Page, Period, Pill, Select, Stat, Stats, Table, charts, fmt, html, named, navigate, useLake, useMemo, withParams } from "./kit.js";
+
+charts();
 
 export default function Experiments({ route, session }) {
   const found = useLake("experiments", { period: route.params.period }, 60);
@@ -54,7 +56,7 @@ function Over({ answer, outcome, route }) {
   return html`<${Card} title="Lift over time" note=${`${arm} against ${answer.base}, ${outcome === "conversion" ? "percentage points" : "money a visitor"}, 95 % band`}
     tools=${arms.length > 1 && html`<${Select} label="Arm" value=${arm} options=${arms.map((name) => [name, named(name)])} onChange=${(name) => navigate(withParams(route, { arm: name }))} />`}>
     ${some ? html`<${Chart} times=${times} series=${series} bands=${BAND} min=${null} height=${260} unit=${(value) => fmt.signed(value, 2)} label=${`Lift of ${arm} over time`} />`
-      : html`<${Empty} title="No result yet"><p>${last?.words}. A band is drawn once each arm has 200 visitors and 10 buyers.</p><//>`}<//>`;
+      : html`<${Empty} title="No result yet"><p>${named((last?.words || "Too few visitors").replace(/^no result yet; /, ""))}. A band is drawn once each arm has 200 visitors and 10 buyers.</p><//>`}<//>`;
 }
 
 const BAND = [[0, 1, "band"]];

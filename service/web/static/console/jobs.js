@@ -29,11 +29,12 @@ export function useJob(onDone) {
   return { what: state?.what, told: state?.told, error: state?.error, busy: Boolean(state && !state.error && (!state.told || state.told.running)), start, clear: () => setState(null) };
 }
 
-export function JobState({ job, good, bad }) {
+// folded: its words are told beside it, so the verb's own stay closed.
+export function JobState({ job, good, bad, folded }) {
   if (job.error) return html`<${Problem} error=${job.error} />`;
   if (job.busy) return html`<${Progress} step=${NAMES[job.what] || job.what} share=${0} elapsedMs=${1000 * (job.told?.elapsed_s || 0)} />`;
   if (!job.told) return null;
   const fine = job.told.exit === 0;
   return html`<div class=${`alert ${fine ? "good" : "bad"}`} role="status"><strong>${fine ? good || "Done." : bad || "Refused."}</strong> <span class="note">${fmt.span(job.told.elapsed_s)}</span>
-    ${job.told.said && html`<details open=${!fine}><summary>What it said</summary><pre class="code">${job.told.said}</pre></details>`}</div>`;
+    ${job.told.said && html`<details open=${!fine && !folded}><summary>What it said</summary><pre class="code">${job.told.said}</pre></details>`}</div>`;
 }

@@ -1,6 +1,8 @@
 // Journey map: channels, stages and outcomes as flows; friction; where sessions stop; what messages add at each stage.
 import { AsOf, Card, Empty, Interval, Lake, Page, Period, Pill, Select, Stat, Stats, Table, address, fmt, html, named, navigate, script, useEffect, useLake, useMemo, useRef, useState, withParams } from "./kit.js";
 
+const library = Promise.all(["d3-array.js", "d3-path.js", "d3-shape.js", "d3-sankey.js"].map(script));
+
 const SAY = {
   hindsight: "Stages in hindsight: what the rest of each session showed, known only afterwards.",
   scored: "Stages as scored at the time: what the live models named at each decision.",
@@ -80,7 +82,7 @@ function Sankey({ answer, from, to, onPick }) {
   const width = useWidth(box);
   const [ready, setReady] = useState(Boolean(globalThis.d3?.sankey));
   const [over, setOver] = useState(null);
-  useEffect(() => { if (!ready) ["d3-array.js", "d3-path.js", "d3-shape.js", "d3-sankey.js"].reduce((before, name) => before.then(() => script(name)), Promise.resolve()).then(() => setReady(true)); }, []);
+  useEffect(() => { library.then(() => setReady(true)); }, []);
   const upright = width > 0 && width < 640; // a phone: columns become rows
   const drawn = useMemo(() => (ready && width ? layout(answer, width, upright) : null), [ready, width, answer]);
   return html`<div class="sankey" ref=${box}>${drawn ? html`<${Drawn} ...${{ answer, drawn, upright, width, over, setOver, from, to, onPick }} />` : html`<div class="sankey-space"></div>`}</div>`;

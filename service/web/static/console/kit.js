@@ -139,14 +139,18 @@ const LOCALE = "en-GB";
 const whole = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0 });
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 const digits = (value, most) => new Intl.NumberFormat(LOCALE, { minimumFractionDigits: most, maximumFractionDigits: most }).format(value);
-const minus = (text) => text.replace("-", "−");
+const minus = (text) => (/[1-9]/.test(text) ? text.replace("-", "−") : text.replace("-", "")); // no "−0"
 
 export const fmt = {
   n: (value) => (isNumber(value) ? minus(whole.format(value)) : NOTHING),
   dec: (value, places = 2) => (isNumber(value) ? minus(digits(value, places)) : NOTHING),
   pct: (value, places = 1) => (isNumber(value) ? `${minus(digits(100 * value, places))} %` : NOTHING),
   rate: (count, of, places = 1) => (of ? fmt.pct(count / of, places) : NOTHING),
-  signed: (value, places = 2) => (isNumber(value) ? (value > 0 ? "+" : "") + minus(digits(value, places)) : NOTHING),
+  signed: (value, places = 2) => {
+    if (!isNumber(value)) return NOTHING;
+    const text = digits(value, places);
+    return (value > 0 && /[1-9]/.test(text) ? "+" : "") + minus(text);
+  },
   money: (value, currency, places = 0) => (isNumber(value) ? `${minus(digits(value, places))} ${currency}` : NOTHING),
   ms: (value) => (!isNumber(value) ? NOTHING : value === 0 ? "0 ms" : value < 1 ? `${digits(1000 * value, 0)} µs` : value < 10 ? `${digits(value, 1)} ms` : value < 10000 ? `${digits(value, 0)} ms` : `${digits(value / 1000, 1)} s`),
   bytes: (value) => {
@@ -288,10 +292,11 @@ export const Bar = ({ share, label, tone = "" }) => html`<svg class="bar ${tone}
   <rect class="track" width="100" height="6" rx="1" /><rect width=${Math.max(0, Math.min(100, 100 * share))} height="6" rx="1" /></svg>`;
 
 const loading = {};
+// Scripts asked for together load together and run in the order of the asking.
 export function script(name) {
   loading[name] ||= new Promise((done, failed) => {
     const element = document.createElement("script");
-    Object.assign(element, { src: `/console/static/vendor/${name}`, onload: done, onerror: () => failed(new Error(`${name} did not load`)) });
+    Object.assign(element, { async: false, src: `/console/static/vendor/${name}`, onload: done, onerror: () => failed(new Error(`${name} did not load`)) });
     document.head.append(element);
   });
   return loading[name];
@@ -305,6 +310,9 @@ export function sheet(name) {
   });
   return loading[name];
 }
+
+// What Chart needs; a view that will draw one asks for it beside its data.
+export const charts = () => Promise.all([script("uplot.js"), sheet("uplot.css")]);
 
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
@@ -322,7 +330,7 @@ export function Chart({ times, series, bands = [], height = 200, unit = (value) 
     let plot = null;
     let watch = null;
     let live = true;
-    Promise.all([script("uplot.js"), sheet("uplot.css")]).then(() => {
+    charts().then(() => {
       if (!live || !box.current) return;
       const line = { stroke: colour("muted"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
       const options = {
@@ -331,9 +339,9 @@ export function Chart({ times, series, bands = [], height = 200, unit = (value) 
         legend: { live: true },
         scales: { x: { time: true }, y: { range: (_, low, high) => [min === null ? low - 0.08 * (high - low || 1) : Math.min(min, low), high > (min ?? low) ? high + 0.08 * (high - low || 1) : (least || (min ?? low) + 1)].map((end, at) => (at ? Math.max(end, least) : end)) } },
         axes: [{ ...line, size: 30, values: (_, ticks, __, ___, incr) => ticks.map((at) => (incr >= 86400 ? fmt.date(1000 * at) : incr < 60 ? fmt.clock(1000 * at) : fmt.hour(1000 * at))) }, { ...line, size: 62, values: (_, ticks) => ticks.map(unit) }],
-        series: [{ value: (_, at) => (at == null ? "–" : fmt.minute(1000 * at)) }, ...series.map((one) => ({
+        series: [{ value: (_, at) => (at == null ? "" : fmt.minute(1000 * at)) }, ...series.map((one) => ({
           label: one.label, stroke: colour(one.colour || "accent"), width: one.width ?? 1.8, dash: one.dash, points: { show: one.values.filter((value) => value !== null).length < 40, size: 4 },
-          fill: one.fill ? colour(one.fill) : undefined, spanGaps: true, value: (_, at) => (at == null ? "–" : unit(at)),
+          fill: one.fill ? colour(one.fill) : undefined, spanGaps: true, value: (_, at) => (at == null ? "" : unit(at)),
         }))],
         bands: bands.map(([upper, lower, name]) => ({ series: [upper + 1, lower + 1], fill: colour(name) })),
       };

@@ -3,6 +3,7 @@ import { AsOf, Bar, Button, Card, Chart, Confirm, Empty, Interval, Lake, Page, P
 import { Preview } from "./preview.js";
 
 const PER = 1000; // showings that a lift is told for
+const days = ({ since_ms: since, until_ms: until }) => (fmt.day(since) === fmt.day(until) ? fmt.day(until) : `${fmt.day(since)} – ${fmt.day(until)}`);
 
 export default function Messages({ route, session }) {
   const params = { period: route.params.period };
@@ -39,7 +40,7 @@ function All({ route, session, answer, lift, switches }) {
     { id: "time", label: "Shown over time", cell: (row) => html`<${Spark} values=${row.by_step.shown} label=${`Showings of ${row.id} over time`} />` },
   ];
   return html`<${Stats}>
-      <${Stat} label="Decisions" value=${fmt.n(answer.decisions)} note=${`${fmt.day(answer.since_ms)} – ${fmt.day(answer.until_ms)}`} />
+      <${Stat} label="Decisions" value=${fmt.n(answer.decisions)} note=${days(answer)} />
       <${Stat} label="Visitors decided for" value=${fmt.n(answer.visitors)} />
       <${Stat} label="Silent pages" value=${fmt.rate(answer.silent, answer.decisions)} note=${`${fmt.n(answer.silent)} decisions chose nothing`} />
       <${Stat} label="Messages shown" value=${fmt.n(shown)} note=${`${fmt.dec(shown / Math.max(1, answer.visitors), 1)} a visitor`} /><//>
@@ -62,7 +63,7 @@ function verdict(one) {
   const { low, high } = one.added;
   if (low > 0) return "adds something";
   if (high < 0) return "takes away";
-  return one.more ? `not told apart; needs ≈ ${fmt.n(rounded(one.more))} more` : "nothing to see";
+  return one.more ? `not told apart; needs ≈ ${fmt.n(rounded(one.more))} more showings` : "nothing to see";
 }
 
 const rounded = (count) => { const step = 10 ** Math.max(0, String(count).length - 2); return Math.ceil(count / step) * step; };

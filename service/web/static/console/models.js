@@ -71,7 +71,8 @@ function Plot({ bins, label }) {
   const top = Math.min(1, 1.05 * Math.max(...bins.map((bin) => Math.max(bin.said, bin.high))));
   const x = (value) => left + (value / top) * (w - left - 24);
   const y = (value) => h - bottom - (value / top) * (h - bottom - 10);
-  const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => share * top);
+  const step = [0.01, 0.02, 0.05, 0.1, 0.2].find((one) => top / one <= 5.5) || 0.25;
+  const ticks = Array.from({ length: Math.floor(top / step + 1e-9) + 1 }, (_, at) => at * step);
   return html`<svg class="plot" viewBox="0 0 ${w} ${h}" role="img" aria-label=${label}>
     ${ticks.map((at) => html`<line class="grid" x1=${left} x2=${w - 24} y1=${y(at)} y2=${y(at)} /><text x=${left - 6} y=${y(at) + 4} text-anchor="end">${fmt.pct(at, 0)}</text><text x=${x(at)} y=${h - 10} text-anchor="middle">${fmt.pct(at, 0)}</text>`)}
     <line class="ideal" x1=${x(0)} y1=${y(0)} x2=${x(top)} y2=${y(top)} />

@@ -13,7 +13,7 @@ export default function Policy({ route, session }) {
   const [text, setText] = useState(null);
   const live = found.data;
   useEffect(() => {
-    if (live && text === null) setText(localStorage.getItem(key) ?? live.text ?? "");
+    if (live) setText(localStorage.getItem(key) ?? live.text ?? ""); // also after a rollback: without a draft the file is shown as it is
   }, [live]);
   const changed = text !== null && live && text !== live.text;
   const keep = (given) => {
@@ -145,16 +145,16 @@ function Approve({ live, text, changed, checked, reload, session }) {
     <p class="note">${changed ? "The receipts are asked first: live policy and draft are valued on the same decisions of the last 30 days. What may lose more than 5 % is refused, and so is what they cannot tell." : "Nothing to approve: the draft is the live file."}</p>
     <div class="strip above"><${Button} disabled=${!ready || judge.busy} onClick=${() => judge.start("judge", { text })}>Ask the receipts<//>
       <${Button} tone="primary" disabled=${!ready || promote.busy} onClick=${() => setAsking({ force: false })}>Approve and make live …<//></div>
-    <${JobState} job=${judge} good="It passes." bad="It would be refused." />${verdict && html`<${Verdict} verdict=${verdict} />`}
+    <${JobState} job=${judge} good="It passes." bad="It would be refused." folded=${verdict?.reasons?.length} />${verdict && html`<${Verdict} verdict=${verdict} />`}
     <${JobState} job=${promote} good="It is live: running services take it up within a second." bad="Refused: the live policy stays." />
     ${promote.told && promote.told.exit !== 0 && html`<${Button} tone="danger" onClick=${() => setAsking({ force: true })}>Make it live all the same …<//>`}
     ${asking && html`<${Confirm} title=${asking.force ? "Go past the refusal?" : "Make this draft the live policy?"} text=${asking.force ? "The audit log keeps that it was forced, past what, and why." : "It is judged once more, and goes live if it passes. The version before is kept, byte for byte, for a rollback."} yes=${asking.force ? "Force it" : "Approve"} tone=${asking.force ? "danger" : "primary"}
-      fields=${[{ id: "why", label: "Why (kept in the audit log)", required: true, hint: "shorter delivery promise, agreed with the store" }]} onYes=${async ({ why }) => promote.start("promote", { text, why: why || "", force: asking.force })} onClose=${() => setAsking(null)} />`}<//>`;
+      fields=${[{ id: "why", label: "Why (kept in the audit log)", required: true, hint: "shorter delivery promise, agreed with the store" }]} onYes=${async ({ why }) => { judge.clear(); promote.start("promote", { text, why: why || "", force: asking.force }); }} onClose=${() => setAsking(null)} />`}<//>`;
 }
 
 function Verdict({ verdict }) {
   const difference = verdict.difference;
-  return html`<dl class="facts">${verdict.decisions != null && html`<div><dt>Judged by</dt><dd>${fmt.n(verdict.decisions)} decisions</dd></div>`}
+  return html`<dl class="facts spaced">${verdict.decisions != null && html`<div><dt>Judged by</dt><dd>${fmt.n(verdict.decisions)} decisions</dd></div>`}
     ${difference?.value != null && html`<div><dt>Difference a decision</dt><dd class="tabular">${fmt.signed(difference.value, 4)}${difference.ci ? ` [${fmt.signed(difference.ci[0], 4)}, ${fmt.signed(difference.ci[1], 4)}]` : ""}</dd></div>`}</dl>
     ${(verdict.reasons || []).map((reason) => html`<p class="note">${reason}</p>`)}`;
 }
@@ -179,7 +179,7 @@ function WhatIf({ text, changed, checked }) {
   const told = job.told?.exit === 0 ? job.told.told : null;
   const rows = told ? told.actions.filter((one) => one.shown.old || one.shown.new).sort((a, b) => Math.abs(b.shown.new - b.shown.old) - Math.abs(a.shown.new - a.shown.old)) : [];
   const columns = [
-    { id: "action", label: "Message", cell: (row) => html`<span class="two"><a href=${address("messages", [row.action])}>${row.action}</a><span class="note">${row.standing}</span></span>` },
+    { id: "action", label: "Message", cell: (row) => html`<span class="two"><a href=${address("messages", [row.action])}>${row.action}</a>${STANDINGS[row.standing] && html`<span class="note">${STANDINGS[row.standing]}</span>`}</span>` },
     { id: "old", label: "Shown, live", num: true, cell: (row) => fmt.n(row.shown.old) }, { id: "new", label: "Shown, draft", num: true, cell: (row) => fmt.n(row.shown.new) },
     { id: "change", label: "Change", num: true, cell: (row) => html`<strong>${fmt.signed(row.shown.new - row.shown.old, 0)}</strong>` },
     { id: "visitors", label: "Visitors, live → draft", num: true, cell: (row) => `${fmt.n(row.visitors.old)} → ${fmt.n(row.visitors.new)}` },
@@ -193,7 +193,8 @@ function WhatIf({ text, changed, checked }) {
     ${told.notes.map((note) => html`<p class="note">${note}</p>`)}`}`;
 }
 
-const SIDES = { silence_share: "Silence", unserved_share: "Visitors who see nothing", few_options_share: "Few options" };
+const STANDINGS = { new: "only in the draft", gone: "not in the draft", lost: "was eligible, is nowhere now" };
+const SIDES = { silence_share: "Silence", unserved_share: "Visitors who see nothing", few_options_share: "Fewer than two options" };
 
 // ---- history -----------------------------------------------------------------------------------------------------
 
