@@ -51,7 +51,10 @@ def check_clock(clock_ms: int | None, access: Access) -> None:
 
 def same_origin(headers: Headers) -> bool:
     """Whether a page of this very service is calling (the demo shop, the console)."""
-    return urlsplit(headers.get("origin", "")).netloc == headers.get("host", "-")
+    try:
+        return urlsplit(headers.get("origin", "")).netloc == headers.get("host", "-")
+    except ValueError:  # no address: "http://["
+        return False
 
 
 def allowed_anywhere(keys: Keys, origin: str) -> bool:

@@ -82,8 +82,11 @@ def read(keys: Keys, shop: str, token: str, now_ms: int) -> Ticket | Refusal:
 
 
 def with_token(url: str, token: str) -> str:
-    """The address with the token in its query, in place of one that was there."""
+    """The address with the token in its query, in place of one that was there. Raises ValueError for what is no
+    address of a page."""
     parts = urlsplit(url)
+    if parts.scheme not in ("", "http", "https"):
+        raise ValueError(f"{parts.scheme!r} is no address of a page")
     query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != PARAMETER]
     return parts._replace(query=urlencode([*query, (PARAMETER, token)])).geturl()
 

@@ -11,14 +11,20 @@
 * Unavailable   no answer in time; what was sent may have arrived: send events again with their `event_id`
 """
 
+import http.client
 import json
+import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 TIMEOUT_S = 1.0
+MOST_BYTES = 16 << 20
+"""Of an answer."""
+PIECE = 65_536
 BATCH = 100
 """Events in one request, at most."""
 
@@ -52,12 +58,13 @@ class Answer:
 
     def message(self, placement: str) -> dict[str, Any] | None:
         """What to show there: action, kind, content, items …; None is silence."""
-        chosen = self.body.get("placements", {}).get(placement)
-        return dict(chosen) if chosen and chosen["action"] else None
+        placements = self.body.get("placements")
+        chosen = placements.get(placement) if isinstance(placements, dict) else None
+        return dict(chosen) if isinstance(chosen, dict) and chosen.get("action") else None
 
 
 class Tact:
-    """A shop's connection. key: the secret one on a server. timeout_s: how long any call may take."""
+    """A shop's connection. key: the secret one on a server. timeout_s: to connect, to the first byte, to the last."""
 
     def __init__(self, url: str, key: str, timeout_s: float = TIMEOUT_S) -> None:
         self._url, self._key, self._timeout_s = url.rstrip("/"), key, timeout_s
@@ -71,17 +78,17 @@ class Tact:
         user_id: str = "",
     ) -> Answer:
         """What to show in the placements of this page. events: None is the page view itself, [] is nothing."""
-        body: dict[str, Any] = {
-            "visitor_id": visitor_id,
-            "placements": list(placements),
-            "context": dict(context or {}),
-        }
-        body |= {"user_id": user_id} if user_id else {}
-        body |= {} if events is None else {"events": list(events)}
         try:
+            body: dict[str, Any] = {
+                "visitor_id": visitor_id,
+                "placements": list(placements),
+                "context": dict(context or {}),
+            }
+            body |= {"user_id": user_id} if user_id else {}
+            body |= {} if events is None else {"events": list(events)}
             return Answer(self._call("POST", "/v1/decisions", body))
-        except (Refused, Unavailable) as error:
-            return Answer(problem=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, a page must not break for want of a message
+            return Answer(problem=str(error) or type(error).__name__)
 
     def send(self, events: Iterable[Json], consent: Sequence[str] | None = None) -> int:
         """Send events, a hundred at a time. Returns how many were taken. Raises Refused, Unavailable."""
@@ -110,8 +117,8 @@ class Tact:
 
     def why(self, decision_id: str, action: str = "") -> dict[str, Any]:
         """Why a decision came out as it did; with `action`, why (not) that one. Raises Refused, Unavailable."""
-        query = f"?action={action}" if action else ""
-        return self._call("GET", f"/v1/decisions/{decision_id}/why{query}")
+        query = f"?{urllib.parse.urlencode({'action': action})}" if action else ""
+        return self._call("GET", f"/v1/decisions/{urllib.parse.quote(decision_id, safe='')}/why{query}")
 
     def preview(self, placement: str, action: str, url: str, expires_in_s: int = 3600) -> str:
         """A signed address that shows one message to whoever opens it. Raises Refused, Unavailable."""
@@ -127,14 +134,40 @@ class Tact:
 
     def _request(self, method: str, path: str, body: bytes | None, kind: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": kind}
-        request = urllib.request.Request(self._url + path, body, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:
-                return dict(json.loads(answer.read()))
+            status, said = self._exchange(urllib.request.Request(self._url + path, body, headers, method=method))
+            found = None if status >= 300 else json.loads(said)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise Unavailable(f"{method} {self._url}{path}: {error!r}") from error
+        if status >= 300:
+            raise Refused(status, _problem(said))
+        if not isinstance(found, dict):
+            raise Unavailable(f"{method} {self._url}{path}: the answer is no JSON object")
+        return found
+
+    def _exchange(self, request: urllib.request.Request) -> tuple[int, bytes]:
+        """Status and body. Raises OSError, ValueError, HTTPException."""
+        try:
+            answer = urllib.request.urlopen(request, timeout=self._timeout_s)
         except urllib.error.HTTPError as error:
-            raise Refused(error.code, _problem(error.read())) from None
-        except (OSError, ValueError) as error:
-            raise Unavailable(f"{method} {self._url}{path}: {error}") from error
+            answer = error
+        with answer:
+            return int(answer.status or 0), _whole(answer, time.monotonic() + self._timeout_s)
+
+
+def _whole(answer: Any, until_s: float) -> bytes:
+    """The body: the socket's own time-out is for each wait, and a body may come byte by byte."""
+    parts, size = [], 0
+    while piece := answer.read1(PIECE):
+        parts.append(piece)
+        size += len(piece)
+        if time.monotonic() > until_s or size > MOST_BYTES:
+            raise TimeoutError("the body did not come in time, or is too long")
+    whole = b"".join(parts)
+    announced = answer.headers.get("Content-Length", "")
+    if announced.isdigit() and len(whole) < int(announced):
+        raise http.client.IncompleteRead(whole)
+    return whole
 
 
 def _problem(body: bytes) -> Json:

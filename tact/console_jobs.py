@@ -141,8 +141,10 @@ class Jobs:
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "job"))
 
     def start(self, what: str, who: str, shop: str, given: Mapping[str, Any]) -> Json:
-        """{job} to ask for. given: fields of Wanted. Raises KeyError for what is no command, TypeError for a field."""
-        command = COMMANDS[what]
+        """{job} to ask for. given: fields of Wanted. Raises TypeError for what is no field."""
+        command = COMMANDS.get(what)
+        if command is None:
+            return {"state": "unknown", "detail": f"there is no job {what[:40]!r}, there are {', '.join(COMMANDS)}"}
         name = secrets.token_hex(8)
         want = Wanted(shop, self.settings.home / "console-jobs" / name, lake=self.settings.lake, **given)
         with self._lock:

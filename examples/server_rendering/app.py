@@ -7,6 +7,7 @@ id is a cookie; a shop sets it with consent only: without it each page stands fo
 """
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterable
 from html import escape
@@ -20,6 +21,10 @@ from tact.client import Answer, Refused, Tact, Unavailable
 PLACEMENT = os.environ.get("TACT_PLACEMENT", "pdp.trust")
 ITEM = os.environ.get("TACT_ITEM", "duin-2")
 COOKIE = "visitor"
+OWN = re.compile(r"/(?![/\\])[!-~]*")
+"""A path of this site: browsers read a backslash as a slash, and a line break would begin another header."""
+ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
+"""What is taken for an id from a cookie, which goes back into a header."""
 
 Environ = dict[str, Any]
 Start = Callable[[str, list[tuple[str, str]]], Any]
@@ -85,7 +90,7 @@ def _tell(tact: Tact, what: str, visitor_id: str, asked: dict[str, str]) -> None
 
 def _away(start: Start, to: str) -> Iterable[bytes]:
     """Only to this site's own pages: an open redirect would serve anybody."""
-    start("303 See Other", [("Location", to if to.startswith("/") and not to.startswith("//") else "/")])
+    start("303 See Other", [("Location", to if OWN.fullmatch(to) else "/")])
     return [b""]
 
 
@@ -95,7 +100,7 @@ def _query(environ: Environ) -> dict[str, str]:
 
 def _visitor(environ: Environ) -> str:
     known = SimpleCookie(environ.get("HTTP_COOKIE", "")).get(COOKIE)
-    return known.value if known else secrets.token_hex(16)
+    return known.value if known and ID.fullmatch(known.value) else secrets.token_hex(16)
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ def _add_lake(calls: Calls) -> None:
     async def lake(session: Session, request: Request) -> Any:
         name = request.path_params["name"]
         params = dict(request.query_params)
-        wait_s = min(MOST_WAIT_S, max(0.0, float(params.pop("wait_s", "0.5") or 0)))
+        wait_s = _seconds(params.pop("wait_s", "0.5"))
         question = {"ask": name, "shop": session.shop, "params": params, "wait_s": wait_s}
         try:
             told = await ask_desk(home, question)
@@ -129,6 +129,14 @@ def _add_lake(calls: Calls) -> None:
         return told
 
     calls.get("lake/{name}", lake)
+
+
+def _seconds(text: str) -> float:
+    """0 to MOST_WAIT_S. Raises Problem invalid_field."""
+    try:
+        return min(MOST_WAIT_S, max(0.0, float(text or 0)))
+    except ValueError:
+        raise Problem("invalid_field", f"`wait_s` is {text[:20]!r}; it has to be seconds.") from None
 
 
 def _add_files(paths: APIRouter) -> None:

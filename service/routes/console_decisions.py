@@ -1,7 +1,8 @@
 """The console's calls about decisions: the latest as they come, one as a story, why not, the same again."""
 
 import asyncio
-from typing import Any
+import re
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
@@ -9,8 +10,12 @@ from starlette.requests import Request
 from service.console_access import Session
 from service.console_calls import Calls
 from service.console_story import latest, story
+from service.errors import Problem
 from service.explain import replayed, why
 from service.routes.decisions import find_receipt
+
+ENTRY: Final = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
+"""An id of the stream."""
 
 
 def add(calls: Calls) -> None:
@@ -19,6 +24,8 @@ def add(calls: Calls) -> None:
 
     async def tail(session: Session, request: Request) -> Any:
         cursor = [part for part in request.query_params.get("cursor", "").split(",") if part]
+        if not all(ENTRY.fullmatch(part) for part in cursor):
+            raise Problem("invalid_field", "`cursor` is none that this call gave.")
         decisions, then = await latest(service.store, session.shop, cursor)
         return {"decisions": decisions, "cursor": ",".join(then), "now_ms": service.now_ms()}
 

@@ -58,7 +58,11 @@ def link(service: Service, access: Access, asked: PreviewBody) -> dict[str, str]
     expires_s = service.now_ms() // 1000 + asked.expires_in_s
     token = sign(service.watcher.keys, Ticket(access.shop, asked.placement, asked.action, expires_s))
     expires_at = datetime.fromtimestamp(expires_s, UTC).isoformat()
-    return {"token": token, "url": with_token(asked.url, token), "expires_at": expires_at}
+    try:
+        url = with_token(asked.url, token)
+    except ValueError as error:
+        raise Problem("invalid_field", f"`url`: {error}.", "/url") from None
+    return {"token": token, "url": url, "expires_at": expires_at}
 
 
 def _check(service: Service, shop: str, asked: PreviewBody) -> None:

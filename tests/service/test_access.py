@@ -58,6 +58,12 @@ def test_a_page_the_key_is_bound_to_may_call(live: Running) -> None:
     assert answer.headers["vary"] == "Origin"
 
 
+def test_an_origin_that_is_no_address_is_refused_and_no_defect(live: Running) -> None:
+    for path in ("/v1/decisions", "/v1/events", "/v1/preview/show"):
+        answer = live.call.post(path, json={}, headers={"origin": "http://["})
+        assert (answer.status_code, answer.json()["code"]) == (403, "origin_not_allowed")
+
+
 def test_another_page_may_not(live: Running) -> None:
     answer = live.call.post("/v1/decisions", json=BODY, headers={"origin": OTHER})
     assert (answer.status_code, answer.json()["code"]) == (403, "origin_not_allowed")

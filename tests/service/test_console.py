@@ -214,6 +214,17 @@ def test_what_needs_the_lake_says_so_where_its_part_does_not_run(live: Running, 
     assert refusal(client.post(f"{HOME}/jobs", json={"what": "judge"})) == (503, "part_away")
 
 
+def test_what_a_page_would_never_ask_is_refused_and_no_defect(live: Running, browser: Browser) -> None:
+    client = browser()
+    invalid = (422, "invalid_field")
+    assert refusal(client.get(f"{HOME}/lake/messages?wait_s=soon")) == invalid
+    assert client.get(f"{HOME}/lake/messages?wait_s=nan").status_code == 200
+    for entry in ("x", "9" * 30 + "-1", "1-1\n"):
+        assert refusal(client.get(f"{HOME}/decisions/tail", params={"cursor": ",".join([entry] * 16)})) == invalid
+    nobody = {"origin": "http://["}
+    assert refusal(client.post(f"{HOME}/switches", json={}, headers=nobody)) == (403, "foreign_origin")
+
+
 def test_a_policy_is_checked_as_it_is_typed_with_line_and_column(live: Running, browser: Browser) -> None:
     client = browser()
     text = client.get(f"{HOME}/policy").json()["text"]

@@ -118,3 +118,9 @@ def test_a_bad_token_is_a_page_like_any_other(live: Running) -> None:
 def test_a_page_that_asks_wrongly_is_refused_as_without_a_preview(live: Running) -> None:
     answer = live.call.post("/v1/preview/show", json={"preview": "x", "request": {"visitor_id": "v", "placements": []}})
     assert answer.json()["code"] == "no_placements"
+
+
+@pytest.mark.parametrize("url", ["http://[", "javascript:alert(1)", "data:text/html,x"])
+def test_a_link_leads_to_a_page_only(live: Running, url: str) -> None:
+    answer = live.secret.post("/v1/preview", json={**BADGE, "url": url})
+    assert (answer.status_code, answer.json()["pointer"]) == (422, "/url")

@@ -2,8 +2,13 @@
 
 import importlib.util
 import io
+import socket
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -90,6 +95,66 @@ def test_a_decision_never_raises(live: Running) -> None:
         assert answer.problem
 
 
+ANSWERS = {
+    "no http": b"hello\r\n\r\n",
+    "a body cut short": b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"placements":',
+    "a refusal cut short": b'HTTP/1.1 503 Gone\r\nContent-Length: 500\r\n\r\n{"a":',
+    "a list": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n[1]",
+    "null": b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnull",
+    "a page of a proxy": b"HTTP/1.1 502 Bad\r\nContent-Length: 6\r\n\r\n<html>",
+    "a header without end": b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000 + b"\r\n\r\n",
+    "nothing": b"",
+}
+
+
+@contextmanager
+def answering(said: bytes, pause_s: float = 0.0) -> Iterator[str]:
+    """A server that says this to whoever comes, byte by byte where it pauses."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    caller, _ = listening.accept()
+                    with caller, suppress(OSError):
+                        caller.recv(65_536)
+                        for piece in (said[at : at + 1] for at in range(len(said))) if pause_s else (said,):
+                            caller.sendall(piece)
+                            time.sleep(pause_s)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("what", ANSWERS)
+def test_whatever_stands_at_the_address_a_decision_is_silence_and_the_rest_says_so(what: str) -> None:
+    with answering(ANSWERS[what]) as url:
+        answer = Tact(url, "sk_x").decide("v", [AT])
+        assert answer.message(AT) is None
+        assert answer.problem
+        with pytest.raises((Refused, Unavailable)):
+            Tact(url, "sk_x").send([{"event": "page_view", "visitor_id": "v"}])
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"503 Gone"])
+def test_a_body_that_trickles_in_is_not_waited_for(status: bytes) -> None:
+    head = b"HTTP/1.1 " + status + b"\r\nContent-Length: 500\r\n\r\n"
+    with answering(head + b" " * 500, 0.01) as url:
+        began_s = time.monotonic()
+        assert Tact(url, "sk_x", timeout_s=0.3).decide("v", [AT]).problem
+        assert time.monotonic() - began_s < 4  # the body alone would take five seconds
+
+
+def test_what_is_no_address_and_what_is_no_json_do_not_break_a_page(tact: Tact) -> None:
+    for address in ("nonsense", "http://127.0.0.1:abc", "http://127.0.0.1:1/a b"):
+        assert Tact(address, "sk_x").decide("v", [AT]).problem
+    assert tact.decide("v", [AT], {"price": Decimal("9.95")}).problem
+    assert client.Answer({"placements": None}).message(AT) is None
+    assert client.Answer({"placements": {AT: ["?"]}}).message(AT) is None
+    with pytest.raises(Refused, match="unknown_decision"):
+        tact.why("no such decision", "an action")
+
+
 def test_the_other_calls_say_what_is_wrong(live: Running, tact: Tact) -> None:
     with pytest.raises(Refused, match="422 unknown_event") as refused:
         tact.send([{"event": "dance", "visitor_id": "v"}])
@@ -131,12 +196,12 @@ def test_the_page_without_a_script_shows_and_tells(live: Running, tact: Tact) ->
     about = page.split('action="/no?', 1)[1].split('"', 1)[0].replace("&amp;", "&")
     assert ask(app, "/no", about, f"visitor={who}", "POST")[1]["Location"] == "/"
     assert ask(app, "/go", f"{about}&to=/terms", f"visitor={who}")[1]["Location"] == "/terms"
-    assert ask(app, "/go", f"{about}&to=//evil.example", f"visitor={who}")[1]["Location"] == "/"
+    for elsewhere in ("//evil.example", "/%5Cevil.example", "/%0D%0ASet-Cookie:%20a=b", "https://evil.example"):
+        assert ask(app, "/go", f"{about}&to={elsewhere}", "visitor=nobody")[1]["Location"] == "/"
     assert kinds(live, who) == [
         "view_item",
         "view_promotion",
         "dismiss_promotion",
-        "select_promotion",
         "select_promotion",
     ]
 
