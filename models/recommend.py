@@ -172,15 +172,17 @@ class Recommender:
         found = self.find(asked, returns, keep)
         scores = self.score(found)
         best = np.argsort(-scores, kind="stable")
-        if not returns:
-            best = best[~np.isin(found.items[best], asked.items[asked.session_from :])]
-        named = (self._recommended(asked, found, j, float(scores[j])) for j in best.tolist())
+        columns = (found.items, scores, found.rows, found.by, found.source)
+        ordered = zip(*(column[best].tolist() for column in columns), strict=True)
+        left_out = frozenset(() if returns else asked.items[asked.session_from :].tolist())
+        named = (self._recommended(asked, *one) for one in ordered if one[0] not in left_out)
         return tuple(islice((one for one in named if one.item_id), k))
 
-    def _recommended(self, asked: Asked, found: Found, at: int, score: float) -> Recommended:
-        """item_id is "" for a product that neither the index nor the question has a name of."""
-        row, by, source = int(found.rows[at]), int(found.by[at]), SOURCES[found.source[at]]
-        item_id = self._id(row) if row >= 0 else asked.ids.get(int(found.items[at]), "")
+    def _recommended(self, asked: Asked, item: int, score: float, row: int, by: int, code: int) -> Recommended:
+        """Of a candidate's numbers in Found. item_id is "" for a product that neither the index nor the question has a
+        name of."""
+        source = SOURCES[code]
+        item_id = self._id(row) if row >= 0 else asked.ids.get(item, "")
         because = item_id if source in OWN_SOURCES else self._id(by) if by >= 0 else BECAUSE_POPULAR
         return Recommended(item_id, score, because, source)
 
