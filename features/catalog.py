@@ -1,7 +1,8 @@
 """Product facts as arrays: what a shop tells of its products, joined with what visitors did with them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any, Final
 
 import numba
@@ -9,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from features.fold_state import positions
-from features.record import Records, category16, hash64
+from features.products import KEPT, ById, Product, Told, packed, told_of
+from features.record import Records
 from features.stats import RATES, ItemStats
 from features.table import HashIndex, Keys, find
 
@@ -21,26 +23,9 @@ PRICE, CATEGORY, CATEGORY_PRICE, ITEM_VIEWS = range(4)
 FACT: Final[Any] = positions("FACT", FACTS)
 """Columns by name, as compiled code reads them."""
 
+__all__ = ["EMPTY_CATALOG", "FACT", "FACTS", "Catalog", "Facts", "Product", "facts_as_of", "no_facts"]
+
 FactTable = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """What a shop tells of a product. price, margin: money per unit; None, "" or -1 (stock) where unknown."""
-
-    item_id: str
-    title: str = ""
-    url: str = ""
-    image: str = ""
-    category: str = ""
-    price: float | None = None
-    margin: float | None = None
-    stock: int = -1
-    stores: Mapping[str, int] = field(default_factory=dict)
-    tags: tuple[str, ...] = ()
-    rating: float | None = None
-    reviews: int | None = None
-    added_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +60,13 @@ def facts_as_of(records: Records, rates: npt.NDArray[np.float32], catalog: "Cata
 class Catalog:
     """Products by id, and the facts of every item known from the catalog or from events.
 
-    products: by id. listed: the same in order; product i has the facts in row i + 1. hashes: uint64 (n,), of their ids.
-    table: float32 (m, len(FACTS)), m > n: after the products come the items that only events know, and in the last row
-    stands the item that nobody knows.
+    products: by id; over KEPT of them are packed and made when asked for. listed: the same in order; product i has the
+    facts in row i + 1. hashes: uint64 (n,), of their ids. table: float32 (m, len(FACTS)), m > n: after the products
+    come the items that only events know, and in the last row stands the item that nobody knows.
     """
 
     products: Mapping[str, Product]
-    listed: tuple[Product, ...]
+    listed: Sequence[Product]
     hashes: Keys
     table: FactTable
     index: HashIndex
@@ -89,13 +74,22 @@ class Catalog:
     @classmethod
     def of(cls, products: Iterable[Product], stats: ItemStats | None = None) -> "Catalog":
         """A catalog of the products, joined with item statistics where given. Of an id given twice the last stays."""
-        by_id = {product.item_id: product for product in products}
-        listed = tuple(by_id.values())
-        hashes = np.array([hash64(product.item_id) for product in listed], np.uint64)
-        table = np.full((len(listed) + 2, len(FACTS)), np.nan, np.float32)
-        table[1:-1, :ITEM_VIEWS] = _product_facts(listed)
-        catalog = cls(by_id, listed, hashes, table, HashIndex.of(_with_none(hashes)))
+        each = iter(products)
+        by_id = {product.item_id: product for product in islice(each, KEPT)}
+        rest = next(each, None)
+        if rest is None:
+            listed: Sequence[Product] = tuple(by_id.values())
+            catalog = cls._of(by_id, listed, told_of(listed))
+        else:
+            many, told = packed(chain(by_id.values(), (rest,), each))
+            catalog = cls._of(ById(many, told.hashes), many, told)
         return catalog if stats is None else catalog.with_stats(stats)
+
+    @classmethod
+    def _of(cls, products: Mapping[str, Product], listed: Sequence[Product], told: Told) -> "Catalog":
+        table = np.full((len(listed) + 2, len(FACTS)), np.nan, np.float32)
+        table[1:-1, :ITEM_VIEWS] = _product_facts(told)
+        return cls(products, listed, told.hashes, table, HashIndex.of(_with_none(told.hashes)))
 
     def with_stats(self, stats: ItemStats) -> "Catalog":
         """This catalog joined with fresher item statistics; what the shop told of its products is kept as it is."""
@@ -140,12 +134,9 @@ def _with_none(hashes: Keys) -> Keys:
     return np.concatenate([np.zeros(1, np.uint64), hashes])
 
 
-def _product_facts(products: Sequence[Product]) -> FactTable:
+def _product_facts(told: Told) -> FactTable:
     """Price, category and its mean price. float32 (n, 3)."""
-    if not products:
-        return np.empty((0, 3), np.float32)
-    price = np.array([np.nan if p.price is None else p.price for p in products])
-    bucket = np.array([category16(p.category) for p in products])
+    price, bucket = told.price, told.category.astype(np.int64)
     known = np.isfinite(price)
     total = np.bincount(bucket[known], price[known], 1 << 16)
     count = np.bincount(bucket[known], minlength=1 << 16)

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import cel
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ from features.record import Records, hash64
 from features.schema import INDEX
 from features.tail import as_read, session_starts
 from models.bundle import Scores
+from models.cel_library import cel
 from models.inputs import Inputs, Suggestion
 from models.intent import INTENTS
 from models.offers import offers

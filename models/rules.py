@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Final
 
-import cel
-
 from features.schema import FEATURES, INDEX
+from models.cel_library import cel
 from models.intent import INTENTS
 from models.rule_quick import Quick, quick_rule
 from models.stage import STAGES

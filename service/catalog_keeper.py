@@ -38,7 +38,7 @@ class CatalogKeeper:
         stock = dict(client.hscan_iter(stock_key(shop), count=CHUNK))
         self._copied[shop] = version  # also of one that nobody can read: it is tried again when it changes
         try:
-            products = joined(items, stock)
+            products = list(joined(items, stock))
         except (msgspec.MsgspecError, ValueError) as error:
             _log.warning("catalog_not_copied", shop=shop, error=str(error))
             return False

@@ -7,8 +7,7 @@ Stock of an item that no product line has named is kept for when one does, and t
 An upload is a stream of NDJSON lines of any length in all. A bad line is refused on its own and listed.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final
 
@@ -145,11 +144,14 @@ class CatalogStore:
         """How often the catalog was changed."""
         return int(await ask(self._client.get(stream.version_key(shop))) or 0)
 
-    async def products(self, shop: str) -> list[Product]:
-        """All products with their latest stock. Read in pieces: one large reply would hold up decisions."""
+    async def products(self, shop: str) -> Iterator[Product]:
+        """All products with their latest stock, read in pieces: one large reply would hold up decisions.
+
+        They are made while they are taken, which is work for a thread and raises as `joined` does.
+        """
         items = {name: value async for name, value in self._fields(stream.items_key(shop))}
         stock = {name: left async for name, left in self._fields(stock_key(shop))}
-        return await asyncio.to_thread(joined, items, stock)
+        return joined(items, stock)
 
     async def _fields(self, key: str) -> AsyncIterator[tuple[bytes, bytes]]:
         cursor = -1
@@ -247,8 +249,8 @@ def _added_ms(added: int | str, now_ms: int) -> int:
 _COPIED: Final = frozenset({"item_id", "url", "image", "price", "margin", "stores", "rating", "reviews"})
 
 
-def joined(items: Mapping[bytes, bytes], stock: Mapping[bytes, bytes]) -> list[Product]:
-    """The products from the fields of both hashes. For a thread: 100,000 take longer than a decision may.
+def joined(items: Mapping[bytes, bytes], stock: Mapping[bytes, bytes]) -> Iterator[Product]:
+    """The products from the fields of both hashes, one by one. For a thread: 100,000 take longer than a decision.
 
     Raises msgspec.MsgspecError and ValueError for fields that this module did not write.
     """
@@ -256,7 +258,8 @@ def joined(items: Mapping[bytes, bytes], stock: Mapping[bytes, bytes]) -> list[P
     for name, left in stock.items():
         item_id, _, store = name.partition(SEPARATOR.encode())
         stores.setdefault(item_id, {})[store.decode()] = int(left)
-    return [_with_stock(_product.decode(value), stores.get(name, {})) for name, value in items.items()]
+    for name, value in items.items():
+        yield _with_stock(_product.decode(value), stores.get(name, {}))
 
 
 def _with_stock(product: Product, latest: Mapping[str, int]) -> Product:

@@ -6,6 +6,7 @@ from heapq import nlargest
 from typing import Final
 
 from features.catalog import Catalog, Product
+from features.products import Packed
 from features.record import Records
 from features.stats import ItemStats
 from models.arbitration import Draws
@@ -99,5 +100,8 @@ def popular(recommender: Recommender | None, catalog: Catalog) -> tuple[Suggesti
 
 def arrivals(products: Iterable[Product]) -> tuple[Suggestion, ...]:
     """The products that came into the catalog last, of those of which the shop told when."""
-    latest = nlargest(AT_HAND, (product for product in products if product.added_ms), key=lambda p: p.added_ms)
+    if isinstance(products, Packed):
+        latest = products.latest(AT_HAND)
+    else:
+        latest = nlargest(AT_HAND, (product for product in products if product.added_ms), key=lambda p: p.added_ms)
     return tuple(Suggestion(product, 1.0 / (at + 1), "", "new") for at, product in enumerate(latest))
