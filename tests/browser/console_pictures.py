@@ -171,7 +171,7 @@ def made_up() -> Iterator[str]:
 def of_the_example(lake: Path, archive: Path) -> None:
     """Makes the decisions those of the example's policy, so that the arms' shares are known."""
     text = Example.find().policy.read_text()
-    version = load_policy(text).version
+    version = load_policy(text, "policy.yaml").version
     archive.mkdir()
     (archive / f"{version}.yaml").write_text(text)
     for path in lake.glob("decisions/**/*.parquet"):
