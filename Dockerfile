@@ -1,5 +1,6 @@
-# Serving only: without the training extras. Build: docker build -t tact .
-FROM python:3.11-slim
+# Serving only, without the training extras:  docker build -t tact .
+# The part `console`, with them:              docker build -t tact-console --target console .
+FROM python:3.11-slim AS serving
 
 RUN apt-get update \
  && apt-get install -y --no-install-recommends libgomp1 \
@@ -27,3 +28,16 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
   CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
 ENTRYPOINT ["python", "-m", "tact"]
 CMD ["up"]
+
+# Reads the lake, judges policies and bundles, trains nothing by itself. It serves no HTTP.
+FROM serving AS console
+USER root
+COPY requirements.lock .
+RUN pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements.lock
+COPY training training
+USER tact
+HEALTHCHECK NONE
+CMD ["up", "--part", "console"]
+
+# The last stage is what a build without --target makes.
+FROM serving

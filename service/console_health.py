@@ -18,6 +18,8 @@ GROUP: Final = "recorder"
 WINDOW_MS: Final = 300_000
 DEGRADED: Final = 0.01
 SLOW_S: Final = 0.05
+A_HUNDRED: Final = 100
+"""Decisions of which the slowest one in a hundred is told: of fewer it is just the slowest."""
 LAG_S: Final = 60.0
 SNAPSHOT_S: Final = 300.0
 FULL: Final = 0.8
@@ -141,7 +143,7 @@ def _of_traffic(before: Mapping[str, Any], after: Mapping[str, Any], age_s: floa
             Alert("bad", f"{share:.1%} of decisions are degraded", "the reasons are below; docs/api.md, degraded")
         )
     slow = quantile(before["buckets"]["tact_decision_seconds"], after["buckets"]["tact_decision_seconds"], 0.99)
-    if slow is not None and slow > SLOW_S:
+    if slow is not None and slow > SLOW_S and decided >= A_HUNDRED:
         found.append(
             Alert(
                 "warn",

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -170,13 +171,22 @@ class Desk:
             return {"state": "failed", "detail": f"{type(error).__name__}: {error}"}
 
     def _policy(self, shop: str) -> Policy | None:
+        """The live policy; None where there is none to serve. Parsed anew only if the text changed: it takes longer
+        than most kept answers."""
         path = live_file(self.settings, shop)
-        if path is None:
-            return None
         try:
-            return load_policy(policy_files.read(path), str(path))
+            text = policy_files.read(path) if path is not None else ""
         except (PolicyError, OSError):
             return None
+        return _parsed(text, str(path)) if text else None
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: str, name: str) -> Policy | None:
+    try:
+        return load_policy(text, name)
+    except PolicyError:
+        return None
 
 
 def _slow_questions() -> frozenset[str]:

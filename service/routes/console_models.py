@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -164,17 +165,22 @@ def _policy(folder: Path, home: Path, shop: str) -> dict[str, Any]:
         text = policy_files.read(found[0])
     except (PolicyError, OSError) as error:
         return {"text": None, "file": file, "version": None, "problem": str(error).replace(str(found[0]), file)}
-    try:
-        version = load_policy(text, file).version
-    except PolicyError:
-        version = None
     tests = home / "console-tests" / f"{shop}.yaml"
     return {
         "text": text,
         "file": file,
-        "version": version,
+        "version": _version(text),
         "tests": tests.read_text() if tests.is_file() else "",
     }
+
+
+@lru_cache(maxsize=16)
+def _version(text: str) -> str | None:
+    """Of a policy that can be served. Parsing takes longer than all else the page asks for."""
+    try:
+        return load_policy(text, "the policy").version
+    except PolicyError:
+        return None
 
 
 def _shown(path: Path, home: Path) -> str:

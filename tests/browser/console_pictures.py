@@ -15,8 +15,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from models.policy import load_policy
+from tact.demo import Example
 from tests.browser.conftest import ARGUMENTS, ROOT, Demo
 from tests.browser.console_page import console_of
 from tests.browser.pictures import LOOKS, pack
@@ -25,6 +29,7 @@ from tests.training.lifting import Made, by_hash, lift_lake
 OUT = ROOT / "docs" / "img" / "console"
 MOST_BYTES = 150_000
 MOST_HIGH = 1900
+PATHS_HIGH = 760
 SETTLED_MS = 900
 WAIT_S = 300.0
 ARMS = {"full": 0.91, "holdout": 0.05, "random": 0.01, "propensity_only": 0.01, "no_levers": 0.01, "rules_only": 0.01}
@@ -64,17 +69,22 @@ def paths(page: Page, url: str) -> None:
     go("journey")(page, url)
     page.locator(".sankey .node").filter(has_text="Hesitation").first.click()
     page.locator(".path").first.wait_for()
-    page.locator(".paths").first.evaluate("(found) => found.scrollIntoView({ block: 'center' })")
+    page.set_viewport_size({"width": 1280, "height": PATHS_HIGH})
+    page.locator(".card").filter(has=page.locator(".paths")).evaluate("(found) => found.scrollIntoView()")
 
 
 def story(page: Page, url: str) -> None:
     """A decision with several messages, replayed, and why not another."""
-    go("decisions?action=similar_products")(page, url)
-    page.locator("tbody th a").first.click()
-    page.get_by_role("heading", name="What was considered").wait_for()
+    go("decisions?action=return_guarantee")(page, url)
+    links = [str(link.get_attribute("href")) for link in page.locator("tbody th a").all()[:40]]
+    for link in links:  # the first of a visitor for whom the policy is as it is
+        page.goto(url + link)
+        page.get_by_role("heading", name="What was considered").wait_for()
+        if page.get_by_text("full (the policy as it is)").count():
+            break
     page.get_by_role("button", name="Replay").click()
     page.get_by_text("identical, to the byte").wait_for()
-    page.get_by_label("Why not").select_option("bestsellers")
+    page.get_by_label("Why not").select_option("questions_welcome")
     page.locator(".verdict").first.wait_for()
 
 
@@ -121,7 +131,7 @@ def stop(page: Page, url: str) -> None:
 VIEWS = {
     "journey": View(go("journey"), high=1400),
     "journey-phone": View(go("journey"), "phone-light", 1500),
-    "journey-paths": View(paths, high=900),
+    "journey-paths": View(paths, high=PATHS_HIGH),
     "personas": View(go("personas"), high=1100),
     "personas-dark": View(go("personas"), "desktop-dark", 1100),
     "personas-phone": View(go("personas"), "phone-light", 1500),
@@ -139,10 +149,6 @@ VIEWS = {
     "health-phone": View(go("health"), "phone-light", 1500),
     "login": View(lambda page, url: page.goto(f"{url}/console/login") and None, high=700),
 }
-MADE_UP = {
-    "experiments": View(go("experiments")),
-    "experiments-phone": View(go("experiments"), "phone-light", 1500),
-}
 
 
 def demo_of(home: str) -> Demo:
@@ -155,9 +161,31 @@ def demo_of(home: str) -> Demo:
 def made_up() -> Iterator[str]:
     """A console that shows an experiment of 40,000 visitors who do not exist."""
     with tempfile.TemporaryDirectory() as folder:
-        lake = lift_lake(Path(folder) / "lake", Made(visitors=40_000, days=24, lift=0.3), by_hash(ARMS))
-        with console_of(Path(folder), lake, "s") as url:
+        home = Path(folder)
+        lake = lift_lake(home / "lake", Made(visitors=40_000, days=24, lift=0.3), by_hash(ARMS))
+        of_the_example(lake, home / "policies-archive")
+        with console_of(home, lake, "s") as url:
             yield url
+
+
+def of_the_example(lake: Path, archive: Path) -> None:
+    """Makes the decisions those of the example's policy, so that the arms' shares are known."""
+    text = Example.find().policy.read_text()
+    version = load_policy(text, "policy.yaml").version
+    archive.mkdir()
+    (archive / f"{version}.yaml").write_text(text)
+    for path in lake.glob("decisions/**/*.parquet"):
+        table = pq.ParquetFile(path).read()
+        at = table.schema.get_field_index("policy")
+        named = pa.array([version] * len(table), table.schema.field(at).type)
+        pq.write_table(table.set_column(at, table.schema.field(at), named), path)
+
+
+def experiments(page: Page, url: str) -> None:
+    """The made-up shop, which says so."""
+    told = {"shop": "made up", "until_ms": 1 << 50, "currency": "EUR", "policy": None, "bundle": None}
+    page.route("**/console/api/session", lambda route: route.fulfill(json=told))
+    go("experiments")(page, url)
 
 
 def picture(browser: Browser, name: str, view: View, url: str, secret_key: str) -> None:
@@ -181,6 +209,12 @@ def picture(browser: Browser, name: str, view: View, url: str, secret_key: str) 
     pack(path)
     taken = path.stat().st_size
     print(f"{path.name}: {taken:,} bytes{' TOO LARGE' if taken > MOST_BYTES else ''}", flush=True)
+
+
+MADE_UP = {
+    "experiments": View(experiments),
+    "experiments-phone": View(experiments, "phone-light", 1500),
+}
 
 
 def main(home: str, names: list[str]) -> None:

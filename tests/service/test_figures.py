@@ -80,6 +80,10 @@ def test_degraded_slow_and_lost_are_told_the_worst_first() -> None:
     ]
 
 
+def test_a_few_slow_decisions_of_a_quiet_shop_are_no_hundredth() -> None:
+    assert titles(samples(lambda metrics: decided(metrics, 9, 0.2))) == []
+
+
 def test_a_store_that_is_away_full_or_not_recorded_is_told() -> None:
     assert "Redis does not answer: decisions are degraded" in titles([], {"ok": False, "detail": "gone"})
     assert "Redis is 90% full" in titles([], FINE | {"used_bytes": 90, "most_bytes": 100})

@@ -119,7 +119,7 @@ function Detail({ session, answer, row, lift, switches, id, route }) {
   const one = lift.answer?.actions[id];
   const series = useMemo(() => [
     { label: "Shown", values: row.by_step.shown, colour: "muted", fill: "soft" },
-    { label: "Clicked", values: row.by_step.clicked, colour: "accent" },
+    { label: "Clicked", values: row.by_step.clicked, colour: "warn" },
     { label: "Order after", values: row.by_step.converted, colour: "good" },
   ], [row]);
   const set = switches.data?.switches?.[`action:${id}`];
