@@ -236,6 +236,14 @@ def test_a_policy_is_checked_as_it_is_typed_with_line_and_column(live: Running, 
     assert "this session is of 'acme'" in other["errors"][0]["message"]
 
 
+def test_a_draft_does_not_overwrite_what_another_operator_made_live_meanwhile(live: Running, browser: Browser) -> None:
+    client = browser()
+    now = client.get(f"{HOME}/policy").json()
+    job = {"what": "promote", "text": now["text"], "why": "a test"}
+    assert refusal(client.post(f"{HOME}/jobs", json=job | {"base": "0" * 12})) == (409, "policy_changed")
+    assert refusal(client.post(f"{HOME}/jobs", json=job | {"base": now["version"]})) == (503, "part_away")
+
+
 def test_a_version_of_the_archive_is_shown_and_no_path_leads_out_of_it(live: Running, browser: Browser) -> None:
     client = browser()
     told = client.get(f"{HOME}/policy").json()
