@@ -204,6 +204,7 @@ def test_health_tells_what_is_live_and_that_nothing_records_here(live: Running, 
     assert told["part"] is False
     titles = [alert["title"] for alert in told["alerts"]]
     assert "Nothing records the event stream" in titles
+    assert titles[-1] == "The part `console` does not answer: the last minutes are not known"
 
 
 def test_what_needs_the_lake_says_so_where_its_part_does_not_run(live: Running, browser: Browser) -> None:
