@@ -15,6 +15,7 @@
 * unknown_visitor         404  nothing is kept of that visitor
 * method_not_allowed      405  the address takes other methods
 * request_timeout         408  the body did not come in time
+* policy_changed          409  another policy went live since the draft was begun that is to be made live
 * bundle_gone             410  the bundle a decision was made with is no longer in the registry
 * policy_gone             410  the policy a decision was made with is no longer in the archive
 * receipt_unreadable      410  the receipt was written by a version of Tact that this one cannot read
@@ -90,6 +91,11 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
     "method_not_allowed": Entry(405, "This address takes other methods.", "Use a method named in `Allow`."),
     "request_timeout": Entry(
         408, "The body did not come in time.", "Send the request again: events with an `event_id` count once."
+    ),
+    "policy_changed": Entry(
+        409,
+        "Another policy went live meanwhile.",
+        "Load the page again: its differences then show what the draft would undo.",
     ),
     "bundle_gone": Entry(
         410, "The decision's bundle is gone.", "Restore the bundle in the registry; `why` works without it."

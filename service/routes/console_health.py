@@ -1,7 +1,7 @@
 """The console's call about health: figures of now, samples of the last hour, alerts."""
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from starlette.requests import Request
 
@@ -10,6 +10,12 @@ from service.console_calls import Calls
 from service.console_health import alerts, store_facts
 from service.figures import summed
 from service.lake_desk import DeskAway, ask_desk
+
+BLIND: Final = {
+    "level": "warn",
+    "title": "The part `console` does not answer: the last minutes are not known",
+    "action": "`tact serve` runs it, or `tact console`",
+}
 
 
 def add(calls: Calls) -> None:
@@ -41,7 +47,7 @@ def add(calls: Calls) -> None:
             "live_age_s": age_s,
             "workers": service.settings.workers,
             "deadline_ms": service.settings.deadline_ms,
-            "alerts": alerts(recent, facts, missing, age_s),
+            "alerts": [*alerts(recent, facts, missing, age_s), *([] if told else [BLIND])],
         }
 
     calls.get("health", health)

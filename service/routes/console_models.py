@@ -34,7 +34,10 @@ class CheckRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of POST /console/api/jobs. what: as tact/console_jobs.py has it; the fields are those it needs."""
+    """The body of POST /console/api/jobs. what: as tact/console_jobs.py has it; the fields are those it needs.
+
+    base: the version that was live where the draft was looked at; with it another one is not overwritten unseen.
+    """
 
     what: str
     text: str = ""
@@ -43,6 +46,7 @@ class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bundle: str = ""
     force: bool = False
     since: str = "30d"
+    base: str = ""
 
 
 _check = msgspec.json.Decoder(CheckRequest)
@@ -86,9 +90,11 @@ def add(calls: Calls) -> None:
 
     async def start(session: Session, request: Request) -> Any:
         asked = read_json(_job, await read_json_body(request, MOST_BODY))
-        given = {
-            name: value for name in msgspec.structs.asdict(asked) if name != "what" and (value := getattr(asked, name))
-        }
+        told = {name: value for name, value in msgspec.structs.asdict(asked).items() if value}
+        given = {name: value for name, value in told.items() if name not in ("what", "base")}
+        if asked.what == "promote" and asked.base:
+            live = await asyncio.to_thread(_policy, settings.policies, settings.home, session.shop)
+            _check_base(asked.base, live["version"])
         if asked.text:
             given["suffix"] = await asyncio.to_thread(_suffix, settings.policies, session.shop)
         if asked.bundle:
@@ -118,6 +124,12 @@ async def _of_part(home: Path, question: dict[str, Any]) -> Any:
     if told["state"] != "done":
         raise Problem("not_found", f"{told['detail']}.")
     return told["answer"]
+
+
+def _check_base(base: str, live: str | None) -> None:
+    """Raises Problem policy_changed."""
+    if base != live:
+        raise Problem("policy_changed", f"The draft was seen beside {base[:40]}; live is {live or 'none'}.")
 
 
 def checked(text: str, shop: str, now_ms: int, personas: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -312,6 +312,68 @@ def test_a_shop_s_own_renderer_gets_the_decision(shopper: Make, demo: Demo) -> N
     assert page.locator("#own").count() == 0
 
 
+def test_a_place_the_policy_has_not_keeps_no_other_silent(shopper: Make, demo: Demo) -> None:
+    someone = shopper()
+    asked: list[list[str]] = []
+    unknown = "pdp.nonsense"
+
+    def answer(route: Route) -> None:
+        asked.append(json.loads(route.request.post_data or "{}")["placements"])
+        route.continue_()
+
+    someone.page.route("**/v1/decisions", answer)
+    page = shop_page(someone, demo, f'<div class="tact-slot tact-line" data-tact="{unknown}"></div>{SLOT}')
+    page.wait_for_selector(ANSWERED, state="attached")
+    assert asked == [[unknown, "pdp.trust"], ["pdp.trust"]]
+    demo.wait_for(someone.visitor_id, "page_view")
+    page.evaluate("tact.decide()")
+    page.wait_for_timeout(300)
+    assert unknown not in [name for names in asked[1:] for name in names]
+
+
+def test_more_places_than_one_question_takes_are_asked_for_as_far_as_it_goes(shopper: Make, demo: Demo) -> None:
+    someone = shopper()
+    asked = always(someone, SURE, "place.3")
+    page = shop_page(someone, demo, "".join(f'<p data-tact="place.{n}"></p>' for n in range(50)))
+    expect(page.locator(".tact-message")).to_have_count(1)
+    assert [len(one["placements"]) for one in asked] == [20]
+
+
+def test_what_happened_is_told_also_where_the_answer_is_a_refusal(shopper: Make, demo: Demo) -> None:
+    someone = shopper()
+    told = sent(someone)
+    someone.page.route("**/v1/decisions", lambda route: route.fulfill(status=503, json={"code": "store_unavailable"}))
+    page = shop_page(someone, demo)
+    until(page, lambda: bool(told), "the page view")
+    assert [one["event"] for one in told] == ["page_view"]
+
+
+def test_the_next_page_of_an_application_is_not_left_behind_a_dialog(shopper: Make, demo: Demo) -> None:
+    someone = shopper()
+    always(someone, {**SURE, "kind": "dialog"}, "exit.offer")
+    slot = '<dialog class="tact-slot" data-tact="exit.offer" data-tact-when="idle"></dialog>'
+    page = shop_page(someone, demo, slot, tag="data-idle-s=1")
+    expect(page.locator("dialog[open] .tact-message")).to_have_count(1)
+    page.evaluate("tact.page({page_type: 'home'})")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("returned", ["'text'", "Promise.resolve()", "{}", "undefined"])
+def test_a_renderer_that_returns_no_element_gets_the_default_looks(shopper: Make, demo: Demo, returned: str) -> None:
+    someone = shopper()
+    always(someone, SURE)
+    page = shop_page(someone, demo, before=f"(window.tact ||= []).render = () => ({returned})")
+    expect(page.locator("[data-tact]")).to_have_text("SureTake your time.How×")
+
+
+def test_a_word_without_end_stays_in_its_message(shopper: Make, demo: Demo) -> None:
+    someone = shopper()
+    always(someone, {**SURE, "content": {"title": "W" * 500, "text": "Donaudampfschifffahrt" * 40}})
+    page = shop_page(someone, demo, tag=f"data-api={demo.url}/")
+    expect(page.locator(".tact-message")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_a_renderer_that_fails_leaves_the_page_as_it_was(shopper: Make, demo: Demo) -> None:
     someone = shopper()
     always(someone, SURE)

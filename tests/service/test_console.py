@@ -206,6 +206,7 @@ def test_health_tells_what_is_live_and_that_nothing_records_here(live: Running, 
     assert told["part"] is False
     titles = [alert["title"] for alert in told["alerts"]]
     assert "Nothing records the event stream" in titles
+    assert titles[-1] == "The part `console` does not answer: the last minutes are not known"
 
 
 def test_what_needs_the_lake_says_so_where_its_part_does_not_run(live: Running, browser: Browser) -> None:
@@ -245,6 +246,14 @@ def test_no_page_is_told_where_the_server_keeps_its_files(live: Running, browser
     calls = ("policy", "models", "health", "audit", "actions", "session", "switches", "lake/messages")
     assert [call for call in calls if home in client.get(f"{HOME}/{call}").text] == []
     assert _shown(tmp_path / "elsewhere" / "acme.yaml", tmp_path / "home") == "elsewhere/acme.yaml"
+
+
+def test_a_draft_does_not_overwrite_what_another_operator_made_live_meanwhile(live: Running, browser: Browser) -> None:
+    client = browser()
+    now = client.get(f"{HOME}/policy").json()
+    job = {"what": "promote", "text": now["text"], "why": "a test"}
+    assert refusal(client.post(f"{HOME}/jobs", json=job | {"base": "0" * 12})) == (409, "policy_changed")
+    assert refusal(client.post(f"{HOME}/jobs", json=job | {"base": now["version"]})) == (503, "part_away")
 
 
 def test_a_version_of_the_archive_is_shown_and_no_path_leads_out_of_it(live: Running, browser: Browser) -> None:

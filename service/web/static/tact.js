@@ -11,12 +11,11 @@
   const early = window.tact || [];
   if (!data?.key || early.decide) return;
 
-  const base = data.api || new URL(".", script.src).href.slice(0, -1);
-  const timeoutMs = Number(data.timeoutMs) || 1500;
-  const idleMs = 1000 * (Number(data.idleS) || 20);
+  const base = (data.api || new URL(".", script.src).href).replace(/\/$/, "");
+  const timeoutMs = +data.timeoutMs || 1500;
+  const idleMs = 1000 * (+data.idleS || 20);
   const address = new URLSearchParams(location.search);
   const token = address.get("tact_preview");
-  const VISIBLE_MS = 1000;
 
   const parsed = (text, otherwise) => { try { return JSON.parse(text) || otherwise; } catch { return otherwise; } };
   const randomId = () => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => (b + 256).toString(16).slice(1)).join("");
@@ -25,11 +24,12 @@
   // what the browser remembers; nothing if its storage is closed to us
   const [LOCAL, SESSION] = ["localStorage", "sessionStorage"];
   const read = (store, name) => { try { return window[store].getItem("tact." + name); } catch { return null; } };
+  // where it is closed: this page only
   const write = (store, name, value) => {
     try {
       if (value === null) window[store].removeItem("tact." + name);
       else window[store].setItem("tact." + name, value);
-    } catch { /* closed: this page only */ }
+    } catch {}
   };
 
   // consent: undefined is what the policy assumes; a list names what was granted. Without it nothing is kept here
@@ -91,7 +91,7 @@
     if (!list.length || quiet) return;
     const body = { events: list.map((event) => ({ visitor_id: visitor, ...event })), consent };
     // the beacon outlives the page; the page goes on without us
-    try { if (navigator.sendBeacon(`${base}/v1/events?key=${data.key}`, JSON.stringify(body))) return; } catch { /* then by fetch */ }
+    try { if (navigator.sendBeacon(`${base}/v1/events?key=${data.key}`, JSON.stringify(body))) return; } catch {}
     post("/v1/events", body).catch(() => {});
   }
 
@@ -109,7 +109,7 @@
     const found = new Map();
     for (const slot of document.querySelectorAll(token ? "[data-tact], [data-tact-live]" : "[data-tact]")) {
       const { tactLive, tact: name = tactLive, tactWhen = when } = slot.dataset;
-      if (tactWhen === when && !found.has(name) && !slot.firstElementChild && !closed.has(slot)) found.set(name, slot);
+      if (tactWhen === when && found.size < 20 && !found.has(name) && !slot.firstElementChild && !closed.has(slot)) found.set(name, slot);
     }
     return found;
   }
@@ -129,14 +129,17 @@
     try {
       const [path, asked] = token ? ["/v1/preview/show", { preview: token, request: body }] : ["/v1/decisions", body];
       const response = await post(path, asked, AbortSignal.timeout(timeoutMs));
-      if (response.ok) answer = await response.json();
+      answer = await response.json();
+      // a place that the policy has not, or has no more, keeps the others from nothing
+      const at = /^.placements.(\d+)$/.exec(answer.pointer);
+      if (at) return closed.add([...slots.values()][at[1]]), decide(mine, when);
+      if (!response.ok) throw 0;
     } catch {
       // they count once, also if the first request got through
       return send(mine);
     }
-    if (!answer || mineTurn !== turn) return;
-    quiet = !!answer.preview;
-    if (quiet) load("tact-preview.js");
+    if (mineTurn !== turn) return;
+    if (quiet = !!answer.preview) load("tact-preview.js");
     // for who starts listening later
     tact.last = { answer, ms: performance.now() - began };
     document.dispatchEvent(new CustomEvent("tact:decision", { detail: tact.last }));
@@ -180,7 +183,7 @@
     // read out when it comes, without taking the focus
     if (["chat", "bar"].includes(kind)) slot.setAttribute("role", "status");
     const own = tact.render?.(chosen, slot, report, dismiss);
-    if (own !== true) slot.append(own || template(chosen));
+    if (own !== true) slot.append(own?.nodeType ? own : template(chosen));
     const message = slot.firstElementChild || slot;
     on(message, "click", ({ target }) => {
       if (target.closest(".tact-dismiss")) return dismiss();
@@ -206,7 +209,7 @@
     const watch = new IntersectionObserver(([entry]) => {
       clearTimeout(timer);
       const much = entry.intersectionRatio >= 0.5 || entry.intersectionRect.height > innerHeight / 2;
-      if (much) timer = setTimeout(() => { if (!document.hidden) watch.disconnect(), report(); }, VISIBLE_MS);
+      if (much) timer = setTimeout(() => { if (!document.hidden) watch.disconnect(), report(); }, 1000);
     }, { threshold: [0, 0.25, 0.5, 0.75] });
     watch.observe(element);
   }
@@ -296,7 +299,7 @@
     page = described || {};
     timers.forEach((timer) => clearTimeout(timer));
     closed.clear();
-    document.querySelectorAll("[data-tact]").forEach((slot) => { slot.replaceChildren(); slot.classList.remove("tact-none"); });
+    document.querySelectorAll("[data-tact]").forEach((slot) => { slot.close?.(); slot.replaceChildren(); slot.classList.remove("tact-none"); });
     source = { ...source, referrer: "internal" };
     begin();
   }

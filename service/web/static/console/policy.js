@@ -149,7 +149,7 @@ function Approve({ live, text, changed, checked, reload, session }) {
     <${JobState} job=${promote} good="It is live: running services take it up within a second." bad="Refused: the live policy stays." />
     ${promote.told && promote.told.exit !== 0 && html`<${Button} tone="danger" onClick=${() => setAsking({ force: true })}>Make it live all the same …<//>`}
     ${asking && html`<${Confirm} title=${asking.force ? "Go past the refusal?" : "Make this draft the live policy?"} text=${asking.force ? "The audit log keeps that it was forced, past what, and why." : "It is judged once more, and goes live if it passes. The version before is kept, byte for byte, for a rollback."} yes=${asking.force ? "Force it" : "Approve"} tone=${asking.force ? "danger" : "primary"}
-      fields=${[{ id: "why", label: "Why (kept in the audit log)", required: true, hint: "shorter delivery promise, agreed with the store" }]} onYes=${async ({ why }) => { judge.clear(); promote.start("promote", { text, why: why || "", force: asking.force }); }} onClose=${() => setAsking(null)} />`}<//>`;
+      fields=${[{ id: "why", label: "Why (kept in the audit log)", required: true, hint: "shorter delivery promise, agreed with the store" }]} onYes=${async ({ why }) => { judge.clear(); promote.start("promote", { text, why: why || "", force: asking.force, base: live.version || "" }); }} onClose=${() => setAsking(null)} />`}<//>`;
 }
 
 function Verdict({ verdict }) {
