@@ -22,13 +22,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+import msgspec
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from features.record import hash64
 from models.effects import N_EFFECTS
-from models.policy_terms import Action, Policy
+from models.page_plan import worths_of
+from models.policy_terms import Policy
 
 DRAWS: Final = 512
 MOST_EXPLORATION: Final = 0.2
@@ -94,73 +96,76 @@ def _beta(random: np.random.Generator, mean: float, strength: float, count: int)
 
 
 @numba.njit(cache=True, nogil=True)
-def _net_values(table, mean, rows, at, worths, costs, shift, out, effect):  # type: ignore[no-untyped-def]
-    """out[i, d] = worth[i] * sum over s of at[s] * table[rows[i], s, d] - cost[i], in float32; effect[i] = sum over s
-    of mean[rows[i], s] * at[s], in that order. Where shift[i] is a number it is the effect instead, and the row moves
-    with it, its spread over the draws unchanged.
+def _net_values(table, mean, rows, at, worths, costs, weariness, shift, out, numbers, lifted):  # type: ignore[no-untyped-def]
+    """out[i, d] = worth * sum over s of at[s] * table[row, s, d] - cost, in float32, of the action that is row rows[i]
+    of table, mean, worths and costs; its cost is costs[row] * weariness. numbers[:, i]: its effect, the sum over s of
+    mean[row, s] * at[s] in that order, its cost, and the mean of its net value. lifted[i]: in how many draws it is
+    above 0.
+
+    Where shift has numbers and shift[i] is one it is the effect instead, and the row moves with it, its spread over the
+    draws unchanged.
     """
-    stage, worth, cost = at.astype(np.float32), worths.astype(np.float32), costs.astype(np.float32)
+    stage = at.astype(np.float32)
     for i in range(rows.size):
-        effect[i] = 0.0
+        row = rows[i]
+        worth, cost = worths[row], costs[row] * weariness
+        effect = 0.0
         for s in range(at.size):
-            effect[i] += mean[rows[i], s] * at[s]
-        draws = table[rows[i]]
-        net = out[i]
+            effect += mean[row, s] * at[s]
+        draws, net = table[row], out[i]
         for d in range(net.size):
-            net[d] = -cost[i]
+            net[d] = -np.float32(cost)
         for s in range(stage.size):
-            weight = worth[i] * stage[s]
+            weight = np.float32(worth) * stage[s]
             if weight == 0:
                 continue
             for d in range(net.size):
                 net[d] += weight * draws[s, d]
-        if not np.isnan(shift[i]):
-            by = np.float32(worths[i] * (shift[i] - effect[i]))
+        if shift.size > 0 and not np.isnan(shift[i]):
+            by = np.float32(worth * (shift[i] - effect))
             for d in range(net.size):
                 net[d] += by
-            effect[i] = shift[i]
+            effect = shift[i]
+        count = 0
+        for d in range(net.size):
+            count += net[d] > 0
+        lifted[i] = count
+        numbers[0, i], numbers[1, i], numbers[2, i] = effect, cost, worth * effect - cost
 
 
 @numba.njit(cache=True, nogil=True)
-def _winners(net, rows, draw, wins):  # type: ignore[no-untyped-def]
-    """Who is highest in a draw: 0 for silence or i + 1 for rows[i]; wins: how often each is, over all draws."""
-    best, winner = np.zeros(net.shape[1], np.float32), np.zeros(net.shape[1], np.int64)
+def _winners(net, rows, draw, floor, out):  # type: ignore[no-untyped-def]
+    """Who is highest in a draw: 0 for silence or i + 1 for rows[i]. out[0]: the share of the draws that each wins.
+    out[1]: the chance of each, where each of them has at least `floor`."""
+    draws = net.shape[1]
+    best, winner = np.zeros(draws, np.float32), np.zeros(draws, np.int32)
     for i in range(rows.size):
-        values = net[rows[i]]
-        for d in range(best.size):
-            if values[d] > best[d]:
-                best[d] = values[d]
-                winner[d] = i + 1
-    for d in range(best.size):
-        wins[winner[d]] += 1
+        values, place = net[rows[i]], np.int32(i + 1)
+        for d in range(draws):
+            higher = values[d] > best[d]
+            best[d] = values[d] if higher else best[d]
+            winner[d] = place if higher else winner[d]
+    share, chance = out[0], out[1]
+    share[:] = 0.0
+    for d in range(draws):
+        share[winner[d]] += 1.0
+    for i in range(share.size):
+        share[i] = share[i] / draws
+        chance[i] = (1.0 - share.size * floor) * share[i] + floor
     return winner[draw]
 
 
-@numba.njit(cache=True, nogil=True)
-def _lifted(net):  # type: ignore[no-untyped-def]
-    """In how many draws each row is above 0."""
-    out = np.zeros(net.shape[0], np.int64)
-    for i in range(net.shape[0]):
-        count = 0
-        for d in range(net.shape[1]):
-            count += net[i, d] > 0
-        out[i] = count
-    return out
-
-
-@dataclass(frozen=True, slots=True)
-class Contest:
+class Contest(msgspec.Struct, frozen=True):
     """Net values of a page's eligible actions in every draw.
 
-    actions: positions in the policy. probability: float64 (m,), mean effect. worth: float64 (m,), value x lever.
-    cost: float64 (m,), with what was already shown. net: float32 (m, D). arm: how it is decided.
+    actions: positions in the policy. numbers: float64 (3, m), mean effect, cost with what was already shown, and mean
+    net value. net: float32 (m, D). lifted: int64 (m,), in how many draws each is above 0. arm: how it is decided.
     """
 
     actions: tuple[int, ...]
-    probability: Floats
-    worth: Floats
-    cost: Floats
+    numbers: Floats
     net: Table
+    lifted: npt.NDArray[np.int64]
     arm: str = "full"
 
     @classmethod
@@ -178,13 +183,21 @@ class Contest:
 
         shift: where an action's effect is known better than by stage, that effect, by the action's hash.
         """
-        chosen = [policy.actions[place] for place in actions]
-        worth, cost = _terms(policy, chosen, weariness, arm)
-        net = np.empty((len(actions), draws.table.shape[2]), np.float32)
-        effect = np.empty(len(actions))
-        known = np.array([shift.get(action.hash, math.nan) for action in chosen] if shift else [math.nan] * len(chosen))
-        _net_values(draws.table, draws.mean, np.array(actions, np.int64), at, worth, cost, known, net, effect)
-        return cls(actions, effect, worth, cost, net, arm)
+        count = len(actions)
+        worth, cost = worths_of(policy).of(arm)
+        net, numbers = np.empty((count, draws.table.shape[2]), np.float32), np.empty((3, count))
+        lifted, rows = np.empty(count, np.int64), np.array(actions, np.int64)
+        known = _UNSHIFTED
+        if shift:
+            known = np.array([shift.get(policy.actions[place].hash, math.nan) for place in actions], np.float64)
+        _net_values(draws.table, draws.mean, rows, at, worth, cost, weariness, known, net, numbers, lifted)
+        return cls(actions, numbers, net, lifted, arm)
+
+    @property
+    def probability(self) -> Floats:
+        """The mean effect of each action, (m,)."""
+        effects: Floats = self.numbers[0]
+        return effects
 
     def hopeful(self, place: int) -> bool:
         """Whether enough draws lift the action at a place above silence: a share HOPE of them, and at least one."""
@@ -192,25 +205,14 @@ class Contest:
 
     def all_hopeful(self) -> list[bool]:
         """The same of each action."""
-        least = max(HOPE * self.net.shape[1], 1)
-        return [count >= least for count in _lifted(self.net).tolist()]
-
-    def numbers(self) -> list[tuple[float, float, float]]:
-        """Of each action its mean effect, its cost, and the mean of its net value."""
-        each = zip(self.worth.tolist(), self.probability.tolist(), self.cost.tolist(), strict=True)
-        return [(probability, cost, worth * probability - cost) for worth, probability, cost in each]
+        told: list[bool] = (self.lifted >= max(HOPE * self.net.shape[1], 1)).tolist()
+        return told
 
 
-def _terms(policy: Policy, actions: list[Action], weariness: float, arm: str) -> tuple[Floats, Floats]:
-    """What each action is worth when it works, and what it costs, as its arm has it. Each (m,)."""
-    if arm == "propensity_only":
-        return np.ones(len(actions)), np.zeros(len(actions))
-    worth = [policy.unit(action) * (1.0 if arm == "no_levers" else action.lever) for action in actions]
-    return np.array(worth, np.float64), np.array([action.cost * weariness for action in actions], np.float64)
+_UNSHIFTED: Final = np.empty(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """Who won a placement. winner: SILENCE or place + 1. share, propensity: (m + 1,), silence first, each summing to 1.
 
     explored: whether the exploration floor decided, not the draw.
@@ -227,19 +229,19 @@ def arbitrate(contest: Contest, places: tuple[int, ...], decision_id: str, place
     """Decides a placement among the contest's places (positions in `contest.actions`) and silence."""
     if contest.arm == "rules_only":
         return _first(len(places))
-    count, key = contest.net.shape[1], f"{decision_id}|{placement}"
-    draw = hash64(key) % count
+    key = f"{decision_id}|{placement}"
+    draw = hash64(key) % contest.net.shape[1]
     if not places:  # silence alone, for certain
         return Outcome(SILENCE, (1.0,), (1.0,), draw, contest.arm == "random")
-    wins = np.zeros(len(places) + 1, np.int64)
-    winner = _winners(contest.net, np.array(places, np.int64), draw, wins)
-    share = tuple([won / count for won in wins.tolist()])
-    each = 1.0 / len(share) if contest.arm == "random" else floor_of(len(share), floor)
-    propensity = tuple([(1.0 - len(share) * each) * won + each for won in share])
+    count = len(places) + 1
+    each = 1.0 / count if contest.arm == "random" else floor_of(count, floor)
+    out = np.empty((2, count))
+    winner = _winners(contest.net, np.array(places, np.int64), draw, each, out)
+    share, propensity = out.tolist()
     explore = hash64(f"{key}|explore") / _WHOLE
-    if explore < len(share) * each:
-        return Outcome(min(int(explore / each), len(share) - 1), share, propensity, draw, True)
-    return Outcome(int(winner), share, propensity, draw, False)
+    if explore < count * each:
+        return Outcome(min(int(explore / each), count - 1), tuple(share), tuple(propensity), draw, True)
+    return Outcome(int(winner), tuple(share), tuple(propensity), draw, False)
 
 
 def _first(eligible: int) -> Outcome:
@@ -256,9 +258,10 @@ def floor_of(eligible: int, floor: float) -> float:
 
 def warm_up() -> None:
     """Compiles what a decision runs, so that the first one is as quick as the next."""
-    table, rows = np.zeros((1, N_EFFECTS, 2), np.float32), np.zeros(1, np.int64)
+    table, rows, one = np.zeros((1, N_EFFECTS, 2), np.float32), np.zeros(1, np.int64), np.zeros(1)
     table.setflags(write=False)
-    net, one = np.empty((1, 2), np.float32), np.zeros(1)
-    _net_values(table, np.zeros((1, N_EFFECTS)), rows, np.zeros(N_EFFECTS), one, one, one, net, np.zeros(1))
-    _winners(net, rows, 0, np.zeros(2, np.int64))
-    _lifted(net)
+    net, numbers, out = np.empty((1, 2), np.float32), np.empty((3, 1)), np.empty((2, 2))
+    _net_values(
+        table, np.zeros((1, N_EFFECTS)), rows, np.zeros(N_EFFECTS), one, one, 1.0, one, net, numbers, rows.copy()
+    )
+    _winners(net, rows, 0, 0.0, out)

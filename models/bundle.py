@@ -24,8 +24,10 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -76,8 +78,7 @@ class InvalidBundle(ValueError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
+class Scores(msgspec.Struct, frozen=True):
     """What a bundle says of a vector. stage: float64 (6,), intent: float64 (4,).
 
     named: the place of the stage it names (models/stage.py); where not given, the likeliest.
@@ -87,7 +88,7 @@ class Scores:
     stage: Floats
     intent: Floats
     named: int = -1
-    uplift: Mapping[int, float] = field(default_factory=dict)
+    uplift: Mapping[int, float] = MappingProxyType({})
 
     @property
     def stage_name(self) -> str:

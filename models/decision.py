@@ -3,6 +3,10 @@
 * UnknownPlacement   the policy has no such placement; lists those it has
 """
 
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import compress, count, repeat
+from operator import is_
 from typing import Final, Protocol
 
 import msgspec
@@ -18,11 +22,13 @@ from models.arbitration import SILENCE, Contest, Draws, Outcome, arbitrate
 from models.arms import LEARNED, arm_of
 from models.bundle import Scores
 from models.chosen import Candidate, Chosen, Decision
+from models.closed import Closed
 from models.effects import effects_of
-from models.gates import NO_HOPE, Closed, closed_gates, first_closed_without_state
+from models.gates import NO_HOPE, closed_gates, first_closed_without_state
 from models.inputs import Context, Inputs, Suggestion
 from models.intent import LEAVE
 from models.moment import Moment, granted, locale_of
+from models.page_plan import Worths, plan_of, worths_of
 from models.policy_terms import Action, Policy
 from models.switches import Switches
 from models.timing import Timing
@@ -60,10 +66,10 @@ class Scoring(Protocol):
     def score(self, vector: Vector) -> Scores: ...
 
 
-class _Page(msgspec.Struct, frozen=True):
+class _Page(msgspec.Struct, frozen=True, gc=False):
     """A page being filled. gates: of every action considered, by position; contest: of those with all gates open.
 
-    learning: positions of the apprentices among them. numbers: of each in the contest, its probability, cost and net.
+    learning: positions of the apprentices among them. places: rows of the contest, by position.
     """
 
     moment: Moment
@@ -74,7 +80,7 @@ class _Page(msgspec.Struct, frozen=True):
     gates: dict[int, Closed | None]
     contest: Contest
     places: dict[int, int]
-    numbers: list[tuple[float, float, float]]
+    worths: Worths
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -170,19 +176,21 @@ def _fill(
 ) -> tuple[Chosen, ...]:
     """Arbitrates placement after placement; an action stands at most once on a page."""
     policy = moment.policy
-    considered = dict.fromkeys(place for placement in placements for place in policy.at[placement])
-    asked = closed_gates([policy.actions[place] for place in considered], moment)
-    gates = dict(zip(considered, asked, strict=True))
-    eligible = tuple(place for place, closed in gates.items() if closed is None)
+    plan = plan_of(policy, placements, moment.granted, moment.locale)
+    asked = closed_gates(plan, moment)
+    eligible = _open(plan.places, asked)
     switches = Switches.of(moment.inputs.switches)
-    at = effects_of(moment.scores.stage, moment.scores.intent, moment.weariness)
-    contest = Contest.of(policy, draws, eligible, at, moment.weariness, arm, moment.scores.uplift)
+    weariness = moment.weariness
+    at = effects_of(moment.scores.stage, moment.scores.intent, weariness)
+    contest = Contest.of(policy, draws, eligible, at, weariness, arm, moment.scores.uplift)
+    gates = dict(zip(plan.places, asked, strict=True))
     if arm in LEARNED and eligible:
-        hopeful = contest.all_hopeful()
-        gates |= {place: NO_HOPE for row, place in enumerate(eligible) if not hopeful[row]}
+        for place, hopeful in zip(eligible, contest.all_hopeful(), strict=True):
+            if not hopeful:
+                gates[place] = NO_HOPE
     learning = _apprentices(policy, eligible, switches)
-    rows = {place: row for row, place in enumerate(eligible)}
-    page = _Page(moment, draws, timing, switches, learning, gates, contest, rows, contest.numbers())
+    rows = dict(zip(eligible, count()))
+    page = _Page(moment, draws, timing, switches, learning, gates, contest, rows, worths_of(policy))
     taken: dict[int, str] = {}
     filled = []
     for placement in placements:
@@ -205,22 +213,20 @@ def _place(page: _Page, placement: str, taken: dict[int, str]) -> tuple[Chosen, 
     policy = page.moment.policy
     here = policy.at[placement]
     closed = _closed(page, placement, taken)
-    open_here = [place for place in here if closed[place] is None]
-    eligible = [place for place in open_here if place not in page.learning] if page.learning else open_here
+    open_here = _open(here, map(closed.__getitem__, here))
+    eligible = tuple([place for place in open_here if place not in page.learning]) if page.learning else open_here
     outcome = _arbitrated(page, placement, eligible)
     shadow = outcome if len(eligible) == len(open_here) else _arbitrated(page, placement, open_here)
-    standing = {place: at for at, place in enumerate(eligible, 1)}
-    waiting = {place: at for at, place in enumerate(open_here, 1)}
-    candidates = tuple(
-        [
-            Candidate(policy.actions[place].id, shut[0], shut[1])
-            if (shut := closed[place]) is not None
-            else _factors(page, place, outcome.share[standing[place]], outcome.propensity[standing[place]])
-            if place in standing
-            else _factors(page, place, shadow.share[waiting[place]], 0.0, apprentice=True)
-            for place in here
-        ]
-    )
+    found = dict(zip(eligible, _candidates(page, eligible, outcome.share[1:], outcome.propensity[1:]), strict=True))
+    if shadow is not outcome:
+        share = dict(zip(open_here, shadow.share[1:], strict=True))
+        learning = tuple([place for place in open_here if place in page.learning])
+        told = _candidates(page, learning, [share[place] for place in learning], [0.0] * len(learning), True)
+        found |= zip(learning, told, strict=True)
+    shut = [place for place in here if place not in found]
+    ids = page.worths.ids
+    found |= zip(shut, map(_blocked, map(ids.__getitem__, shut), map(closed.__getitem__, shut)), strict=True)
+    candidates = tuple(map(found.__getitem__, here))
     winner = None if outcome.winner == SILENCE else eligible[outcome.winner - 1]
     would_be = None if shadow.winner == SILENCE else open_here[shadow.winner - 1]
     chosen = _chosen(page.moment, placement, winner, outcome, candidates)
@@ -235,13 +241,18 @@ def _place(page: _Page, placement: str, taken: dict[int, str]) -> tuple[Chosen, 
     return chosen, winner
 
 
-def _arbitrated(page: _Page, placement: str, eligible: list[int]) -> Outcome:
-    rows = tuple(page.places[place] for place in eligible)
+def _open(places: tuple[int, ...], gates: Iterable[Closed | None]) -> tuple[int, ...]:
+    """Those of which no gate is closed."""
+    return tuple(compress(places, map(is_, gates, repeat(None))))
+
+
+def _arbitrated(page: _Page, placement: str, eligible: tuple[int, ...]) -> Outcome:
+    rows = tuple(map(page.places.__getitem__, eligible))
     inputs, floor = page.moment.inputs, page.moment.policy.exploration_floor
     return arbitrate(page.contest, rows, inputs.decision_id, placement, floor)
 
 
-def _closed(page: _Page, placement: str, taken: dict[int, str]) -> dict[int, Closed | None]:
+def _closed(page: _Page, placement: str, taken: dict[int, str]) -> Mapping[int, Closed | None]:
     """What blocks each action of a placement: stopped by hand, shown elsewhere on the page, or a gate."""
     if not page.switches.states and not taken:
         return page.gates
@@ -256,11 +267,25 @@ def _once(place: int, taken: dict[int, str]) -> Closed | None:
     return Closed("once", f"already at {taken[place]} on this page") if place in taken else None
 
 
-def _factors(page: _Page, place: int, share: float, propensity: float, apprentice: bool = False) -> Candidate:
-    policy, (probability, cost, net) = page.moment.policy, page.numbers[page.places[place]]
-    action = policy.actions[place]
-    unit = policy.unit(action)
-    return Candidate(action.id, "", "", unit, probability, action.lever, cost, net, share, propensity, apprentice)
+def _candidates(
+    page: _Page, places: tuple[int, ...], share: Sequence[float], propensity: Sequence[float], apprentice: bool = False
+) -> list[Candidate]:
+    """The actions of a contest as candidates, each with its share of the draws and its chance."""
+    worths, numbers = page.worths, page.contest.numbers
+    if len(places) < len(page.places):
+        numbers = numbers[:, [page.places[place] for place in places]]
+    probability, cost, net = numbers.tolist()
+    ids, units, levers = (map(of.__getitem__, places) for of in (worths.ids, worths.units, worths.levers))
+    none = repeat("")
+    return list(
+        map(Candidate, ids, none, none, units, probability, levers, cost, net, share, propensity, repeat(apprentice))
+    )
+
+
+@lru_cache(maxsize=4096)
+def _blocked(action: str, closed: Closed) -> Candidate:
+    """A candidate that a gate closed: the same few come again and again."""
+    return Candidate(action, closed.gate, closed.detail)
 
 
 _SILENT_BECAUSE: Final = {True: "no_candidate", False: "silence"}

@@ -19,23 +19,16 @@
 | fallback   | the decision is degraded and the action is not marked safe for that                 |
 """
 
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from features.catalog import Product
-from models.action_kinds import INTERRUPTING
+from models.closed import Closed
 from models.inputs import Inputs
 from models.moment import DAY_MS, Moment
+from models.page_plan import Plan, without_consent
 from models.policy_terms import Action
+from models.rule_vector import NO, YES
 from models.schedule import outside
-
-
-class Closed(NamedTuple):
-    """A closed gate: its name, and why in words a shopkeeper reads."""
-
-    gate: str
-    detail: str
-
 
 NO_HOPE: Final = Closed("no_hope", "hardly any draw of what is believed makes it worth more than silence here")
 """Closed by what was learned, not by a rule: exploring it costs, and is left to the arm of random visitors."""
@@ -43,28 +36,40 @@ NO_HOPE: Final = Closed("no_hope", "hardly any draw of what is believed makes it
 
 def first_closed_gate(action: Action, moment: Moment) -> Closed | None:
     """The first gate that blocks an action at a moment; None if all are open."""
-    return closed_gates((action,), moment)[0]
+    return closed_gates(Plan.of((0,), (action,), moment.granted, moment.locale), moment)[0]
 
 
-def closed_gates(actions: Iterable[Action], moment: Moment) -> list[Closed | None]:
-    """The same for several actions at one moment: what is the same for all of them is asked once."""
+def closed_gates(plan: Plan, moment: Moment) -> list[Closed | None]:
+    """The same for the actions of a plan, in its order: gate after gate, each asked of those it can still close."""
+    actions, closed = plan.actions, list(plan.consent)
+    if plan.interrupting and (no_memory := _memory(moment)) is not None:
+        for at in plan.interrupting:
+            closed[at] = closed[at] or no_memory
+    for at in plan.scheduled:
+        closed[at] = closed[at] or schedule(actions[at], moment)
+    for at, not_now in plan.unstaged[moment.stage]:
+        closed[at] = closed[at] or not_now
+    if plan.ruled:
+        _ask_rules(plan, moment, closed)
     history = moment.history
-    seen = bool(history.shown or history.dismissed)
-    spent = budget(moment) if seen else None
-    return [_first_closed(action, moment, seen, spent) for action in actions]
+    if history.shown or history.dismissed:
+        spent = budget(moment)
+        for at, action in enumerate(actions):
+            closed[at] = closed[at] or _courtesy(action, moment, spent)
+    for at in plan.claimed:
+        closed[at] = closed[at] or truth(actions[at], moment)
+    for at in plan.wordless:
+        closed[at] = closed[at] or _words(actions[at], moment.locale, moment.inputs)
+    for at in plan.recommending:
+        closed[at] = closed[at] or content(actions[at], moment)
+    return closed
 
 
-def _first_closed(action: Action, moment: Moment, seen: bool, spent: Closed | None) -> Closed | None:
-    return (
-        _consent(action, moment.granted)
-        or (_memory(moment) if action.kind in INTERRUPTING else None)
-        or (schedule(action, moment) if action.schedule else None)
-        or (stage(action, moment) if action.stages else None)
-        or (rule(action, moment) if action.when else None)
-        or (_courtesy(action, moment, spent) if seen else None)
-        or (truth(action, moment) if action.claims or action.kind == "availability" else None)
-        or content(action, moment)
-    )
+def _ask_rules(plan: Plan, moment: Moment, closed: list[Closed | None]) -> None:
+    """Closes what its rule closes: those that the vector does not answer are asked one by one."""
+    for at, said, not_so in zip(plan.ruled, plan.quick.answers(moment.vector), plan.not_so, strict=True):
+        if closed[at] is None and said != YES:
+            closed[at] = not_so if said == NO else rule(plan.actions[at], moment)
 
 
 def first_closed_without_state(action: Action, inputs: Inputs, granted: tuple[str, ...], locale: str) -> Closed | None:
@@ -73,7 +78,7 @@ def first_closed_without_state(action: Action, inputs: Inputs, granted: tuple[st
         return Closed("fallback", "the decision is degraded; the action is not marked as a fallback")
     if action.cooldown_after_dismissal_s and action.id in (inputs.context.dismissed or ()):
         return Closed("cooldown", "dismissed, as the request says")
-    return _consent(action, granted) or _schedule(action, inputs.now_ms) or _words(action, locale, inputs)
+    return without_consent(action, granted) or _schedule(action, inputs.now_ms) or _words(action, locale, inputs)
 
 
 def _memory(moment: Moment) -> Closed | None:
@@ -83,12 +88,6 @@ def _memory(moment: Moment) -> Closed | None:
     return Closed("consent", "it interrupts, and without consent for analytics or `dismissed` a no could not be kept")
 
 
-def _consent(action: Action, granted: tuple[str, ...]) -> Closed | None:
-    if action.consent == "none" or action.consent in granted:
-        return None
-    return Closed("consent", f"needs consent for {action.consent}; granted: {', '.join(granted) or 'nothing'}")
-
-
 def schedule(action: Action, moment: Moment) -> Closed | None:
     return _schedule(action, moment.inputs.now_ms)
 
@@ -96,12 +95,6 @@ def schedule(action: Action, moment: Moment) -> Closed | None:
 def _schedule(action: Action, now_ms: int) -> Closed | None:
     why = outside(action.schedule, now_ms) if action.schedule else ""
     return Closed("schedule", why) if why else None
-
-
-def stage(action: Action, moment: Moment) -> Closed | None:
-    if not action.stages or moment.stage in action.stages:
-        return None
-    return Closed("stage", f"the stage named is {moment.stage}; needs {' or '.join(action.stages)}")
 
 
 def rule(action: Action, moment: Moment) -> Closed | None:

@@ -1,9 +1,10 @@
 """The moment a decision is about: what gates and rules see of a visitor, a page and what was shown before."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
+import msgspec
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +31,7 @@ _EVENT_KIND: Final = INDEX["event_kind"]
 Vector = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(msgspec.Struct, frozen=True):
     """What this visitor was shown, as far as the tail reaches. Keys are hashes of action ids, times Unix ms.
 
     shown: times of each action, oldest first. dismissed: the last time of each, also from before the tail.
@@ -44,7 +44,7 @@ class History:
     session_ms: int
     shown_in_session: int
     shown_in_day: int
-    ignored: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    ignored: Mapping[int, tuple[int, ...]] = MappingProxyType({})
     dismissed_30d: int = 0
 
     @classmethod
@@ -120,13 +120,21 @@ def _ignored(tail: Records, places: npt.NDArray[np.int64], session_ms: int) -> d
 
 
 class Variables:
-    """What rules see, read once; CEL's own form of it is made when a rule first needs CEL itself."""
+    """What rules see, read when a rule first asks for it; CEL's own form of it when a rule first needs CEL itself."""
 
-    __slots__ = ("_context", "of")
+    __slots__ = ("_context", "_make", "_of")
 
-    def __init__(self, of: dict[str, dict[str, Any]]) -> None:
-        self.of = of
+    def __init__(self, make: Callable[[], dict[str, dict[str, Any]]]) -> None:
+        self._make = make
+        self._of: dict[str, dict[str, Any]] | None = None
         self._context: cel.Context | None = None
+
+    @property
+    def of(self) -> dict[str, dict[str, Any]]:
+        """By variable and field."""
+        if self._of is None:
+            self._of = self._make()
+        return self._of
 
     def satisfy(self, rule: Rule) -> bool:
         """Whether a rule holds. Raises KeyError where what it needs is unknown, other exceptions where it fails."""
@@ -141,8 +149,7 @@ class Variables:
         return self._context
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """Everything gates look at. granted: purposes the visitor allows. locale: of the content; "" if none fits.
 
     found: products of recommend actions that were looked for already, by the action's hash.
@@ -158,7 +165,7 @@ class Moment:
     stage: str
     history: History
     variables: Variables
-    found: dict[int, tuple[Suggestion, ...]] = field(default_factory=dict)
+    found: dict[int, tuple[Suggestion, ...]] = msgspec.field(default_factory=dict)
 
     def offers(self, action: Action) -> tuple[Suggestion, ...]:
         """The products that a recommend action would show."""
@@ -179,7 +186,7 @@ class Moment:
         """The moment of a visitor whose state is known."""
         stage = scores.stage_name
         history = History.of(tail, inputs.now_ms, refused(inputs))
-        variables = Variables(rule_variables(policy, inputs, vector, scores, stage))
+        variables = Variables(lambda: rule_variables(policy, inputs, vector, scores, stage))
         locale = locale_of(policy, inputs.context.locale)
         return cls(inputs, policy, granted(inputs, policy), locale, tail, vector, scores, stage, history, variables)
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from models.rules import Name, Rule
 
@@ -256,7 +256,7 @@ class Policy:
     actions mention, sorted.
     chats: hashes of the chat actions: a no to one is a no to all. reward: None is an order worth the action's value.
     apprentice: of every action. dismissal_weight: how many shown messages a dismissal weighs in the cost.
-    half_life_days: after which what was learned counts half.
+    half_life_days: after which what was learned counts half. remembered: what models/page_plan.py works out once.
     """
 
     shop: str
@@ -281,6 +281,7 @@ class Policy:
     names_at: Mapping[str, tuple[Name, ...]] = field(default_factory=dict)
     chats: tuple[int, ...] = ()
     filename: str = ""
+    remembered: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def placement(self, placement_id: str) -> Placement | None:
         """The placement of that id, or None."""
@@ -288,7 +289,10 @@ class Policy:
 
     def action(self, action_id: str) -> Action | None:
         """The action of that id, or None."""
-        return next((a for a in self.actions if a.id == action_id), None)
+        found: Mapping[str, Action] | None = self.remembered.get("actions")
+        if found is None:
+            found = self.remembered["actions"] = {action.id: action for action in reversed(self.actions)}
+        return found.get(action_id)
 
     def unit(self, action: Action) -> float:
         """What one unit of an action's effect is worth: its value, or 1 where the reward is money itself."""

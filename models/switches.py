@@ -34,7 +34,8 @@ class Switches:
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> "Switches":
-        return cls(dict(pairs))
+        states = dict(pairs)
+        return cls(states) if states else NONE
 
     def stopped(self, action: Action) -> str:
         """What stopped an action everywhere; "" if nothing did."""

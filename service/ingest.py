@@ -28,8 +28,7 @@ SECONDS_BELOW: Final = 100_000_000_000
 ANALYTICS: Final = "analytics"
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True):
     """What an event is checked against. policy: None if the shop has none live, then no custom event is taken.
 
     received_ms: the row's; the clock, or what the caller stated as one.

@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import Any, Final, Self, TypeVar
 
@@ -35,6 +36,9 @@ RECEIPTS_A_TRIP: Final = 100
 KEYS_A_COMMAND: Final = 1000
 CLOCKS_APART_S: Final = 60.0
 """How far the clocks of several replicas may differ: a decision's id is forgotten so much after its receipt."""
+
+VISITORS_AT_HAND: Final = 1024
+"""Of so many visitors the partition is remembered: a decision asks for it three times."""
 
 ROUND_TRIP_S: Final = 1.0
 """When a connection is given up; a decision stops waiting for it long before."""
@@ -112,8 +116,7 @@ _log = structlog.get_logger("tact.store")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class TailAndAttributes:
+class TailAndAttributes(msgspec.Struct, frozen=True):
     """A visitor's packed records (at most TAIL_BYTES, as appended: neither ordered nor unique) and attributes.
 
     dismissed: (hash of the action, Unix ms of the last no), sorted; they reach further back than the tail.
@@ -143,6 +146,7 @@ class Store:
         self._tail_ttl_ms = settings.tail_ttl_days * 86_400_000
         self._receipt_ttl_s = settings.receipt_ttl_s
         self._trimming: dict[str, asyncio.Task[None]] = {}
+        self.partition = lru_cache(maxsize=VISITORS_AT_HAND)(self._partition)
 
     @classmethod
     def open(cls, url: str, settings: Settings, metrics: Metrics) -> Self:
@@ -156,7 +160,7 @@ class Store:
         await self._lane.close()
         await self.client.aclose()
 
-    def partition(self, visitor_id: str) -> int:
+    def _partition(self, visitor_id: str) -> int:
         """The visitor's partition."""
         return stream.partition(visitor_id, self.partitions)
 

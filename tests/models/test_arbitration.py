@@ -73,7 +73,7 @@ def test_net_value_is_value_times_probability_times_lever_less_growing_cost():
     table = np.full((1, N_EFFECTS, 4), 0.25, np.float32)
     at = contest(policy, Draws.of(table), shown=2)
     assert at.net[0].tolist() == pytest.approx([10 * 0.25 * 2 - 0.5 * 3] * 4)
-    assert at.numbers()[0][2] == pytest.approx(3.5)
+    assert at.numbers[2, 0] == pytest.approx(3.5)
 
 
 def test_the_probability_is_mixed_over_the_stages():
@@ -96,8 +96,8 @@ def test_an_uplift_model_becomes_the_centre_and_the_draws_keep_their_spread():
     policy = shop(action("x", value=10, lever=2, cost=0.5), action("y", value=10))
     plain, moved = contest(policy), shifted(policy, {policy.actions[0].hash: 0.25})
     assert moved.probability.tolist() == [0.25, plain.probability[1]]
-    assert moved.numbers()[0][2] == pytest.approx(10 * 2 * 0.25 - 0.5)
-    assert moved.net[0].mean(dtype=np.float64) == pytest.approx(moved.numbers()[0][2], abs=1e-5)
+    assert moved.numbers[2, 0] == pytest.approx(10 * 2 * 0.25 - 0.5)
+    assert moved.net[0].mean(dtype=np.float64) == pytest.approx(moved.numbers[2, 0], abs=1e-5)
     by = 10 * 2 * (0.25 - plain.probability[0])
     assert moved.net[0] - plain.net[0] == pytest.approx(np.full(DRAWS, by), abs=1e-5)
     assert np.array_equal(moved.net[1], plain.net[1])
@@ -200,7 +200,9 @@ def test_a_tie_goes_to_the_first_in_the_policy():
     identifier=st.text(min_size=1, max_size=8),
 )
 def test_propensities_always_sum_to_one_and_respect_the_floor(nets, floor, count, identifier):
-    at = Contest(tuple(range(6)), np.zeros(6), np.ones(6), np.zeros(6), np.array([[n, -n] for n in nets], np.float32))
+    at = Contest(
+        tuple(range(6)), np.zeros((3, 6)), np.array([[n, -n] for n in nets], np.float32), np.zeros(6, np.int64)
+    )
     outcome = arbitrate(at, tuple(range(count)), identifier, "top", floor)
     assert sum(outcome.propensity) == pytest.approx(1)
     assert min(outcome.propensity) >= floor_of(count + 1, floor) - 1e-12
@@ -237,9 +239,9 @@ def test_the_rules_arm_takes_the_first_for_certain_and_silence_if_there_is_none(
 
 def test_levers_values_and_costs_count_as_the_arm_has_it():
     policy = shop(action("x", value=10, lever=3, cost=1, prior={"mean": 0.5}))
-    assert contest(policy).numbers()[0][2] == pytest.approx(14, abs=0.5)
-    assert contest(policy, arm="no_levers").numbers()[0][2] == pytest.approx(4, abs=0.2)
-    assert contest(policy, arm="propensity_only").numbers()[0][2] == pytest.approx(0.5, abs=0.02)
+    assert contest(policy).numbers[2, 0] == pytest.approx(14, abs=0.5)
+    assert contest(policy, arm="no_levers").numbers[2, 0] == pytest.approx(4, abs=0.2)
+    assert contest(policy, arm="propensity_only").numbers[2, 0] == pytest.approx(0.5, abs=0.02)
 
 
 def test_what_does_harm_loses_to_silence():

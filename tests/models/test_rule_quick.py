@@ -1,6 +1,7 @@
 """Rules answered without CEL answer as CEL does, or leave it to CEL."""
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import cel
@@ -36,12 +37,12 @@ def outcome(ask: Any) -> object:
         return type(error), str(error)
 
 
-def made_up(rng: random.Random, depth: int = 2) -> str:
+def made_up(rng: random.Random, depth: int = 2, leaves: Sequence[str] = LEAVES) -> str:
     """A rule of some leaves, joined and negated at random."""
     if depth == 0 or rng.random() < 0.2:
-        leaf = rng.choice(LEAVES)
+        leaf = rng.choice(leaves)
         return f"!({leaf})" if rng.random() < 0.2 else leaf
-    parts = [made_up(rng, depth - 1) for _ in range(rng.randint(2, 3))]
+    parts = [made_up(rng, depth - 1, leaves) for _ in range(rng.randint(2, 3))]
     joined = f"({rng.choice((' && ', ' || ')).join(parts)})"
     return f"!{joined}" if rng.random() < 0.2 else joined
 

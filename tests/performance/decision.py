@@ -18,12 +18,12 @@ from models import arbitration, decision
 from models.arbitration import prior_draws
 from models.bundle import Scores
 from models.calibration import Calibration
+from models.closed import Closed
 from models.forest import NODE, Forest
-from models.gates import Closed
 from models.intent import INTENTS
 from models.moment import Moment
+from models.page_plan import Plan
 from models.panel import Panel
-from models.policy_terms import Action
 from models.scorer import Scorer
 from models.stage import STAGES
 from service.metrics import Metrics
@@ -139,9 +139,9 @@ def slower_in_python() -> Callable[[], object]:
     """The decision with every gate asked twice."""
     ask = decision.closed_gates
 
-    def twice(actions: list[Action], moment: Moment) -> list[Closed | None]:
-        ask(actions, moment)
-        return ask(actions, moment)
+    def twice(plan: Plan, moment: Moment) -> list[Closed | None]:
+        ask(plan, moment)
+        return ask(plan, moment)
 
     decision.closed_gates = twice
     return full()
