@@ -232,6 +232,7 @@ class Watcher:
     async def _watch_switches(self) -> None:
         while not self._stopping:
             await asyncio.sleep(switchboard.PERIOD_S)
+            self._metrics.settle()
             await self.refresh_switches()
 
     async def refresh_switches(self) -> None:

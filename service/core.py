@@ -67,6 +67,7 @@ class Service:
         await self.watcher.stop()
         await self.receipts.close()
         await self.store.close()
+        self.metrics.settle()
         _log.info("stopped")
 
 

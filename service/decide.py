@@ -8,6 +8,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -41,6 +42,7 @@ RECEIPT_BYTES: Final = 4096
 PRODUCT_BYTES: Final = 500
 """Of a receipt with its vector and facts, and of each product in it: what waits is bounded by this estimate."""
 
+_gate_of = attrgetter("gate")
 _log = structlog.get_logger("tact.decide")
 
 
@@ -105,7 +107,7 @@ class Decider:
         try:
             return (await self.answer(read_decision(body), access)).body
         finally:
-            self._metrics.decision_s.observe(time.perf_counter() - started)
+            self._metrics.answered(time.perf_counter() - started)
 
     async def answer(self, request: DecisionRequest, access: Access) -> Answered:
         """Answer a request that has been read. Raises Problem."""
@@ -165,10 +167,9 @@ class Decider:
             action = live.policy.action(chosen.action) if chosen.action is not None else None
             placement = chosen.placement if live.has_policy else "unknown"  # else a caller's word would be a label
             self._metrics.decided(live.shop, placement, action.kind if action is not None else "silence")
-            closed = [candidate.gate for candidate in chosen.candidates if candidate.gate]
-            for gate in set(closed):
-                self._metrics.gate_closed(gate, closed.count(gate))
-            if "rule_error" in closed:
+            gates = list(map(_gate_of, chosen.candidates))
+            self._metrics.gates_closed(gates)
+            if "rule_error" in gates:
                 for candidate in chosen.candidates:
                     if candidate.gate == "rule_error":
                         self._metrics.rule_failed(live.shop, candidate.action)

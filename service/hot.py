@@ -6,6 +6,7 @@ too large, a preflight) goes on to the application, which refuses it in the ordi
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,9 @@ CALLERS: Final = 4096
 """So many sets of headers are remembered; then all are forgotten."""
 
 _TELLING: Final = frozenset({b"authorization", b"x-tact-key", b"origin", b"host", b"content-type", b"content-encoding"})
+_UNSENT: Final = re.compile(rb"[\x00-\x1f\x7f]")
+"""What no header holds: uvicorn refuses it, too."""
+
 _PLAIN: Final = ((b"cache-control", b"no-store"), (b"content-type", b"application/json"))
 
 
@@ -39,11 +43,12 @@ class HotRoute:
 
 
 @dataclass(frozen=True, slots=True)
-class _Caller:
-    """What follows from a caller's headers. headers: those of every answer but its length."""
+class Caller:
+    """What follows from a caller's headers. headers: those of every answer but its length; lines: the same as sent."""
 
     access: Access
     headers: tuple[Pair, ...]
+    lines: bytes
 
 
 class Hot:
@@ -53,26 +58,32 @@ class Hot:
         self, app: ASGIApp, routes: Mapping[str, HotRoute], keys: Callable[[], Keys], metrics: Metrics, limit: int
     ) -> None:
         self._app, self._routes, self._keys, self._metrics, self._limit = app, routes, keys, metrics, limit
-        self._callers: dict[tuple[bytes, ...], _Caller] = {}
+        self._callers: dict[tuple[bytes, ...], Caller] = {}
         self._of: Keys | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        route = self._routes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        caller = self._caller(scope) if route is not None else None
-        if route is None or caller is None:
+        asked = self.asked(scope)
+        if asked is None:
             await self._app(scope, receive, send)
             return
+        route, caller = asked
         try:
             body = await route.handle(await self._body(receive), caller.access)
         except Exception as error:  # noqa: BLE001  # problem_of tells what is foreseen, and logs what is not
-            await self._refuse(error, caller, scope, receive, send)
+            await self.refuse(error, caller, scope, receive, send)
             return
         length = (b"content-length", b"%d" % len(body))
         await send({"type": "http.response.start", "status": route.status, "headers": (*caller.headers, length)})
         await send({"type": "http.response.body", "body": body})
 
-    def _caller(self, scope: Scope) -> _Caller | None:
+    def asked(self, scope: Scope) -> tuple[HotRoute, Caller] | None:
+        """What answers a request and who asks; None for what is not to be answered here."""
+        route = self._routes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        caller = self._caller(scope) if route is not None else None
+        return None if route is None or caller is None else (route, caller)
+
+    def _caller(self, scope: Scope) -> Caller | None:
         """Who asks; None for who is not to be answered here."""
         told: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
@@ -95,7 +106,7 @@ class Hot:
             async with asyncio.timeout(bodies.BODY_S):
                 message = await receive()
                 if message["type"] == "http.request" and not message.get("more_body"):
-                    return self._within(message.get("body", b""))
+                    return self.within(message.get("body", b""))
                 return await self._rest(message, receive)
         except TimeoutError:
             raise too_slow() from None
@@ -104,18 +115,20 @@ class Hot:
         body = bytearray()
         while message["type"] == "http.request":
             body += message.get("body", b"")
-            self._within(body)
+            self.within(body)
             if not message.get("more_body"):
                 return bytes(body)
             message = await receive()
         raise Problem("malformed_json", "The body ended before its end.")
 
-    def _within(self, body: bytes | bytearray) -> bytes:
+    def within(self, body: bytes | bytearray) -> bytes:
+        """The body. Raises Problem: body_too_large."""
         if len(body) > self._limit:
             raise too_large(self._limit)
         return body  # type: ignore[return-value]
 
-    async def _refuse(self, error: Exception, caller: _Caller, scope: Scope, receive: Receive, send: Send) -> None:
+    async def refuse(self, error: Exception, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+        """The answer where handling ended in an error."""
         problem = problem_of(error)
         self._metrics.refused(problem.code)
         answer = response(problem)
@@ -123,10 +136,13 @@ class Hot:
         await answer(scope, receive, send)
 
 
-def _caller(request: Request, keys: Keys) -> _Caller | None:
+def _caller(request: Request, keys: Keys) -> Caller | None:
     try:
         check_type(request, JSON_TYPES)
         access = access_of(request, keys)
     except Problem:
         return None
-    return _Caller(access, (*_PLAIN, *cors_headers(request.headers, keys)))
+    headers = (*_PLAIN, *cors_headers(request.headers, keys))
+    if any(_UNSENT.search(part) for pair in headers for part in pair):
+        return None
+    return Caller(access, headers, b"".join(b"%s: %s\r\n" % pair for pair in headers))

@@ -153,8 +153,7 @@ class Coalescer:
         finally:
             if failure is not None or any(not t.done.done() for t in batch):
                 await connection.disconnect(nowait=True)  # replies still on the way would be taken for the next ones
-            self._metrics.store_s.observe(time.perf_counter() - started)
-            self._metrics.store_batch.observe(len(batch))
+            self._metrics.store_trip(time.perf_counter() - started, len(batch))
         if failure is not None:
             self._metrics.store_failed(failure[0])
             for transaction in batch:

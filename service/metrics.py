@@ -6,7 +6,10 @@ a visitor, never a raw path. With several workers (PROMETHEUS_MULTIPROC_DIR set 
 """
 
 import os
-from collections.abc import Callable, Iterator
+import threading
+from bisect import bisect_left
+from collections import Counter as TallyOf
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Literal
 
 from prometheus_client import (
@@ -32,6 +35,9 @@ RANKING_BUCKETS_S: Final = (0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0
 STORE_BUCKETS_S: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1)
 BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
 
+MOST_NOTED: Final = 256
+"""So many decisions wait at most to be counted."""
+
 WITHDRAWN: Final = -1.0
 """Value of a gauge's label set that is no more, where it cannot be taken away. No gauge with labels goes below 0."""
 
@@ -43,12 +49,22 @@ StoreFailure = Literal["timeout", "connection", "refused"]
 
 
 class Metrics:
-    """Every metric of one process. Methods cache label children: an observation is a dictionary look-up and an add."""
+    """Every metric of one process.
+
+    What happens at every decision is only noted, and counted when there is much of it or somebody looks (`settle`): one
+    by one it would cost a decision as much as its arbitration. Methods cache label children.
+    """
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter began is what a scrape's own times tell
         self.registry = CollectorRegistry()
         own = self.registry
+        self._noted: list[tuple[Any, ...]] = []
+        self._gates_noted: list[str] = []
+        self._times_noted: dict[Histogram, list[float]] = {}
+        self._settling = threading.Lock()
+        self.receipts_waiting = 0
+        own.register(_Settling(self.settle))
         self._decisions = Counter(
             "tact_decisions", "Placements decided, by what was chosen.", ["shop", "placement", "kind"], registry=own
         )
@@ -121,6 +137,19 @@ class Metrics:
         )
         self._infos: dict[tuple[str, str], str] = {}
         self._adds: dict[tuple[Any, ...], Callable[[float], None]] = {}
+        self._times_noted |= {times: [] for times in (self.decision_s, self.store_s, self.store_batch)}
+
+    def settle(self) -> None:
+        """Counts what was noted: where much waits, before anybody looks, and now and then (the watcher)."""
+        with self._settling:
+            for key, count in TallyOf(_taken(self._noted)).items():
+                self._add(*key)(count)
+            for gate, count in TallyOf(_taken(self._gates_noted)).items():
+                if gate:
+                    self._add(self._gates, gate)(count)
+            for times, seconds in self._times_noted.items():
+                _observe_all(times, _taken(seconds))
+            self.receipts_queued.set(self.receipts_waiting)
 
     def _add(self, of: Counter, *labels: str) -> Callable[[float], None]:
         """What adds to a counter's child, without the client's look-up and checks at each addition."""
@@ -132,7 +161,19 @@ class Metrics:
 
     def decided(self, shop: str, placement: str, kind: str) -> None:
         """One placement of a decision; kind: the action's, or "silence"."""
-        self._add(self._decisions, shop, placement, kind)(1)
+        self._noted.append((self._decisions, shop, placement, kind))
+
+    def answered(self, seconds: float) -> None:
+        """A decision that took so long."""
+        times = self._times_noted[self.decision_s]
+        times.append(seconds)
+        if len(times) >= MOST_NOTED:
+            self.settle()
+
+    def store_trip(self, seconds: float, transactions: int) -> None:
+        """A round trip to the store and how many shared it."""
+        self._times_noted[self.store_s].append(seconds)
+        self._times_noted[self.store_batch].append(transactions)
 
     def degraded(self, because: str) -> None:
         """One decision made without what it should have been made with."""
@@ -144,7 +185,10 @@ class Metrics:
 
     def event(self, kind: str, count: int = 1) -> None:
         """Events taken; kind: a name of the vocabulary or "custom"."""
-        self._add(self._events, kind)(count)
+        if count == 1:
+            self._noted.append((self._events, kind))
+        else:
+            self._add(self._events, kind)(count)
 
     def not_stored(self, because: str, count: int = 1) -> None:
         """Events that left no trace: "consent", or "store" and "deadline" where a decision degraded."""
@@ -154,9 +198,9 @@ class Metrics:
         """Requests or single events refused with this code."""
         self._refused.labels(code).inc(count)
 
-    def gate_closed(self, gate: str, count: int = 1) -> None:
-        """Candidates a gate blocked."""
-        self._add(self._gates, gate)(count)
+    def gates_closed(self, gates: Iterable[str]) -> None:
+        """The gate of each candidate; "" where none was closed."""
+        self._gates_noted += gates
 
     def rule_failed(self, shop: str, action: str) -> None:
         """A rule that failed: its action was not eligible."""
@@ -204,11 +248,45 @@ class Metrics:
 
     def page(self) -> bytes:
         """The text that Prometheus scrapes."""
+        self.settle()
         if MULTIPROCESS not in os.environ:
             return generate_latest(self.registry)
         everywhere = CollectorRegistry()
         everywhere.register(_Shown(MultiProcessCollector(None)))  # type: ignore[no-untyped-call]
         return generate_latest(everywhere)
+
+
+def _taken(noted: list[Any]) -> list[Any]:
+    """What was noted so far; what another thread notes meanwhile stays for the next time."""
+    count = len(noted)
+    taken = noted[:count]
+    del noted[:count]
+    return taken
+
+
+def _observe_all(times: Histogram, seconds: list[float]) -> None:
+    """As Histogram.observe of each, in one addition for each bucket."""
+    if seconds:
+        bounds: list[float] = times._upper_bounds
+        times._sum.inc(sum(seconds))
+        for place, count in TallyOf(bisect_left(bounds, one) for one in seconds).items():
+            times._buckets[place].inc(count)
+
+
+class _Settling(Collector):
+    """Has what was noted counted before the others are read; it has no metric of its own."""
+
+    def __init__(self, settle: Callable[[], None]) -> None:
+        self._settle = settle
+
+    def describe(self) -> Iterator[Metric]:
+        """As Collector.describe."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """As Collector.collect."""
+        self._settle()
+        return iter(())
 
 
 def _withdraw(gauge: Gauge, *labels: str) -> None:

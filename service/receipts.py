@@ -77,7 +77,7 @@ class ReceiptWriter:
         self._bytes += entry.size
         if self._bytes >= SOFT_BYTES:
             self._room.clear()
-        self._metrics.receipts_queued.set(len(self._waiting))
+        self._metrics.receipts_waiting = len(self._waiting)
         self._wake.set()
         return True
 
@@ -154,7 +154,7 @@ class ReceiptWriter:
                 _log.error("receipt_not_written", exc_info=result)
         self._waiting.extendleft(reversed(again))
         self._bytes += sum(entry.size for entry in again)
-        self._metrics.receipts_queued.set(len(self._waiting))
+        self._metrics.receipts_waiting = len(self._waiting)
         if self._bytes < SOFT_BYTES:
             self._room.set()
         if again:
