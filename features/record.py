@@ -20,6 +20,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from struct import Struct
+from struct import error as StructError
 from typing import Any, Final
 
 import numpy as np
@@ -97,24 +99,35 @@ def in_tail(row: Row) -> bool:
 
 def pack(rows: Iterable[Row]) -> Records:
     """Records of the rows that belong in a tail, in their order. Shape (n,)."""
-    packed = [
-        (
-            row.ts_ms,
-            hash64_again(subject(row)),
-            hash64(row.event_id) & 0xFFFFFFFF,
-            _money(row),
-            category16(row.category),
-            CODE.get(row.event, 0),
-            row.line,
-            max(0, min(row.quantity, 255)),
-            _PAGE.get(row.page_type, _PAGE["other"]),
-            _CHANNEL.get(row.channel, _CHANNEL["other"]) | _REFERRER.get(row.referrer, _REFERRER["other"]) << 4,
-            (KNOWN if row.user_id else 0) | _DEVICE.get(row.device, 0) << DEVICE_SHIFT,
-        )
-        for row in rows
-        if in_tail(row)
-    ]
-    return np.array(packed, dtype=EVENT)
+    return np.array([_record(row) for row in rows if in_tail(row)], dtype=EVENT)
+
+
+def packed(rows: Sequence[Row]) -> bytes:
+    """The bytes of pack(rows): for a row or two much quicker."""
+    try:
+        return b"".join([_BYTES(*_record(row)) for row in rows if in_tail(row)])
+    except (OverflowError, StructError):  # a price beyond float32, which an array takes for infinite
+        with np.errstate(over="ignore"):
+            return pack(rows).tobytes()
+
+
+_BYTES: Final = Struct("<qQIfHBBBBBB").pack
+
+
+def _record(row: Row) -> tuple[Any, ...]:
+    return (
+        row.ts_ms,
+        hash64_again(subject(row)),
+        hash64(row.event_id) & 0xFFFFFFFF,
+        _money(row),
+        category16(row.category),
+        CODE.get(row.event, 0),
+        row.line,
+        max(0, min(row.quantity, 255)),
+        _PAGE.get(row.page_type, _PAGE["other"]),
+        _CHANNEL.get(row.channel, _CHANNEL["other"]) | _REFERRER.get(row.referrer, _REFERRER["other"]) << 4,
+        (KNOWN if row.user_id else 0) | _DEVICE.get(row.device, 0) << DEVICE_SHIFT,
+    )
 
 
 @dataclass(frozen=True, slots=True)

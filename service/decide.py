@@ -4,7 +4,6 @@ It always answers. What is missing (the store, time, a bundle, a policy, or an e
 only actions marked as safe without knowledge of the visitor may show, else silence.
 """
 
-import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ import structlog
 from msgspec import UnsetType
 
 from features.events import Row
-from features.record import Records, pack
+from features.record import Records, packed
 from features.tail import tail_of
 from models import receipt
 from models.arms import arm_of
@@ -146,8 +145,8 @@ class Decider:
         if not keep and not use:
             return Seen(_packed(events), {})
         try:
-            async with asyncio.timeout(self._settings.store_timeout_ms / 1000):
-                found = await self._store.append_and_read(against.shop, request.visitor_id, store)
+            wait_s = self._settings.store_timeout_ms / 1000
+            found = await self._store.append_and_read(against.shop, request.visitor_id, store, wait_s)
         except (TimeoutError, StoreUnavailable) as error:
             because = "deadline" if isinstance(error, TimeoutError) else "store"
             self._metrics.not_stored(because, len(store))
@@ -177,7 +176,7 @@ class Decider:
 
 def _packed(events: Sequence[Sequence[Row]]) -> bytes:
     """The events' records."""
-    return pack(row for rows_ in events for row in rows_).tobytes()
+    return packed([row for rows_ in events for row in rows_])
 
 
 def _check_placements(placements: Sequence[str], live: Live) -> None:

@@ -52,8 +52,9 @@ class NoScript(StoreUnavailable):
 class Lane(Protocol):
     """Where transactions go: one server or a cluster."""
 
-    async def run(self, p: int, commands: Sequence[Command]) -> list[Any]:
-        """EXEC's replies to the commands, which all belong to partition p. Raises StoreUnavailable."""
+    async def run(self, p: int, commands: Sequence[Command], wait_s: float | None = None) -> list[Any]:
+        """The replies to the commands, which all belong to partition p and are carried out together or not at all.
+        Raises StoreUnavailable; TimeoutError after wait_s."""
 
     async def run_all(self, several: Sequence[tuple[int, Sequence[Command]]]) -> list[BaseException | None]:
         """Several transactions, each of its partition, in one round trip where they share a server. What went wrong
@@ -64,13 +65,15 @@ class Lane(Protocol):
 
 
 class _Transaction:
-    """One MULTI … EXEC on its way, and who waits for it."""
+    """Some commands on their way, and who waits for them: MULTI … EXEC, or a single one, which needs neither."""
 
     __slots__ = ("data", "done", "replies")
 
     def __init__(self, commands: Sequence[Command], done: "asyncio.Future[list[Any]]") -> None:
-        self.data = b"".join((_MULTI, *map(_pack, commands), _EXEC))
-        self.replies = len(commands) + 2
+        if len(commands) == 1:
+            self.data, self.replies = _pack(commands[0]), 1
+        else:
+            self.data, self.replies = b"".join((_MULTI, *map(_pack, commands), _EXEC)), len(commands) + 2
         self.done = done
 
 
@@ -84,23 +87,40 @@ class Coalescer:
         self._idle = [connect() for _ in range(LANES)]
         self._under_way: set[asyncio.Task[None]] = set()
         self._woken = False
+        self._due: deque[tuple[float, asyncio.Future[list[Any]]]] = deque()
+        self._looking: asyncio.TimerHandle | None = None
 
     async def run(self, commands: Sequence[Command]) -> list[Any]:
-        """EXEC's replies. Raises StoreUnavailable; Moved if another node of a cluster has the slot."""
+        """The replies. Raises StoreUnavailable; Moved if another node of a cluster has the slot."""
         return await self.send(commands)
 
-    def send(self, commands: Sequence[Command]) -> "asyncio.Future[list[Any]]":
+    def send(self, commands: Sequence[Command], wait_s: float | None = None) -> "asyncio.Future[list[Any]]":
         """Has a transaction join the next round trip. The future gives what run() gives."""
         loop = asyncio.get_running_loop()
         transaction = _Transaction(commands, loop.create_future())
         self._waiting.append(transaction)
+        if wait_s is not None:
+            self._due.append((loop.time() + wait_s, transaction.done))
+            if self._looking is None:
+                self._looking = loop.call_later(wait_s, self._give_up)
         if self._idle and not self._woken:
             self._woken = True
             loop.call_soon(self._start)  # after the requests that are ready now have joined
         return transaction.done
 
+    def _give_up(self) -> None:
+        """Fails what has waited long enough, in the order it came: one timer for all, since most are answered."""
+        loop, due = asyncio.get_running_loop(), self._due
+        while due and (due[0][1].done() or due[0][0] <= loop.time()):
+            _, done = due.popleft()
+            if not done.done():
+                done.set_exception(TimeoutError("the store took too long"))
+        self._looking = loop.call_at(due[0][0], self._give_up) if due else None
+
     async def close(self) -> None:
         """Close the connections; what is under way fails."""
+        if self._looking is not None:
+            self._looking.cancel()
         for task in tuple(self._under_way):
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
@@ -173,7 +193,7 @@ class Coalescer:
             self._settle(transaction, replies)
 
     def _settle(self, transaction: _Transaction, replies: list[Any]) -> None:
-        done = replies[-1]
+        done = replies[-1] if transaction.replies > 1 else replies
         if type(done) is list and _GOOD.issuperset(map(type, done)):
             if not transaction.done.done():
                 transaction.done.set_result(done)
@@ -188,7 +208,9 @@ class Coalescer:
 
 
 async def _outcomes(several: "Sequence[asyncio.Future[list[Any]]]") -> list[BaseException | None]:
-    await asyncio.wait(several)
+    for one in several:
+        if not one.done():
+            await asyncio.wait((one,))  # the others share its trips
     return [one.exception() for one in several]
 
 
@@ -202,9 +224,9 @@ class OneServer:
         pool = ConnectionPool.from_url(url, **_CONNECTION, socket_connect_timeout=CONNECT_TIMEOUT_S)
         self._coalescer = Coalescer(pool.make_connection, timeout_s, metrics)
 
-    async def run(self, p: int, commands: Sequence[Command]) -> list[Any]:
-        """EXEC's replies. Raises StoreUnavailable."""
-        return await self._coalescer.run(commands)
+    async def run(self, p: int, commands: Sequence[Command], wait_s: float | None = None) -> list[Any]:
+        """As Lane.run."""
+        return await self._coalescer.send(commands, wait_s)
 
     async def run_all(self, several: Sequence[tuple[int, Sequence[Command]]]) -> list[BaseException | None]:
         """What went wrong with each, None where nothing did."""
@@ -224,8 +246,12 @@ class Cluster:
         self._looking = asyncio.Lock()
         self._seen = 0
 
-    async def run(self, p: int, commands: Sequence[Command]) -> list[Any]:
-        """EXEC's replies. Raises StoreUnavailable."""
+    async def run(self, p: int, commands: Sequence[Command], wait_s: float | None = None) -> list[Any]:
+        """As Lane.run."""
+        async with asyncio.timeout(wait_s):
+            return await self._run(p, commands)
+
+    async def _run(self, p: int, commands: Sequence[Command]) -> list[Any]:
         seen = self._seen
         if not seen:
             await self._look_up(seen)
@@ -240,7 +266,7 @@ class Cluster:
 
     async def run_all(self, several: Sequence[tuple[int, Sequence[Command]]]) -> list[BaseException | None]:
         """What went wrong with each, None where nothing did."""
-        found = await asyncio.gather(*(self.run(p, commands) for p, commands in several), return_exceptions=True)
+        found = await asyncio.gather(*(self._run(p, commands) for p, commands in several), return_exceptions=True)
         return [one if isinstance(one, BaseException) else None for one in found]
 
     async def close(self) -> None:

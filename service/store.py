@@ -19,7 +19,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from features.events import TAIL_EVENTS, Row
-from features.record import EVENT, in_tail, pack
+from features.record import EVENT, packed
 from service import stream
 from service.errors import StoreUnavailable
 from service.lanes import Command, Lane, NoScript, open_client, open_lane
@@ -52,19 +52,21 @@ Longer ones are appended to, so that the append-only file is not given a whole l
 """
 
 APPEND: Final = f"""
-local ttl, parts, at, lengths = ARGV[1], tonumber(ARGV[2]), 3, {{}}
+local ttl, parts, read, at, lengths = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), 4, {{}}
+local held
 for i = 2, #KEYS, 2 do
   local key, hash, records, noes, entries = KEYS[i], KEYS[i + 1], ARGV[at], ARGV[at + 1] * 2, tonumber(ARGV[at + 2])
   at = at + 3
   if noes > 0 then redis.call('HSET', hash, unpack(ARGV, at, at + noes - 1)) end
   at = at + noes
-  local tail = redis.call('GETRANGE', key, 0, {FITTED_BYTES - 1})
-  local length = #tail + #records
+  held = redis.call('GETRANGE', key, 0, {FITTED_BYTES - 1}) .. records
+  local length = #held
   if length <= {FITTED_BYTES} then
-    redis.call('SET', key, tail .. records, 'PX', ttl)
+    redis.call('SET', key, held, 'PX', ttl)
   else
     length = redis.call('APPEND', key, records)
     redis.call('PEXPIRE', key, ttl)
+    if read > 0 then held = redis.call('GETRANGE', key, -read, -1) end
   end
   redis.call('PEXPIRE', hash, ttl)
   lengths[#lengths + 1] = length
@@ -73,17 +75,34 @@ for i = 2, #KEYS, 2 do
     at = at + parts
   end
 end
+if read > 0 then return {{lengths[1], held, redis.call('HGETALL', KEYS[3])}} end
 return lengths
 """
 """Appends events of several visitors of a partition to their tails and the stream; returns the lengths of the tails.
 
 A string that is set has no slack, so a short tail is set. Dismissals come first: they may make the hash to be renewed.
-KEYS: the stream; of each visitor tail and hash. ARGV: time to live, parts of an entry; of each visitor its records,
-how many dismissals, how many entries, and these. One script: each reply on its own would cost the service more. Its
-first write needs memory: a full server refuses it, and so the rest; one that began with PEXPIRE it would let write.
+KEYS: the stream; of each visitor tail and hash. ARGV: time to live, parts of an entry, how many bytes of the (only)
+visitor's tail to return with its hash, 0 for none; of each visitor its records, how many dismissals, how many entries,
+and these. One script, whose reply is the only one: each reply costs the service more than a command costs the server.
+Its first write needs memory: a full server refuses it, and so the rest; one that began with PEXPIRE it would let write.
 """
 
 APPEND_SHA: Final = hashlib.sha1(APPEND.encode(), usedforsecurity=False).hexdigest()
+
+KEEP: Final = """
+redis.call('SET', KEYS[1], ARGV[#ARGV], 'EX', ARGV[1])
+redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[4])
+redis.call('EXPIRE', KEYS[2], ARGV[1])
+return redis.call('XADD', KEYS[3], '*', unpack(ARGV, 5))
+"""
+"""Keeps a receipt, which is sent once for its two places: at its own key and in the stream.
+
+KEYS: the receipt's, the visitor's decisions, the stream. ARGV: time to live in seconds, the time, the decision's id,
+the time before which decisions are forgotten, and the stream entry's fields, whose last value is the receipt.
+"""
+
+KEEP_SHA: Final = hashlib.sha1(KEEP.encode(), usedforsecurity=False).hexdigest()
 
 TRIM: Final = """
 local length = redis.call('STRLEN', KEYS[1])
@@ -168,17 +187,23 @@ class Store:
         """Raises StoreUnavailable unless Redis answers."""
         await ask(self.client.ping())
 
-    async def append_and_read(self, shop: str, visitor_id: str, events: Sequence[Sequence[Row]]) -> TailAndAttributes:
-        """Append the events (each its lines) to the visitor's tail and the stream, and read the tail back: one trip."""
+    async def append_and_read(
+        self, shop: str, visitor_id: str, events: Sequence[Sequence[Row]], wait_s: float | None = None
+    ) -> TailAndAttributes:
+        """Append the events (each its lines) to the visitor's tail and the stream, and read the tail back: one trip.
+
+        wait_s: raises TimeoutError where it takes longer.
+        """
         p = self.partition(visitor_id)
         tail, attributes = stream.tail_key(p, shop, visitor_id), stream.attributes_key(p, shop, visitor_id)
-        reads: list[Command] = [("GETRANGE", tail, -TAIL_BYTES, -1), ("HGETALL", attributes)]
         if not events:
-            replies = await self._lane.run(p, reads)
-        else:
-            replies = await self._run(p, self._append(p, shop, {visitor_id: events}), *reads)
-            self._trim_if_long(tail, attributes, replies[0][0])
-        return TailAndAttributes(replies[-2], *_attributes(replies[-1]))
+            reads: list[Command] = [("GETRANGE", tail, -TAIL_BYTES, -1), ("HGETALL", attributes)]
+            found, fields = await self._lane.run(p, reads, wait_s)
+            return TailAndAttributes(found, *_attributes(fields))
+        length, found, fields = await self._run(p, self._append(p, shop, {visitor_id: events}, TAIL_BYTES), wait_s)
+        if length > TRIM_ABOVE:
+            self._trim_if_long(tail, attributes, length)
+        return TailAndAttributes(found, *_attributes(fields)) if fields else TailAndAttributes(found, {})
 
     async def append_all(self, shop: str, by_visitor: Mapping[str, Sequence[Sequence[Row]]]) -> None:
         """Append the events of many visitors, each partition's together or not at all. Raises StoreUnavailable."""
@@ -200,7 +225,7 @@ class Store:
         await self._append_together(self.partition(visitor_id), shop, {visitor_id: events})
 
     async def _append_together(self, p: int, shop: str, by_visitor: Mapping[str, Sequence[Sequence[Row]]]) -> None:
-        lengths = (await self._run(p, self._append(p, shop, by_visitor)))[0]
+        lengths = await self._run(p, self._append(p, shop, by_visitor))
         for visitor_id, length in zip(by_visitor, lengths, strict=True):
             if length > TRIM_ABOVE:
                 tail, attributes = stream.tail_key(p, shop, visitor_id), stream.attributes_key(p, shop, visitor_id)
@@ -213,27 +238,32 @@ class Store:
 
     async def write_decision(self, entry: stream.DecisionEntry) -> None:
         """Keep a receipt and put the decision on the stream."""
-        p, commands = self._kept(entry)
-        await self._lane.run(p, commands)
+        (failed,) = await self.write_decisions([entry])
+        if failed is not None:
+            raise failed
 
     async def write_decisions(self, entries: Sequence[stream.DecisionEntry]) -> list[BaseException | None]:
         """The same for several, in as few round trips as can be. What went wrong with each, None where nothing did."""
-        return await self._lane.run_all([self._kept(entry) for entry in entries])
+        kept = [self._kept(entry) for entry in entries]
+        found = await self._lane.run_all([(p, [("EVALSHA", KEEP_SHA, *given)]) for p, given in kept])
+        anew = [at for at, failed in enumerate(found) if isinstance(failed, NoScript)]
+        if anew:
+            told = await self._lane.run_all([(kept[at][0], [("EVAL", KEEP, *kept[at][1])]) for at in anew])
+            for at, failed in zip(anew, told, strict=True):
+                found[at] = failed
+        return found
 
-    def _kept(self, entry: stream.DecisionEntry) -> tuple[int, list[Command]]:
-        """A decision's partition, and the commands that keep it."""
+    def _kept(self, entry: stream.DecisionEntry) -> tuple[int, Command]:
+        """A decision's partition, and what KEEP is given for it."""
         p = self.partition(entry.visitor_id)
-        known, now_s = stream.decisions_key(p, entry.shop, entry.visitor_id), time.time()
-        return (
-            p,
-            [
-                ("SET", stream.receipt_key(entry.shop, entry.decision_id), entry.receipt, "EX", self._receipt_ttl_s),
-                ("ZADD", known, now_s, entry.decision_id),
-                ("ZREMRANGEBYSCORE", known, "-inf", now_s - self._receipt_ttl_s - CLOCKS_APART_S),
-                ("EXPIRE", known, self._receipt_ttl_s),
-                _xadd(stream.log_key(p), stream.encode_decision(entry)),
-            ],
+        receipt, known = (
+            stream.receipt_key(entry.shop, entry.decision_id, p),
+            stream.decisions_key(p, entry.shop, entry.visitor_id),
         )
+        now_s = time.time()
+        forgotten_s = now_s - self._receipt_ttl_s - CLOCKS_APART_S
+        times = (self._receipt_ttl_s, now_s, entry.decision_id, forgotten_s)
+        return p, (3, receipt, known, stream.log_key(p), *times, *stream.decision_parts(entry))
 
     async def receipt(self, shop: str, decision_id: str) -> bytes | None:
         """A receipt while Redis keeps it, else None. Raises ValueError for what is no decision id."""
@@ -284,27 +314,27 @@ class Store:
         replies = await self._lane.run(p, [*removals, entry])
         return sum(map(int, replies[:-1]))
 
-    def _append(self, p: int, shop: str, by_visitor: Mapping[str, Sequence[Sequence[Row]]]) -> Command:
-        """What APPEND is given for all these visitors' events, each event its lines."""
-        rows = [row for events in by_visitor.values() for lines in events for row in lines if in_tail(row)]
-        records, at = pack(rows).tobytes(), 0  # at once: packing has a cost of its own
+    def _append(self, p: int, shop: str, by_visitor: Mapping[str, Sequence[Sequence[Row]]], read: int = 0) -> Command:
+        """What APPEND is given for all these visitors' events, each event its lines. read: bytes of the tail."""
         keys: list[str] = [stream.log_key(p)]
-        values: list[bytes | str | int] = []
+        values: list[bytes | str | int | float] = []
         for visitor_id, events in by_visitor.items():
-            end = at + sum(in_tail(row) for lines in events for row in lines) * EVENT.itemsize
+            records = packed(list(chain.from_iterable(events)))
             noes = _noes(events)
-            entries = [part for lines in events for pair in stream.encode_event(lines).items() for part in pair]
             keys += (stream.tail_key(p, shop, visitor_id), stream.attributes_key(p, shop, visitor_id))
-            values += (records[at:end], len(noes) // 2, len(events), *noes, *entries)
-            at = end
-        return (len(keys), *keys, self._tail_ttl_ms, ENTRY_PARTS, *values)
+            values += (records, len(noes) // 2, len(events), *noes)
+            for lines in events:
+                values += stream.event_parts(lines)
+        return (len(keys), *keys, self._tail_ttl_ms, ENTRY_PARTS, read, *values)
 
-    async def _run(self, p: int, given: Command, *reads: Command) -> list[Any]:
-        """APPEND by its hash and then what only reads; with its text where the server does not know it yet."""
+    async def _run(self, p: int, given: Command, wait_s: float | None = None) -> list[Any]:
+        """APPEND by its hash; with its text where the server does not know it yet."""
         try:
-            return await self._lane.run(p, [("EVALSHA", APPEND_SHA, *given), *reads])
+            (reply,) = await self._lane.run(p, [("EVALSHA", APPEND_SHA, *given)], wait_s)
         except NoScript:
-            return await self._lane.run(p, [("EVAL", APPEND, *given), *reads])
+            (reply,) = await self._lane.run(p, [("EVAL", APPEND, *given)], wait_s)
+        found: list[Any] = reply
+        return found
 
     def _trim_if_long(self, key: str, attributes: str, length: int) -> None:
         if length > TRIM_ABOVE and key not in self._trimming:

@@ -166,9 +166,12 @@ def decisions_key(p: int, shop: str, visitor_id: str) -> str:
     return f"m:{{p{p:02d}}}:{shop}:{visitor_id}"
 
 
-def receipt_key(shop: str, decision_id: str) -> str:
-    """Key of a decision's receipt; the partition is read from the id. Raises ValueError as partition_of."""
-    return f"r:{{p{partition_of(decision_id):02d}}}:{shop}:{decision_id}"
+def receipt_key(shop: str, decision_id: str, p: int | None = None) -> str:
+    """Key of a decision's receipt; the partition is read from the id. Raises ValueError as partition_of.
+
+    p: the partition, where it is known.
+    """
+    return f"r:{{p{partition_of(decision_id) if p is None else p:02d}}}:{shop}:{decision_id}"
 
 
 def log_key(p: int) -> str:
@@ -212,6 +215,12 @@ def partition_of(decision_id: str) -> int:
 
 def encode_event(rows: Sequence[Row]) -> dict[bytes, bytes]:
     """Stream fields of one event: all its lines, which share a shop. Raises ValueError if there are none."""
+    parts = event_parts(rows)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def event_parts(rows: Sequence[Row]) -> tuple[bytes, ...]:
+    """The same as a command is given them: name, value, name, value …"""
     if not rows:
         raise ValueError("an event has at least one line")
     lines = []
@@ -221,13 +230,19 @@ def encode_event(rows: Sequence[Row]) -> dict[bytes, bytes]:
             if values[i] != values[i]:
                 values[i] = None
         lines.append(values)
-    return {KIND: EVENT, SHOP: rows[0].shop.encode(), VALUE: _encoder.encode(lines)}
+    return (KIND, EVENT, SHOP, rows[0].shop.encode(), VALUE, _encoder.encode(lines))
 
 
 def encode_decision(entry: DecisionEntry) -> dict[bytes, bytes]:
     """Stream fields of a decision."""
+    parts = decision_parts(entry)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def decision_parts(entry: DecisionEntry) -> tuple[bytes, ...]:
+    """The same as a command is given them: name, value, name, value …, the receipt last."""
     heading = _encoder.encode(_heading_values(entry))
-    return {KIND: DECISION, SHOP: entry.shop.encode(), VALUE: entry.receipt, HEADING: heading}
+    return (KIND, DECISION, SHOP, entry.shop.encode(), HEADING, heading, VALUE, entry.receipt)
 
 
 def encode_erase(shop: str, visitor_id: str) -> dict[bytes, bytes]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.events import CHANNELS, DEVICES, KINDS, PAGE_TYPES, REFERRERS, Row
-from features.record import EVENT, as_dict, category16, hash64, pack, pack_columns, unpack
+from features.record import EVENT, as_dict, category16, hash64, pack, pack_columns, packed, unpack
 from tests.features.journeys import row
 
 TEXT = st.text(max_size=8)
@@ -49,6 +49,16 @@ def test_packing_columns_equals_packing_rows(rows):
     records, kept = pack_columns(columns)
     assert records.tobytes() == pack(rows).tobytes()
     assert kept.size == records.size
+
+
+@given(rows=st.lists(ROWS, max_size=4))
+def test_bytes_of_rows_are_those_of_their_records(rows):
+    assert packed(rows) == pack(rows).tobytes()
+
+
+def test_a_price_beyond_a_float32_is_infinite():
+    beyond = Row("s", "v", "e", 1, "view_item", item_id="i", price=1e300)
+    assert unpack(packed([beyond]))["price"].tolist() == [math.inf]
 
 
 @given(st.lists(ROWS, max_size=5), st.integers(1, 31))
