@@ -16,7 +16,7 @@ REASONS: Final = ("won", "explored", "silence", "no_candidate", "holdout", "fall
 blocked; the visitor is held out; a degraded decision had a fallback, or none."""
 
 
-class Candidate(msgspec.Struct, frozen=True, gc=False):
+class Candidate(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """An action considered for a placement. gate: the first closed one, "" if all were open.
 
     The numbers are None where a gate was closed or nothing was arbitrated. probability and net are means over the
@@ -37,7 +37,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     apprentice: bool = False
 
 
-class Chosen(msgspec.Struct, frozen=True, gc=False):
+class Chosen(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What a placement got. action: None is silence. propensity: of what was chosen. draw: the one it was decided by.
 
     silence_share, silence_propensity: silence's own, beside the candidates'. products: of a recommend action.

@@ -16,12 +16,12 @@ import msgspec
 import structlog
 
 from service.lake_desk import desk_socket
+from service.priority import LOOKING, give_way
 from service.settings import Settings
 from tact.console_desk import Desk
 from tact.console_jobs import Jobs
 from tact.console_samples import Samples
 
-NICE: Final = 10
 MOST_WAIT_S: Final = 2.0
 MOST_LINE: Final = 8 << 20
 """A question may hold a policy."""
@@ -31,7 +31,7 @@ _log = structlog.get_logger("tact.console")
 
 def run(settings: Settings, stop: threading.Event) -> None:
     """Answers until `stop`. Raises OSError where the socket cannot be made."""
-    os.nice(NICE)
+    give_way(LOOKING)
     asyncio.run(_serve(settings, stop))
 
 

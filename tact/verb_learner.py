@@ -2,6 +2,7 @@
 
 import typer
 
+from service.priority import LEARNING, give_way
 from tact.console import part_settings, stop_on_signal
 
 
@@ -13,4 +14,5 @@ def register(app: typer.Typer) -> None:
         """Run only the learner: from the event stream to fresh statistics. SIGTERM or Ctrl-C ends it in good order."""
         from service.learner import run
 
+        give_way(LEARNING)
         run(part_settings(), stop_on_signal())

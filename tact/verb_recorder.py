@@ -2,6 +2,7 @@
 
 import typer
 
+from service.priority import RECORDING, give_way
 from tact.console import part_settings, stop_on_signal
 
 
@@ -13,4 +14,5 @@ def register(app: typer.Typer) -> None:
         """Run only the recorder: from the event stream to the lake. SIGTERM or Ctrl-C ends it in good order."""
         from service.recorder import run
 
+        give_way(RECORDING)
         run(part_settings(), stop_on_signal())
