@@ -90,6 +90,8 @@ def show(supervisor: Supervisor, visitors: int, history: int, once: bool) -> Non
     if visitors:
         send_visitors(supervisor.url, made, example, visitors, steps)
     console.print(panel(supervisor, made, ready_s))
+    console.print(f"The console, without pasting a key:\n{console_link(supervisor, made.secret)}", soft_wrap=True)
+    console.print("It opens once, within the hour; later [bold]./dev console --link[/] makes another.\n")
     console.print(f"{curl(supervisor.url, made.publishable)}\n{answer}", markup=False, soft_wrap=True)
     console.print("Stopping: --once was given." if once else "[bold]Ctrl-C stops all of it.[/]")
     if not once:
@@ -198,16 +200,18 @@ def curl(url: str, publishable_key: str) -> str:
 def console_link(supervisor: Supervisor, secret_key: str) -> str:
     """An address that logs in once, within the hour: nobody has to paste a key."""
     token = make_link(supervisor.settings.home, demo.SHOP, secret_key[:PREFIX_CHARS])
-    return f"{supervisor.url}/console/login#{token} (logs in once, within the hour; later: tact console --link)"
+    return f"{supervisor.url}/console/login#{token}"
 
 
 def panel(supervisor: Supervisor, made: NewKeys, ready_s: float) -> Panel:
     """Where everything is."""
     url, settings = supervisor.url, supervisor.settings
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")  # what does not fit goes on in the next line: half a key opens nothing
     rows = {
         "Shop": f"{url}/shop",
-        "Console": console_link(supervisor, made.secret),
+        "Console": f"{url}/console",
         "API": f"{url}/docs",
         "Metrics": f"{url}/metrics",
         "Readiness": f"{url}/readyz",

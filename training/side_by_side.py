@@ -5,12 +5,15 @@ machine's cores.
 """
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from threading import Event, Lock
 from typing import Final, TypeVar
 
+from implicit.utils import ParameterWarning
+from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from training.table import Progress
@@ -23,6 +26,11 @@ AT_ONCE: Final = 2
 _TURN_S: Final = 0.0005
 """How long a thread in Python keeps another waiting that comes back from compiled code; 5 ms by default, and LightGBM
 comes back some times in each round."""
+
+
+_IGNORED: Final = (ConvergenceWarning, ParameterWarning)
+"""What fits ignore each for itself. Python keeps one list of filters for all threads: a fit that ends puts back the one
+it found, under another that still counts on its own."""
 
 
 class Abandoned(Exception):
@@ -46,7 +54,7 @@ def side_by_side(
         with told_one:
             progress(name, share)
 
-    with _short_turns(), threadpool_limits(limits=1), ThreadPoolExecutor(at_once) as pool:
+    with _quiet(), _short_turns(), threadpool_limits(limits=1), ThreadPoolExecutor(at_once) as pool:
         running = {name: pool.submit(job, told) for name, job in jobs.items()}
         try:
             return _results(running)
@@ -61,6 +69,14 @@ def _results(running: Mapping[str, Future[T]]) -> dict[str, T]:
         if (error := one.exception()) is not None:
             raise error
     return {name: one.result() for name, one in running.items()}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        for kind in _IGNORED:
+            warnings.simplefilter("ignore", kind)
+        yield
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import ANSWERED, Shopper
+from tests.browser.in_pieces import moved_in_pieces
 from tests.browser.quality import AXE, MEASURE, VENDOR, barriers, longest_ms, sha256, shifts
 
 pytestmark = pytest.mark.browser
@@ -13,12 +14,14 @@ pytestmark = pytest.mark.browser
 Make = Callable[..., Shopper]
 PAGES = (
     "/shop",
+    "/shop/c/tents",
     "/shop/c/boots",
     "/shop/c/lamps?sort=price",
     "/shop/p/klif-mid",
     "/shop/p/storm-2",
     "/shop/search?q=tent",
     "/shop/search?q=surfboard",
+    f"/shop/search?q={'w' * 90}",
     "/shop/cart",
     "/shop/checkout",
     "/shop/checkout/pay",
@@ -33,6 +36,7 @@ PAGES = (
 )
 DESK = {"viewport": {"width": 1280, "height": 900}}
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+LARGER_PHONE = {**PHONE, "viewport": {"width": 390, "height": 844}}
 SETTLED_MS = 500
 LONG_MS = 50
 MOST_LOADS = 15
@@ -43,11 +47,15 @@ SPOIL = """
 BLOCK = "const end = performance.now() + 120; while (performance.now() < end);"
 
 
-@pytest.mark.parametrize(
+LOOKS = pytest.mark.parametrize(
     "looks",
-    [DESK, {**PHONE, "color_scheme": "dark"}],
-    ids=["desktop, light", "phone, dark"],
+    [DESK, {**PHONE, "color_scheme": "dark"}, LARGER_PHONE],
+    ids=["desktop, light", "phone, dark", "larger phone"],
 )
+CENTRED = "<style>.top { align-items: center; } .top > * { height: auto; }</style>"
+
+
+@LOOKS
 def test_no_page_moves_breaks_its_policy_or_shuts_anybody_out(shopper: Make, looks: dict[str, object]) -> None:
     someone = shopper(**looks)
     someone.context.add_init_script(MEASURE)
@@ -67,6 +75,25 @@ def test_no_page_moves_breaks_its_policy_or_shuts_anybody_out(shopper: Make, loo
         wrong += [f"{path}: {wide} px wide"] if wide > width else []
     assert wrong == []
     assert someone.wrong == []
+
+
+@LOOKS
+def test_a_page_that_arrives_in_pieces_does_not_move(shopper: Make, looks: dict[str, object]) -> None:
+    someone = shopper(**looks)
+    someone.put_in_cart("duin-2")
+    moved: list[str] = []
+    for path in PAGES:
+        html = someone.context.request.get(someone.url + path).text()
+        moved += [f"{path}: {told}" for told in moved_in_pieces(someone.page, someone.url, html)]
+    assert moved == []
+
+
+def test_a_page_that_moves_as_it_arrives_is_noticed(shopper: Make) -> None:
+    """As the header did when its search field came: by 7 px, when a busy browser had painted what was before it."""
+    someone = shopper()
+    html = someone.context.request.get(f"{someone.url}/shop").text()
+    moved = moved_in_pieces(someone.page, someone.url, html.replace("</head>", f"{CENTRED}</head>"))
+    assert [told for told in moved if 'class="logo"' in told]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -17,10 +17,13 @@ import redis
 from service import stream
 from service.embedded import EmbeddedValkey
 from tests.service.shop import POLICY, SHOP, Running, Shop, constant_parts, make_shop, running
+from tests.support import PATIENCE_S
 
 EVENT = {"event": "view_item", "event_id": "e", "visitor_id": "v1", "item_id": "a"}
+LIMITS = {"deadline_ms": 100, "store_timeout_ms": 50}
+"""Those of an install that sets none, where they are the fact."""
 SLACK_S = 0.25
-"""On top of the deadline, for the middle of many decisions on a machine that is busy with other tests."""
+"""On top of the deadline and of a few times what a decision of the same run takes while nothing is wrong."""
 
 
 @pytest.fixture
@@ -41,9 +44,23 @@ def live(shop: Shop) -> Iterator[Running]:
         yield service
 
 
+@pytest.fixture
+def prompt(server: EmbeddedValkey, tmp_path: Path) -> Iterator[Running]:
+    """A service with the limits of every day."""
+    with running(make_shop(tmp_path / "home", server.url, **LIMITS)) as service:
+        yield service
+
+
 def timed_decision(live: Running, **body: Any) -> tuple[dict[str, Any], float]:
     started = time.monotonic()
     return live.decide(**body), time.monotonic() - started
+
+
+def timed_decisions(live: Running, count: int, at_once: int = 1) -> tuple[list[dict[str, Any]], float]:
+    """So many answers, and the middle of the times they took, in seconds."""
+    with ThreadPoolExecutor(at_once) as pool:
+        timed = list(pool.map(lambda _: timed_decision(live), range(count)))
+    return [answer for answer, _ in timed], median(took_s for _, took_s in timed)
 
 
 def receipts(server: EmbeddedValkey) -> list[stream.DecisionEntry]:
@@ -53,17 +70,22 @@ def receipts(server: EmbeddedValkey) -> list[stream.DecisionEntry]:
     return [entry for entry in entries if isinstance(entry, stream.DecisionEntry)]
 
 
-def test_with_the_store_gone_a_decision_is_a_safe_one_in_time(live: Running, server: EmbeddedValkey) -> None:
+def test_with_the_store_gone_a_decision_is_a_safe_one_in_time(prompt: Running, server: EmbeddedValkey) -> None:
+    prompt.wait(lambda: prompt.decide()["degraded"] is False)
+    _, usual_s = timed_decisions(prompt, 20)
+    server.stop()
+    answers, took_s = timed_decisions(prompt, 20)
+    assert {answer["degraded_because"] for answer in answers} <= {"store", "deadline"}
+    # the policy marks it as a fallback
+    assert {answer["placements"]["product.badge"]["action"] for answer in answers} == {"returns"}
+    assert took_s < LIMITS["deadline_ms"] / 1000 + SLACK_S + 5 * usual_s
+
+
+def test_with_the_store_gone_the_answer_says_so(live: Running, server: EmbeddedValkey) -> None:
     assert live.decide()["degraded"] is False
     server.stop()
-    took_s = []
-    for _ in range(20):
-        answer, seconds = timed_decision(live)
-        took_s.append(seconds)
-        assert answer["degraded"] is True
-        assert answer["degraded_because"] == "store"
-        assert answer["placements"]["product.badge"]["action"] == "returns"  # the policy marks it as a fallback
-    assert median(took_s) < live.shop.settings.deadline_ms / 1000 + SLACK_S
+    answer = live.decide()
+    assert (answer["degraded"], answer["degraded_because"]) == (True, "store")
 
 
 def test_with_the_store_gone_an_event_is_not_acknowledged(live: Running, server: EmbeddedValkey) -> None:
@@ -101,18 +123,17 @@ def test_receipts_wait_for_the_store_to_come_back(live: Running, server: Embedde
     assert all(entry.degraded for entry in receipts(server) if entry.decision_id in made)
 
 
-def test_a_store_that_hangs_costs_no_more_than_the_wait_for_it(live: Running, server: EmbeddedValkey) -> None:
+def test_a_store_that_hangs_costs_no_more_than_the_wait_for_it(prompt: Running, server: EmbeddedValkey) -> None:
     assert server.pid is not None
-    live.decide()
+    _, usual_s = timed_decisions(prompt, 40, at_once=8)
     os.kill(server.pid, signal.SIGSTOP)
     try:
-        with ThreadPoolExecutor(8) as pool:
-            timed = list(pool.map(lambda _: timed_decision(live), range(40)))
-        assert {answer["degraded_because"] for answer, _ in timed} <= {"deadline", "store"}
-        assert median(took_s for _, took_s in timed) < live.shop.settings.deadline_ms / 1000 + SLACK_S
+        answers, took_s = timed_decisions(prompt, 40, at_once=8)
+        assert {answer["degraded_because"] for answer in answers} <= {"deadline", "store"}
+        assert took_s < LIMITS["deadline_ms"] / 1000 + SLACK_S + 5 * usual_s
     finally:
         os.kill(server.pid, signal.SIGCONT)
-    live.wait(lambda: live.decide()["degraded"] is False)
+    prompt.wait(lambda: prompt.decide()["degraded"] is False)
 
 
 def test_a_store_that_falls_amid_traffic_fails_no_decision_and_loses_no_event(
@@ -139,16 +160,18 @@ def test_a_store_that_falls_amid_traffic_fails_no_decision_and_loses_no_event(
     threads = [threading.Thread(target=work) for work in (decide, decide, send)]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
-    server.stop()
-    time.sleep(0.5)
-    server.start()
-    live.wait(lambda: live.decide()["degraded"] is False)
-    stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        live.wait(lambda: len(statuses) > 50 and bool(acknowledged))
+        server.stop()
+        before = len(statuses)
+        live.wait(lambda: len(statuses) > before + 50)
+        server.start()
+        live.wait(lambda: live.decide()["degraded"] is False)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
     assert set(statuses) == {200}
-    assert len(statuses) > 100
     with redis.Redis.from_url(server.url) as client:
         log = client.xrange(stream.log_key(stream.partition("v3", live.shop.settings.partitions)))
     entries = [stream.decode(fields) for _, fields in log]
@@ -216,12 +239,12 @@ def test_a_damaged_bundle_is_refused_and_the_old_one_stays(live: Running) -> Non
 
 
 def test_a_bundle_is_swapped_without_a_failed_request(live: Running) -> None:
-    first = live.decide()["bundle"]
+    answers = [live.decide()]
+    first = answers[0]["bundle"]
     second = live.shop.publish(constant_parts("hesitation"))
     assert second != first
-    answers: list[dict[str, Any]] = []
-    give_up = time.monotonic() + 10
-    while not answers or answers[-1]["bundle"] != second:
+    give_up = time.monotonic() + PATIENCE_S
+    while answers[-1]["bundle"] != second:
         assert time.monotonic() < give_up
         answers.append(live.decide())
     assert not any(answer["degraded"] for answer in answers)

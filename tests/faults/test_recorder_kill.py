@@ -18,6 +18,7 @@ from features import lakefile
 from features.events import Row
 from service import recorder, stream
 from service.embedded import EmbeddedValkey
+from tests.support import PATIENCE_S
 
 PARTITIONS = 4
 KILLS = 8
@@ -81,7 +82,7 @@ def parts(lake: Path) -> set[Path]:
 
 def wait_for_work(process: "subprocess.Popen[bytes]", lake: Path, known: set[Path]) -> None:
     """Returns when the recorder has written a new file since `known`."""
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + PATIENCE_S
     while not parts(lake) - known:
         assert process.poll() is None, "the recorder ended by itself"
         assert time.monotonic() < give_up, "the recorder writes nothing"
@@ -115,7 +116,7 @@ def test_every_acknowledged_event_is_in_the_lake_exactly_once_after_kills(
     process = start(environ)
     wait_until_all_is_acknowledged(valkey)
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE_S) == 0
 
     events = lakefile.read_events(lake, columns=["event_id", "line"]).to_pylist()
     assert sorted((row["event_id"], row["line"]) for row in events) == sorted(shop.lines)
@@ -126,7 +127,7 @@ def test_every_acknowledged_event_is_in_the_lake_exactly_once_after_kills(
 
 
 def wait_until_all_is_acknowledged(valkey: Any) -> None:
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + PATIENCE_S
     keys = stream.log_keys(PARTITIONS)
     while True:
         groups = [valkey.xinfo_groups(key)[0] for key in keys]
@@ -149,18 +150,18 @@ def test_a_kill_between_write_and_acknowledgement_writes_again_and_reads_once(
         "recorder.run(Settings(redis_url=sys.argv[1], home=sys.argv[2], partitions=1, recorder_flush_s=0.01))\n"
     )
     root = Path(__file__).parents[2]
-    died = subprocess.run([sys.executable, "-c", code, redis_url, str(tmp_path)], cwd=root, timeout=60)
+    died = subprocess.run([sys.executable, "-c", code, redis_url, str(tmp_path)], cwd=root, timeout=2 * PATIENCE_S)
     assert died.returncode == -9
     [first] = parts(tmp_path / "lake")
     assert valkey.xpending(stream.log_key(0), recorder.GROUP)["min"] == entry
 
     environ = os.environ | {"REDIS_URL": redis_url, "TACT_HOME": str(tmp_path), "TACT_PARTITIONS": "1"}
     process = start(environ)
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + PATIENCE_S
     while valkey.xpending(stream.log_key(0), recorder.GROUP)["pending"] and time.monotonic() < give_up:
         time.sleep(0.02)
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert valkey.xpending(stream.log_key(0), recorder.GROUP)["pending"] == 0
     assert parts(tmp_path / "lake") == {first}  # the same entries make the same file
     assert lakefile.read_events(tmp_path / "lake").column("event_id").to_pylist() == ["e"]

@@ -24,9 +24,12 @@ from service.core import Clock, Service, clock_ms
 from service.one_write import OneWrite
 from service.settings import Settings
 from tests.models.bundles import item_index
+from tests.support import PATIENCE_S
 
 SHOP = "acme"
 ORIGIN = "https://shop.example"
+PATIENT = {"deadline_ms": 10_000, "store_timeout_ms": 10_000}
+"""A busy machine must not degrade answers; where limits are the fact, a test gives its own."""
 POLICY = """
 shop: acme
 locales: [en]
@@ -101,7 +104,7 @@ class Shop:
 
 def make_shop(home: Path, redis_url: str, publish: bool = True, policy: str = POLICY, **settings: Any) -> Shop:
     """A shop with a policy (unless "") and a bundle (unless not `publish`)."""
-    made = Settings(home=home, redis_url=redis_url, **settings)
+    made = Settings(home=home, redis_url=redis_url, **PATIENT | settings)
     made.policies.mkdir(parents=True)
     publishable = keys.create(made.keys_file, SHOP, "publishable", (ORIGIN,))
     shop = Shop(made, publishable, keys.create(made.keys_file, SHOP, "secret"))
@@ -123,7 +126,7 @@ class Running:
     secret: httpx2.Client
     anyone: httpx2.Client
 
-    def wait(self, holds: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    def wait(self, holds: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
         """Until something holds; fails if it does not."""
         give_up = time.monotonic() + timeout_s
         while not holds():
@@ -156,12 +159,16 @@ def running(shop: Shop, now_ms: Clock = clock_ms) -> Iterator[Running]:
         port = server.servers[0].sockets[0].getsockname()[1]
         url = f"http://127.0.0.1:{port}"
         with (
-            httpx2.Client(base_url=url, headers={"authorization": f"Bearer {shop.publishable}"}) as call,
-            httpx2.Client(base_url=url, headers={"authorization": f"Bearer {shop.secret}"}) as secret,
-            httpx2.Client(base_url=url) as anyone,
+            _client(url, shop.publishable) as call,
+            _client(url, shop.secret) as secret,
+            httpx2.Client(base_url=url, timeout=PATIENCE_S) as anyone,
         ):
             yield Running(shop, url, app.state.service, call, secret, anyone)
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive(), "the service did not stop"
+
+
+def _client(url: str, key: str) -> httpx2.Client:
+    return httpx2.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=PATIENCE_S)

@@ -16,6 +16,7 @@ from service import learner, recorder, stream
 from service.embedded import find_binary
 from service.live import load_live
 from service.settings import Settings
+from tests.support import PATIENCE_S, until
 
 SLOTS = 16_384
 
@@ -36,7 +37,7 @@ def start_node(folder: Path, port: int) -> "subprocess.Popen[bytes]":
 
 
 def until_joined(ports: list[int]) -> None:
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up:
         try:
             infos = [redis.Redis(port=port).execute_command("CLUSTER INFO") for port in ports]
@@ -81,15 +82,13 @@ def test_events_on_two_nodes_are_recorded_learned_acknowledged_and_trimmed(clust
     threads = [threading.Thread(target=part.run, args=(settings, stop)) for part in (recorder, learner)]
     for thread in threads:
         thread.start()
-    give_up = time.monotonic() + 30
-    while time.monotonic() < give_up and (live := load_live(settings.live, "demo")) is None:
-        time.sleep(0.05)
-    stop.set()
-    for thread in threads:
-        thread.join(30)
-    live = load_live(settings.live, "demo")
-    assert live is not None and live.facts.events == 100
-    assert len(lakefile.read_events(settings.lake)) == 100
+    try:
+        assert until(lambda: (live := load_live(settings.live, "demo")) is not None and live.facts.events == 100)
+        assert until(lambda: len(lakefile.read_events(settings.lake)) == 100)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(PATIENCE_S)
     reader = recorder.GroupReader(client, stream.log_keys(8), recorder.GROUP, "check")
     assert reader.lag().entries == 0
     assert reader.trim(int(time.time() * 1000) + 60_000) == 100 - 8  # the last of each stream stays

@@ -28,6 +28,7 @@ from service.live import InvalidSnapshot, LiveStats, load_live
 from service.settings import Settings
 from service.shop_state import ShopState
 from service.truth import Said
+from tests import support
 
 START_MS = 1_433_000_000_000  # a replay's clock: the year 2015
 KINDS = ("view_item", "view_item", "view_item", "add_to_cart", "purchase", "page_view", "search")
@@ -82,11 +83,8 @@ def assert_same(live: LiveStats, state: ShopState) -> None:
     assert (live.as_of_ms, live.facts.events) == (state.as_of_ms, state.events)
 
 
-def until(fact: Callable[[], bool], seconds: float = 30) -> None:
-    give_up = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < give_up, "it did not become true in time"
-        time.sleep(0.02)
+def until(fact: Callable[[], bool]) -> None:
+    assert support.until(fact), "it did not become true in time"
 
 
 @contextmanager
@@ -106,7 +104,7 @@ def learning(settings: Settings) -> Iterator[learner.LearnerMetrics]:
         yield metrics
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(support.PATIENCE_S)
         assert not thread.is_alive() and not failures, failures
 
 
@@ -116,8 +114,8 @@ def live_of(settings: Settings, shop: str = "demo") -> LiveStats:
     return live
 
 
-def counted(settings: Settings) -> int:
-    live = load_live(settings.live, "demo")
+def counted(settings: Settings, shop: str = "demo") -> int:
+    live = load_live(settings.live, shop)
     return 0 if live is None else live.facts.events
 
 
@@ -199,7 +197,7 @@ def test_events_that_are_sent_again_count_once(valkey: Any, settings: Settings) 
 def test_shops_are_kept_apart(valkey: Any, settings: Settings) -> None:
     with learning(settings):
         send(valkey, events(60) + events(40, 2, "other"))
-        until(lambda: load_live(settings.live, "other") is not None and counted(settings) == 60)
+        until(lambda: (counted(settings), counted(settings, "other")) == (60, 40))
     assert live_of(settings, "other").facts.events == 40
     assert_same(live_of(settings, "other"), state_of(events(40, 2, "other")))
 
@@ -282,7 +280,7 @@ def test_a_checkpoint_of_before_sessions_were_counted_is_taken_over(valkey: Any,
 def test_a_checkpoint_that_does_not_fit_is_refused_and_the_shop_learned_anew(valkey: Any, settings: Settings) -> None:
     send(valkey, events(60) + events(40, 2, "other"))
     with learning(settings):
-        until(lambda: counted(settings) == 60 and load_live(settings.live, "other") is not None)
+        until(lambda: (counted(settings), counted(settings, "other")) == (60, 40))
     with_stats(settings, lambda arrays: arrays.update({"0_stats_counts": np.zeros((9, 77))}))
     again = learner.Learner(settings, threading.Event(), learner.LearnerMetrics())
     again.restore()

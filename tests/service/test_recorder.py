@@ -20,6 +20,7 @@ from service.consumer import Bookmark, CursorReader, GroupReader
 from service.embedded import EmbeddedValkey
 from service.settings import Settings
 from service.sole import sole_worker
+from tests import support
 
 DAY = 1_700_000_000_000
 
@@ -55,16 +56,13 @@ def sample(metrics: recorder.RecorderMetrics, name: str, **labels: str) -> float
     return value
 
 
-def until(fact: Callable[[], bool], seconds: float = 15) -> None:
-    give_up = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < give_up, "it did not become true in time"
-        time.sleep(0.02)
+def until(fact: Callable[[], bool]) -> None:
+    assert support.until(fact), "it did not become true in time"
 
 
 @contextmanager
 def recording(settings: Settings) -> Iterator[recorder.RecorderMetrics]:
-    """A recorder at work in a thread; ended gracefully at the end."""
+    """A recorder at work in a thread, reading when the test begins; ended gracefully at the end."""
     stop, metrics = threading.Event(), recorder.RecorderMetrics()
     failures: list[BaseException] = []
 
@@ -77,10 +75,11 @@ def recording(settings: Settings) -> Iterator[recorder.RecorderMetrics]:
     thread = threading.Thread(target=work)
     thread.start()
     try:
+        until(lambda: bool(failures) or support.recorder_reads(settings))
         yield metrics
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(support.PATIENCE_S)
         assert not thread.is_alive() and not failures, failures
 
 
@@ -157,10 +156,15 @@ def test_a_stop_while_the_lake_cannot_be_written_says_so_and_leaves_the_entries(
     settings.lake.mkdir()
     (settings.lake / "events").write_text("a file where a folder has to be")
     add(valkey, stream.encode_event([event(1)]))
-    stop = threading.Event()
-    threading.Timer(1.0, stop.set).start()
+    stop, metrics = threading.Event(), recorder.RecorderMetrics()
+
+    def stop_once_it_has_failed() -> None:
+        until(lambda: sample(metrics, "tact_recorder_retries_total", what="lake") >= 1)
+        stop.set()
+
+    threading.Thread(target=stop_once_it_has_failed).start()
     with pytest.raises(recorder.LakeUnavailable, match="stopped while the lake could not be written"):
-        recorder.run(settings, stop)
+        recorder.Recorder(settings, stop, metrics).run()
     assert pending(valkey) == 1
 
 
@@ -298,7 +302,7 @@ def test_metrics_are_served_on_their_own_port(valkey: Any, settings: Settings) -
             page = answer.read().decode()
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(support.PATIENCE_S)
     assert 'tact_recorder_rows_total{table="events"} 0.0' in page
 
 

@@ -20,7 +20,7 @@ from tact import console_part
 from tact.console_desk import Desk, lake_state
 from tact.console_jobs import COMMANDS, Jobs, Wanted
 from tests.service.shop import POLICY, SHOP
-from tests.support import until
+from tests.support import PATIENCE_S, until
 from tests.training.test_console_queries import NOON, decided
 from training import console_queries
 
@@ -43,7 +43,7 @@ def desk(settings: Settings) -> Iterator[Desk]:
     made.close()
 
 
-def asked(desk: Desk, name: str = "decisions", wait_s: float = 20.0, **params: str) -> Json:
+def asked(desk: Desk, name: str = "decisions", wait_s: float = PATIENCE_S, **params: str) -> Json:
     return desk.ask(name, SHOP, params, wait_s)
 
 
@@ -72,7 +72,7 @@ def test_what_takes_long_tells_how_far_it_is(desk: Desk, monkeypatch: pytest.Mon
 
     def slow(about: console_queries.Asked) -> Json:
         about.progress("reading receipts", 0.25)
-        go_on.wait(20)
+        go_on.wait(PATIENCE_S)
         return {"done": True}
 
     monkeypatch.setitem(console_queries.QUERIES, "slow", slow)
@@ -96,7 +96,7 @@ def test_what_cannot_be_answered_is_told_and_ends_nothing(desk: Desk, monkeypatc
         "stale": False,
     }
     assert asked(desk, "nonsense")["state"] == "unknown"
-    assert desk.ask("decisions", "nobody", {}, 20.0)["state"] == "unanswerable"
+    assert desk.ask("decisions", "nobody", {}, PATIENCE_S)["state"] == "unanswerable"
     assert asked(desk)["state"] == "done"
 
 
@@ -118,14 +118,16 @@ def test_the_part_answers_over_a_socket_of_this_user_alone_and_takes_it_away(
     try:
         assert until(path.exists)
         assert path.stat().st_mode & 0o077 == 0
-        told = asyncio.run(ask_desk(settings.home, {"ask": "decisions", "shop": SHOP, "params": {}, "wait_s": 2.0}))
+        told = asyncio.run(
+            ask_desk(settings.home, {"ask": "decisions", "shop": SHOP, "params": {}, "wait_s": 2.0}, PATIENCE_S)
+        )
         assert told["state"] in ("done", "working")
         with pytest.raises(DeskAway, match="middle of an answer"):
-            asyncio.run(ask_desk(settings.home, {"nonsense": 1}))
-        assert asyncio.run(ask_desk(settings.home, {"ask": "samples"}))["answer"]["every_s"] > 0
+            asyncio.run(ask_desk(settings.home, {"nonsense": 1}, PATIENCE_S))
+        assert asyncio.run(ask_desk(settings.home, {"ask": "samples"}, PATIENCE_S))["answer"]["every_s"] > 0
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(PATIENCE_S)
     assert not path.exists()
     with pytest.raises(DeskAway):
         asyncio.run(ask_desk(settings.home, {"ask": "samples"}))

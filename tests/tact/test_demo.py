@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import pytest
 
 from features.lakefile import read_decisions, read_events
 from models.policy import load_policy
+from service.console_access import use_link
 from service.embedded import EmbeddedValkey
+from service.errors import Problem
 from service.keys import Keys, create, revoke
 from service.settings import Settings
 from service.web.pages import HERE
@@ -32,9 +35,10 @@ def settings(home: Path, port: int = 8000) -> Settings:
 
 
 def demo_command(home: Path, port: int, *options: str) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, "TACT_HOME": str(home), "TACT_PORT": str(port)}
+    patient = {"TACT_DEADLINE_MS": "10000", "TACT_STORE_TIMEOUT_MS": "10000"}  # a busy machine must not degrade answers
+    environ = {**os.environ, **patient, "COLUMNS": "80", "TACT_HOME": str(home), "TACT_PORT": str(port)}
     command = [sys.executable, "-m", "tact", "demo", "--once", "--history", "300", *options]
-    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=170, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=600, check=False)
 
 
 def processes_naming(text: str) -> list[str]:
@@ -184,6 +188,11 @@ def test_a_first_start_decides_and_leaves_no_process_behind_and_a_second_trains_
     assert not any(decisions.column("degraded").to_pylist())
     visitors = set(read_events(about["lake"], about["shop"], columns=["visitor_id"]).column("visitor_id").to_pylist())
     assert len(visitors) > 300
+    in_order = re.sub(r"[│\s]", "", done.stdout)  # as copied from a terminal of 80 columns
+    assert about["publishable_key"] in in_order
+    assert about["secret_key"] in in_order
+    assert str(tmp_path / demo.DEMO_FILE) in in_order
+    assert "Warning" not in done.stdout + done.stderr
 
     create(tmp_path / "keys.json", "shop2", "secret")  # has neither bundle nor policy: no matter to the demo
     again = demo_command(tmp_path, 0, "--visitors", "0")
@@ -191,3 +200,14 @@ def test_a_first_start_decides_and_leaves_no_process_behind_and_a_second_trains_
     assert "Models trained" in done.stdout
     assert "Models trained" not in again.stdout
     assert "simulated history" not in again.stdout
+    assert logs_in(tmp_path, about["url"], done.stdout)
+    assert not logs_in(tmp_path, about["url"], done.stdout)  # once
+
+
+def logs_in(home: Path, url: str, said: str) -> bool:
+    """Whether the console's link, a whole line of what was said, opens the demo's console."""
+    [token] = re.findall(rf"^{re.escape(url)}/console/login#([\w-]+)$", said, re.MULTILINE)
+    try:
+        return use_link(home, token, Keys.load(home / "keys.json"), time.time()).shop == demo.SHOP
+    except Problem:
+        return False

@@ -18,7 +18,7 @@ from service import recorder
 from tact.log_events import Sent, decision_body, events, events_body, in_order, lane
 from tact.log_replay import Tally, Target, replay
 from tests.service.shop import SHOP, Running, make_shop, running
-from tests.support import until
+from tests.support import PATIENCE_S, recorder_reads, until
 from tests.training.importing import T0, opened
 from training.importers import load
 
@@ -57,15 +57,16 @@ def sent(path: Path, text: str | None = None) -> list[Sent]:
 
 @contextmanager
 def recording(service: Running) -> Iterator[None]:
-    """A recorder beside the service."""
+    """A recorder beside the service, which reads when the test begins."""
     stop = threading.Event()
     thread = threading.Thread(target=recorder.run, args=(service.shop.settings, stop))
     thread.start()
     try:
+        assert until(lambda: recorder_reads(service.shop.settings))
         yield
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
 
 
@@ -87,9 +88,9 @@ def test_a_log_through_http_gives_the_lake_the_rows_of_an_import(tmp_path: Path,
     with recording(service):
         tally = run(listed, Target(service.url, service.shop.secret, ("product.badge", "global.chat"), lanes=4))
         lake = service.shop.settings.lake
-        assert until(lambda: len(read_events(lake)) >= imported.counts.given, 20)
+        assert until(lambda: len(read_events(lake)) >= imported.counts.given)
         views = sum(event.is_product_view for event in listed)
-        assert until(lambda: len(read_decisions(lake)) >= views, 20)
+        assert until(lambda: len(read_decisions(lake)) >= views)
     assert tally.acknowledged == tally.sent == len(listed) == imported.counts.given == 200
     assert not tally.errors
     assert tally.decisions == views and sum(tally.stages.values()) == views
@@ -103,7 +104,7 @@ def test_events_alone_give_the_same_rows_too(tmp_path: Path, service: Running) -
     with recording(service):
         tally = run(sent(log), Target(service.url, service.shop.secret, lanes=3))
         lake = service.shop.settings.lake
-        assert until(lambda: len(read_events(lake)) >= 200, 20)
+        assert until(lambda: len(read_events(lake)) >= 200)
     assert (tally.acknowledged, tally.decisions, tally.errors.total()) == (200, 0, 0)
     assert read_events(lake).to_pylist() == read_events(tmp_path / "imported").to_pylist()
 
@@ -118,7 +119,7 @@ def test_an_event_of_many_items_is_sent_as_one(tmp_path: Path, service: Running)
     with recording(service):
         assert run(listed, Target(service.url, service.shop.secret, ("product.badge",))).acknowledged == 2
         lake = service.shop.settings.lake
-        assert until(lambda: len(read_events(lake)) >= 3, 20)
+        assert until(lambda: len(read_events(lake)) >= 3)
     assert read_events(lake).to_pylist() == read_events(tmp_path / "imported").to_pylist()
 
 
@@ -221,7 +222,7 @@ def serving(home: Path, redis_url: str, port: int) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_S)
 
 
 def test_ctrl_c_ends_a_replay_with_what_came_of_it(tmp_path: Path, service: Running) -> None:
@@ -232,8 +233,8 @@ def test_ctrl_c_ends_a_replay_with_what_came_of_it(tmp_path: Path, service: Runn
     with subprocess.Popen(
         command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as going:
-        assert until(lambda: "tact_events_total{" in service.anyone.get("/metrics").text, 20)
+        assert until(lambda: "tact_events_total{" in service.anyone.get("/metrics").text)
         going.send_signal(signal.SIGINT)
-        out, err = going.communicate(timeout=30)
+        out, err = going.communicate(timeout=PATIENCE_S)
     assert going.returncode == 1 and "acknowledged" in out
     assert "stopped after" in err and "Traceback" not in err

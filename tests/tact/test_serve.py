@@ -87,9 +87,9 @@ def test_a_killed_server_for_the_state_costs_a_moment_and_no_event(tmp_path: Pat
             os.kill(server, signal.SIGKILL)
             assert "server was ended by SIGKILL; starting it again" in serve.stdout.readline()
             assert "server answers again" in serve.stdout.readline()
-            assert until(lambda: send(url[0], secret[0], "after"), 20)
-            assert until(lambda: {*accepted, "after"} <= visitors_in(tmp_path / "lake"), 20)
-            assert until(lambda: views_learned(tmp_path / "live") > 2.9, 20)
+            assert until(lambda: send(url[0], secret[0], "after"))
+            assert until(lambda: {*accepted, "after"} <= visitors_in(tmp_path / "lake"))
+            assert until(lambda: views_learned(tmp_path / "live") > 2.9)
             assert set(parts) - set(children(serve.pid)) == {server}  # no part had to be started again
         finally:
             serve.send_signal(signal.SIGINT)

@@ -1,8 +1,10 @@
 import sys
 import time
+import warnings
 from threading import Barrier, Event
 
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 from models import bundle
 from tests.training.conftest import TRAIN, untold
@@ -69,7 +71,28 @@ def test_what_jobs_tell_is_told_one_at_a_time() -> None:
     assert worst == [1]
 
 
-def test_pythons_own_setting_is_left_as_it_was() -> None:
-    before = sys.getswitchinterval()
+def test_a_fit_that_ends_does_not_bring_back_what_another_one_ignores() -> None:
+    """Filters of warnings are the process's: the first to end puts back what was there before either began."""
+    first, second, ended = Event(), Event(), Event()
+
+    def ends_first(told: Progress) -> None:
+        with warnings.catch_warnings():
+            first.set()
+            assert second.wait(60)
+        ended.set()
+
+    def warns_later(told: Progress) -> None:
+        assert first.wait(60)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            second.set()
+            assert ended.wait(60)
+            warnings.warn("as many steps as it may take", ConvergenceWarning, stacklevel=1)
+
+    side_by_side({"a": ends_first, "b": warns_later}, untold)
+
+
+def test_pythons_own_settings_are_left_as_they_were() -> None:
+    before = sys.getswitchinterval(), list(warnings.filters)
     side_by_side({"a": lambda told: None}, untold)
-    assert sys.getswitchinterval() == before
+    assert (sys.getswitchinterval(), list(warnings.filters)) == before
