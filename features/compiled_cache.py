@@ -25,7 +25,7 @@ from typing import Any, Final, TypeVar
 from numba.core import environment
 from numba.core.caching import Cache, IndexDataCacheFile
 from numba.core.environment import Environment, lookup_environment
-from numba.core.runtime import rtsys
+from numba.core.runtime import rtsys  # type: ignore[attr-defined]
 
 T = TypeVar("T")
 _FOLDERS: Final = ("features", "models")
@@ -74,7 +74,7 @@ def _load_overload(self: Any, signature: Any, target: Any) -> Any:
 
 def _rebuild_env(module: str, consts: list[Any], name: str) -> Any:
     """The surroundings of compiled code. Only what is not compiled looks at its module: numba's are not imported."""
-    found = lookup_environment(name)
+    found = lookup_environment(name)  # type: ignore[no-untyped-call]
     if found is None:
         own = module in sys.modules or not module.startswith("numba.")
         found = Environment(importlib.import_module(module).__dict__ if own else {"__name__": module})
@@ -89,5 +89,5 @@ def install() -> None:
         IndexDataCacheFile.save = _in_turn(IndexDataCacheFile.save)  # type: ignore[method-assign]
         IndexDataCacheFile.load = _in_turn(IndexDataCacheFile.load)  # type: ignore[method-assign]
         IndexDataCacheFile.__init__ = _of_all_sources(IndexDataCacheFile.__init__)  # type: ignore[method-assign]
-        Cache.load_overload = _load_overload
+        Cache.load_overload = _load_overload  # type: ignore[method-assign]
         environment._rebuild_env = _rebuild_env
