@@ -7,17 +7,25 @@ once, and so do a worker's siblings. Here reading and writing take turns by a lo
 
 numba also looks only at the file a function stands in. What it calls from another module is compiled into it, so a
 change there would be missed. Here the index is of all modules of this package and of models/ that compile.
+
+And before it loads machine code, numba imports all it would need to compile: 25 MB and a third of a second of each
+process that never compiles. Here code is loaded without; whoever does compile then imports the rest as ever.
 """
 
 import fcntl
 import hashlib
+import importlib
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from numba.core.caching import IndexDataCacheFile
+from numba.core import environment
+from numba.core.caching import Cache, IndexDataCacheFile
+from numba.core.environment import Environment, lookup_environment
+from numba.core.runtime import rtsys  # type: ignore[attr-defined]
 
 T = TypeVar("T")
 _FOLDERS: Final = ("features", "models")
@@ -56,9 +64,30 @@ def _of_all_sources(method: Callable[..., None]) -> Callable[..., None]:
     return begin
 
 
+def _load_overload(self: Any, signature: Any, target: Any) -> Any:
+    """numba's own without `target.refresh()`; what machine code is linked with has to be there all the same."""
+    rtsys.initialize(target)
+    importlib.import_module("numba.cpython.hashing")  # names the secrets of Python's hashes to the linker
+    with self._guard_against_spurious_io_errors():
+        return self._load_overload(signature, target)
+
+
+def _rebuild_env(module: str, consts: list[Any], name: str) -> Any:
+    """The surroundings of compiled code. Only what is not compiled looks at its module: numba's are not imported."""
+    found = lookup_environment(name)  # type: ignore[no-untyped-call]
+    if found is None:
+        own = module in sys.modules or not module.startswith("numba.")
+        found = Environment(importlib.import_module(module).__dict__ if own else {"__name__": module})
+        found.consts[:], found.env_name = consts, name
+        Environment._memo[name] = found
+    return found
+
+
 def install() -> None:
     """Once, before anything is compiled: whoever imports features or models has it."""
     if not hasattr(IndexDataCacheFile.save, "__wrapped__"):
         IndexDataCacheFile.save = _in_turn(IndexDataCacheFile.save)  # type: ignore[method-assign]
         IndexDataCacheFile.load = _in_turn(IndexDataCacheFile.load)  # type: ignore[method-assign]
         IndexDataCacheFile.__init__ = _of_all_sources(IndexDataCacheFile.__init__)  # type: ignore[method-assign]
+        Cache.load_overload = _load_overload  # type: ignore[method-assign]
+        environment._rebuild_env = _rebuild_env

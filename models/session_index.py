@@ -12,7 +12,8 @@ an item (Space-Saving, Metwally et al. 2005: the weakest gives its place and its
 visitors (the longest silent goes). At the bounds about 150 MB.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import numba
@@ -27,6 +28,8 @@ from models.item_index import Ids, ItemIndex, Tables, most, read_only, tables_of
 MAX_ITEMS: Final = 200_000
 MAX_VISITORS: Final = 200_000
 MAX_ENTRIES: Final = 1 << 20
+AT_ONCE: Final = 4096
+"""So many of the longest silent visitors are looked up at once."""
 SLOTS: Final = 32
 RECENT: Final = 10
 FRESH: Final = 200
@@ -336,21 +339,38 @@ class SessionIndex:
 
     def _slots_of(self, visitors: Sequence[int]) -> tuple[Ints, Flags]:
         slots, found, fresh = self._slots, np.empty(len(visitors), np.int32), np.zeros(len(visitors), bool)
+        come: set[int] = set()
+        silent = self._longest_silent(come)
         for i, visitor in enumerate(visitors):
             slot = slots.pop(visitor, -1)
             if slot < 0:
                 fresh[i] = True
-                slot = self._free_slot()
+                slot = self._free_slot(silent)
             slots[visitor] = slot
             found[i] = slot
+            come.add(visitor)
         self._grow(_VISITORS, len(slots) + len(self._free))
         return found, fresh
 
-    def _free_slot(self) -> int:
+    def _free_slot(self, silent: Iterator[int]) -> int:
         if self._free:
             return self._free.pop()
         slots = self._slots
-        return len(slots) if len(slots) < self.max_visitors else slots.pop(next(iter(slots)))
+        return len(slots) if len(slots) < self.max_visitors else slots.pop(next(silent))
+
+    def _longest_silent(self, come: Set[int]) -> Iterator[int]:
+        """Who gives up a slot next: of those who have not come by then the longest silent, else of all.
+
+        Looked up many at a time: the first of a dict from which many were taken takes ever longer to find.
+        """
+        while True:
+            found = False
+            for visitor in tuple(islice(self._slots, AT_ONCE)):
+                if visitor not in come:
+                    found = True
+                    yield visitor
+            if not found:
+                yield next(iter(self._slots))
 
     def index(self) -> ItemIndex:
         """What is published: copies of the arrays as they are now."""

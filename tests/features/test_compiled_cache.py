@@ -61,3 +61,57 @@ def test_the_cache_is_of_all_modules_that_compile(tmp_path: Path) -> None:
         before.append(compiled_cache.sources(folder))
     assert len(set(before)) == 3
     assert before[2] == compiled_cache.sources(tmp_path / "nothing")
+
+
+WITHOUT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import features
+import numpy as np
+import sums
+given = np.array([3, 1, 2], sys.argv[2])
+print(sums.spread(given), sums.low(given, 2), {"numba.np.arraymath", "numba.cpython.unicode"} <= sys.modules.keys())
+try:
+    sums.low(given, 7)
+except ValueError as error:
+    print(error, sums.again._cache_misses[sums.again.signatures[0]] if sums.again(given) else "")
+"""
+SUMS = """
+import features
+import numba
+import numpy as np
+
+@numba.njit(cache=True)
+def spread(values):
+    some = np.sort(values)
+    return some[-1] - some[0]
+
+@numba.njit(cache=True)
+def low(values, n):
+    if n > values.size:
+        raise ValueError("too few")
+    return values[np.argsort(values)[:n]].max() + values.mean() + (1 if "b" in ("a", "b") else 0)
+
+@numba.njit(cache=True)
+def again(values):
+    return spread(values) + low(values, 1) > 0
+"""
+
+
+def run(folder: Path, kind: str) -> list[str]:
+    command = [sys.executable, "-c", WITHOUT, str(folder), kind]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert not done.returncode, done.stderr
+    return done.stdout.split()
+
+
+def test_what_was_compiled_is_loaded_without_what_only_compiling_needs(tmp_path: Path) -> None:
+    (tmp_path / "sums.py").write_text(SUMS)
+    said = [run(tmp_path, "i8") for _ in range(2)]
+    assert [one[:3] for one in said] == [["2", "5.0", "True"], ["2", "5.0", "False"]]
+    assert [one[3:] for one in said] == [["too", "few", "1"], ["too", "few", "0"]]
+
+
+def test_new_types_are_compiled_and_kept_beside_what_was_loaded(tmp_path: Path) -> None:
+    (tmp_path / "sums.py").write_text(SUMS)
+    assert [run(tmp_path, kind)[2] for kind in ("i8", "f8", "f8", "i8")] == ["True", "True", "False", "False"]

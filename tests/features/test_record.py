@@ -1,8 +1,10 @@
 """The packed record: 32 bytes, the same whether packed row by row or column by column."""
 
+import dataclasses
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,3 +89,14 @@ def test_only_kinds_about_single_items_keep_their_further_lines():
 def test_an_unknown_price_is_told_as_none():
     assert as_dict(pack([row("view_item", item_id="a")])[0])["price"] is None
     assert math.isclose(as_dict(pack([row("view_item", item_id="a", price=2.5)])[0])["price"], 2.5)
+
+
+def test_a_row_is_taken_as_a_dataclass_and_cannot_be_changed():
+    one = row("view_item", item_id="a")
+    other = dataclasses.replace(one, item_id="b", line=1)
+    names = [field.name for field in dataclasses.fields(Row)]
+    assert names == list(Row.__struct_fields__) == list(Row.__annotations__)
+    assert dataclasses.astuple(other) == tuple(getattr(other, name) for name in names)
+    assert (one.item_id, other.item_id, other.event) == ("a", "b", "view_item")
+    with pytest.raises(AttributeError):
+        one.item_id = "c"

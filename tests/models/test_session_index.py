@@ -152,6 +152,21 @@ def test_learned_one_by_one_it_is_as_learned_at_once(room: int) -> None:
     assert_same(one_by_one, at_once)
 
 
+@pytest.mark.parametrize("at_once", [1, 3, 4096])
+@pytest.mark.parametrize("visitors", [1, 2, 12])
+def test_with_too_many_visitors_the_same_go_however_many_come_at_once(
+    visitors: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.session_index.AT_ONCE", at_once)
+    one_by_one, whole = (SessionIndex(max_visitors=visitors) for _ in range(2))
+    visits = by_chance(400)
+    learn(whole, *visits)
+    for visit in visits:
+        learn(one_by_one, visit)
+    assert whole.visitors == visitors
+    assert_same(one_by_one, whole)
+
+
 @pytest.mark.parametrize("bounds", [{}, {"max_entries": 64}, {"max_items": 40, "max_visitors": 12, "max_entries": 64}])
 def test_learned_from_columns_it_is_as_learned_from_texts(bounds: dict[str, int]) -> None:
     visits = by_chance(900)
