@@ -4,11 +4,12 @@ Filters (stock, cart, already bought, excluded) are the caller's: ask for more t
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -36,8 +37,7 @@ _NONE: Final = np.empty(0, np.int32)
 OWN_SOURCES: Final = ("own", "earlier")
 
 
-@dataclass(frozen=True, slots=True)
-class Recommended:
+class Recommended(msgspec.Struct, frozen=True):
     """A candidate: score, comparable within one answer; because: the id of the product that led to it, or "".
 
     source: one of models.candidates.SOURCES.
@@ -171,10 +171,8 @@ class Recommender:
         """At most k of `keep` candidates, best first. returns: whether products looked at before may be among them."""
         found = self.find(asked, returns, keep)
         scores = self.score(found)
-        best = np.argsort(-scores, kind="stable")
-        columns = (found.items, scores, found.rows, found.by, found.source)
-        ordered = zip(*(column[best].tolist() for column in columns), strict=True)
         left_out = frozenset(() if returns else asked.items[asked.session_from :].tolist())
+        ordered = _best_first(found, scores, k + len(left_out))
         named = (self._recommended(asked, *one) for one in ordered if one[0] not in left_out)
         return tuple(islice((one for one in named if one.item_id), k))
 
@@ -188,6 +186,15 @@ class Recommender:
 
     def _id(self, row: int) -> str:
         return str(self.index.ids[row])
+
+
+def _best_first(found: Found, scores: Floats, at_first: int) -> "Iterator[tuple[int, float, int, int, int]]":
+    """Item, score, row, by and source of each candidate, best first. Beyond `at_first` of them, which nearly always
+    are enough, only if asked for."""
+    best = np.argsort(-scores, kind="stable")
+    for part in (best[:at_first], best[at_first:]):
+        columns = (found.items, scores, found.rows, found.by, found.source)
+        yield from zip(*(column[part].tolist() for column in columns), strict=True)
 
 
 def _named(items: Hashes, rows: npt.NDArray[np.int32], known: int) -> tuple[npt.NDArray[np.int32], Hashes]:
