@@ -9,16 +9,19 @@ came after the training have no factors.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from features.table import HashIndex
+from models.item_index import read_only
 
 Hashes = npt.NDArray[np.uint64]
 Vectors = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int32]
+Alike = tuple[Hashes, Rows, Rows, Hashes]
+"""Hash table of the products, the rows of those like each, and the hashes, read-only: of one type to the compiler."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,11 @@ class ItemFactors:
         return HashIndex.of(self.hashes)
 
     @cached_property
+    def alike(self) -> Alike:
+        """What models.finding.rows_alike reads."""
+        return _alike(self._table, self.similar, self.hashes)
+
+    @cached_property
     def _base(self) -> npt.NDArray[np.float64]:
         vectors = self.vectors.astype(np.float64)
         return np.asarray(vectors.T @ vectors + self.regularization * np.eye(vectors.shape[1]))
@@ -64,15 +72,6 @@ class ItemFactors:
         system = self._base + (self.alpha - 1.0) * (seen.T @ seen)
         found = np.linalg.solve(system, self.alpha * seen.sum(axis=0))
         return np.asarray(found, np.float32)
-
-    def like(self, items: Hashes, at_most: int) -> Hashes:
-        """Products like the newest of the items that has factors, the most alike first."""
-        rows = self.rows_of(items[::-1])
-        known = rows[rows >= 0]
-        if not known.size:
-            return self.hashes[:0]
-        similar = self.similar[known[0], :at_most]
-        return self.hashes[similar[similar >= 0]]
 
     def scores(self, seen: Hashes, items: Hashes) -> tuple[Vectors, Vectors]:
         """Of each item: what the folded-in visitor gives it, and its cosine to the newest product seen.
@@ -102,3 +101,12 @@ class ItemFactors:
         vectors = np.asarray(arrays["vectors"], np.float32)
         similar = np.asarray(arrays["similar"], np.int32)
         return cls(np.asarray(arrays["hashes"], np.uint64), vectors, similar, regularization, alpha)
+
+
+def _alike(table: HashIndex, similar: Rows, hashes: Hashes) -> Alike:
+    slots, numbers = read_only(table.slots), read_only(table.rows)
+    return slots, numbers, read_only(np.ascontiguousarray(similar, np.int32)), read_only(hashes)
+
+
+NOTHING_ALIKE: Final = _alike(HashIndex.of(np.empty(0, np.uint64)), np.empty((0, 0), np.int32), np.empty(0, np.uint64))
+"""As ItemFactors.alike, of no product."""

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from features.catalog import CATEGORY, PRICE, Catalog
 from features.events import TAIL_EVENTS
-from models.candidates import ALIKE, ALS, ALS_RANK, KEEP, SOURCES, Scratch, gather, scratch
-from models.factors import ItemFactors
+from models.candidates import ALIKE, ALS, ALS_RANK, FEATURES, KEEP, POOL, SOURCES, Scratch, scratch
+from models.factors import NOTHING_ALIKE, ItemFactors
+from models.finding import find_all
 from models.item_index import Ids, ItemIndex, read_only
 from models.ranker import Ranker, plain_scores
 
@@ -33,7 +34,6 @@ RECENCY_DECAY: Final = 0.8
 
 BECAUSE_POPULAR: Final = ""
 ALIKE_AT_MOST: Final = 10
-_NONE: Final = np.empty(0, np.int32)
 OWN_SOURCES: Final = ("own", "earlier")
 
 
@@ -64,8 +64,7 @@ class Asked:
     ids: Mapping[int, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """Candidates of one call, in no order.
 
     items: uint64 (c,), their hashes. rows, by: int32 (c,), the same and the products that led to them as rows of the
@@ -78,6 +77,16 @@ class Found:
     by: npt.NDArray[np.int32]
     source: npt.NDArray[np.uint8]
     x: npt.NDArray[np.float32]
+
+    @classmethod
+    def room(cls, n: int) -> "Found":
+        """Room for n candidates."""
+        rows, by, source = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.uint8)
+        return cls(np.empty(n, np.uint64), rows, by, source, np.empty((n, len(FEATURES)), np.float32))
+
+    def first(self, n: int) -> "Found":
+        """The first n of them."""
+        return Found(self.items[:n], self.rows[:n], self.by[:n], self.source[:n], self.x[:n])
 
 
 class Recommender:
@@ -92,6 +101,8 @@ class Recommender:
         turn: "threading.Lock | None" = None,
     ) -> None:
         self.index, self.ranker, self.factors, self._room = index, ranker, factors, room
+        self._hashes = read_only(index.hashes)
+        self._like = NOTHING_ALIKE if factors is None else factors.alike
         self._turn = threading.Lock() if turn is None else turn
 
     @classmethod
@@ -126,29 +137,30 @@ class Recommender:
         a product of this session is a candidate only where another source found it, as in the published methods, which
         know the session's products and their order, too; how often and how long ago it was looked at is told of it.
         """
-        items, at_s = asked.items[-TAIL_EVENTS:], asked.ts_ms[-TAIL_EVENTS:] // 1000
+        items, ts_ms = asked.items[-TAIL_EVENTS:], asked.ts_ms[-TAIL_EVENTS:]
         begin = min(max(asked.session_from - (len(asked.items) - len(items)), 0), len(items))
         if not own:  # what was before this session is an own product's number, too
-            items, at_s, begin = items[begin:], at_s[begin:], 0
-        rows = self.index.rows_of(items)
-        named, unknown = _named(items, rows, len(self.index))
-        alike = self._alike(items)
+            items, ts_ms, begin = items[begin:], ts_ms[begin:], 0
+        found, now_s, like = Found.room(min(keep, POOL)), asked.now_ms // 1000, self._like
         with self._turn:
-            room = self._room
-            n = gather(self.index.tables, room, rows, named, at_s, alike, begin, asked.now_ms // 1000, own, keep)
-            at = room.chosen[:n]
-            x = room.x[at]
-            met, by, source = room.rows[at], room.by[at], room.taken[at]
-        found = Found(*_known(met, self.index, unknown), by, source, x)
+            n = find_all(
+                self.index.tables,
+                self._room,
+                self._hashes,
+                like,
+                ALIKE_AT_MOST,
+                items,
+                ts_ms,
+                begin,
+                now_s,
+                own,
+                keep,
+                *found,
+            )
+        found = found.first(n)
         if self.factors is not None:
             self._add_factors(self.factors, items[begin:], found)
         return found
-
-    def _alike(self, items: Hashes) -> npt.NDArray[np.int32]:
-        if self.factors is None:
-            return _NONE
-        rows = self.index.rows_of(self.factors.like(items, ALIKE_AT_MOST))
-        return rows[rows >= 0]
 
     def _add_factors(self, factors: ItemFactors, session: Hashes, found: Found) -> None:
         score, alike = factors.scores(session, found.items)
@@ -195,27 +207,6 @@ def _best_first(found: Found, scores: Floats, at_first: int) -> "Iterator[tuple[
     for part in (best[:at_first], best[at_first:]):
         columns = (found.items, scores, found.rows, found.by, found.source)
         yield from zip(*(column[part].tolist() for column in columns), strict=True)
-
-
-def _named(items: Hashes, rows: npt.NDArray[np.int32], known: int) -> tuple[npt.NDArray[np.int32], Hashes]:
-    """The rows with numbers from `known` on for the unknown, and the hashes of these."""
-    missing = rows < 0
-    if not missing.any():
-        return rows, items[:0]
-    unknown, number = np.unique(items[missing], return_inverse=True)
-    named = rows.copy()
-    named[missing] = known + number
-    return named, unknown
-
-
-def _known(met: npt.NDArray[np.int32], index: ItemIndex, unknown: Hashes) -> tuple[Hashes, npt.NDArray[np.int32]]:
-    """Hashes of the candidates, and their rows, -1 for those the index has not met."""
-    new = met >= len(index)
-    if not new.any():
-        return index.hashes[met], met
-    hashes = np.empty(len(met), np.uint64)
-    hashes[~new], hashes[new] = index.hashes[met[~new]], unknown[met[new] - len(index)]
-    return hashes, np.where(new, -1, met).astype(np.int32)
 
 
 def with_facts(index: ItemIndex, facts: Catalog) -> ItemIndex:
