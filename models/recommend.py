@@ -6,7 +6,6 @@ Filters (stock, cart, already bought, excluded) are the caller's: ask for more t
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Final, NamedTuple
 
 import msgspec
@@ -34,6 +33,8 @@ RECENCY_DECAY: Final = 0.8
 
 BECAUSE_POPULAR: Final = ""
 ALIKE_AT_MOST: Final = 10
+NAMES: Final = 20_000
+"""Names that are kept as texts, at most (some 2 MB)."""
 OWN_SOURCES: Final = ("own", "earlier")
 
 
@@ -101,7 +102,7 @@ class Recommender:
         turn: "threading.Lock | None" = None,
     ) -> None:
         self.index, self.ranker, self.factors, self._room = index, ranker, factors, room
-        self._hashes = read_only(index.hashes)
+        self._hashes, self._names = read_only(index.hashes), dict[int, str]()
         self._like = NOTHING_ALIKE if factors is None else factors.alike
         self._turn = threading.Lock() if turn is None else turn
 
@@ -184,20 +185,25 @@ class Recommender:
         found = self.find(asked, returns, keep)
         scores = self.score(found)
         left_out = frozenset(() if returns else asked.items[asked.session_from :].tolist())
-        ordered = _best_first(found, scores, k + len(left_out))
-        named = (self._recommended(asked, *one) for one in ordered if one[0] not in left_out)
-        return tuple(islice((one for one in named if one.item_id), k))
-
-    def _recommended(self, asked: Asked, item: int, score: float, row: int, by: int, code: int) -> Recommended:
-        """Of a candidate's numbers in Found. item_id is "" for a product that neither the index nor the question has a
-        name of."""
-        source = SOURCES[code]
-        item_id = self._id(row) if row >= 0 else asked.ids.get(item, "")
-        because = item_id if source in OWN_SOURCES else self._id(by) if by >= 0 else BECAUSE_POPULAR
-        return Recommended(item_id, score, because, source)
+        named: list[Recommended] = []
+        for item, score, row, by, code in _best_first(found, scores, k + len(left_out)):
+            if len(named) == k:
+                break
+            item_id = self._id(row) if row >= 0 else asked.ids.get(item, "")
+            if item_id and item not in left_out:
+                source = SOURCES[code]
+                because = item_id if source in OWN_SOURCES else self._id(by) if by >= 0 else BECAUSE_POPULAR
+                named.append(Recommended(item_id, score, because, source))
+        return tuple(named)
 
     def _id(self, row: int) -> str:
-        return str(self.index.ids[row])
+        """A product's name; those asked for lately are kept: a few are named again and again."""
+        found = self._names.get(row)
+        if found is None:
+            if len(self._names) >= NAMES:
+                self._names.clear()
+            found = self._names[row] = str(self.index.ids[row])
+        return found
 
 
 def _best_first(found: Found, scores: Floats, at_first: int) -> "Iterator[tuple[int, float, int, int, int]]":
@@ -206,7 +212,7 @@ def _best_first(found: Found, scores: Floats, at_first: int) -> "Iterator[tuple[
     best = np.argsort(-scores, kind="stable")
     for part in (best[:at_first], best[at_first:]):
         columns = (found.items, scores, found.rows, found.by, found.source)
-        yield from zip(*(column[part].tolist() for column in columns), strict=True)
+        yield from zip(*[column[part].tolist() for column in columns], strict=True)
 
 
 def with_facts(index: ItemIndex, facts: Catalog) -> ItemIndex:

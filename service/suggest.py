@@ -124,15 +124,17 @@ def rank(inputs: Inputs, known: Known, live: Live, candidates: int = KEEP) -> Ra
 
 def _suggestions(found: Sequence[Recommended], live: Live, log_odds: bool) -> tuple[Suggestion, ...]:
     """With scores above 0 that levers can multiply: a ranker's are logarithms of odds."""
-    best = max((r.score for r in found), default=0.0)
+    best = max([r.score for r in found], default=0.0)
     return tuple(
-        Suggestion(
-            live.product(r.item_id),
-            exp(r.score - best) if log_odds else r.score,
-            "" if r.because == r.item_id else r.because,
-            r.source,
-        )
-        for r in found
+        [
+            Suggestion(
+                live.product(r.item_id),
+                exp(r.score - best) if log_odds else r.score,
+                "" if r.because == r.item_id else r.because,
+                r.source,
+            )
+            for r in found
+        ]
     )
 
 
