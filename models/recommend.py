@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import msgspec
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -166,10 +167,7 @@ class Recommender:
     def _add_factors(self, factors: ItemFactors, session: Hashes, found: Found) -> None:
         score, alike = factors.scores(session, found.items)
         found.x[:, ALS], found.x[:, ALIKE] = score, alike
-        place = np.argsort(-score, kind="stable")  # NaN last
-        rank = np.empty(len(score), np.float32)
-        rank[place] = np.arange(len(score))
-        found.x[:, ALS_RANK] = np.where(np.isnan(score), np.nan, rank)
+        _rank(score, found.x[:, ALS_RANK])
 
     def score(self, found: Found) -> Floats:
         """The score of each candidate, the larger the better. float64 (c,)."""
@@ -204,6 +202,16 @@ class Recommender:
                 self._names.clear()
             found = self._names[row] = str(self.index.ids[row])
         return found
+
+
+@numba.njit(cache=True)
+def _rank(score, out):  # type: ignore[no-untyped-def]
+    """How many scores are larger than each, or as large and before it; NaN where there is none."""
+    for i in range(score.size):
+        larger = 0
+        for j in range(score.size):
+            larger += (score[j] > score[i]) | ((score[j] == score[i]) & (j < i))
+        out[i] = larger if score[i] == score[i] else np.nan
 
 
 def _best_first(found: Found, scores: Floats, at_first: int) -> "Iterator[tuple[int, float, int, int, int]]":
