@@ -6,10 +6,11 @@ LAKE/catalog/shop=S.ndjson holds one product a line; it is replaced as a whole, 
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from msgspec.structs import asdict
 
 from features.catalog import Product
 

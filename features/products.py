@@ -5,7 +5,7 @@ An object a product, with its texts, is about 600 bytes; packed it is what it sa
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final, overload
 
@@ -20,8 +20,7 @@ KEPT: Final = 10_000
 """As many products are kept as objects at most (about 6 MB)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(msgspec.Struct, frozen=True):
     """What a shop tells of a product. price, margin: money per unit; None, "" or -1 (stock) where unknown."""
 
     item_id: str
@@ -32,14 +31,14 @@ class Product:
     price: float | None = None
     margin: float | None = None
     stock: int = -1
-    stores: Mapping[str, int] = field(default_factory=dict)
+    stores: Mapping[str, int] = msgspec.field(default_factory=dict)
     tags: tuple[str, ...] = ()
     rating: float | None = None
     reviews: int | None = None
     added_ms: int = 0
 
 
-_NAMES: Final = tuple(one.name for one in fields(Product))
+_NAMES: Final = Product.__struct_fields__
 _TAGS: Final = _NAMES.index("tags")
 _values: Final = attrgetter(*_NAMES)
 _encode: Final = msgspec.msgpack.Encoder().encode

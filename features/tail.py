@@ -78,7 +78,8 @@ def tail_of(data: bytes) -> Records:
 
 
 @numba.njit(cache=True, nogil=True)
-def _session_begin(records, now_ms):  # type: ignore[no-untyped-def]
+def session_begin_in(records, now_ms):  # type: ignore[no-untyped-def]
+    """`session_begin`, for compiled code."""
     at = records.size
     latest_ms = now_ms
     while at > 0 and latest_ms - records[at - 1].ts_ms <= SESSION_GAP_MS:
@@ -89,7 +90,7 @@ def _session_begin(records, now_ms):  # type: ignore[no-untyped-def]
 
 def session_begin(tail: Records, now_ms: int) -> int:
     """Where in a tail the session begins that now belongs to; the tail's size if the last event is too long ago."""
-    return int(_session_begin(as_read(tail), now_ms))
+    return int(session_begin_in(as_read(tail), now_ms))
 
 
 def as_read(tail: Records) -> Records:

@@ -1,5 +1,6 @@
 """The answer to a decision request: the HTTP body, the same bytes for the same decision."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -9,7 +10,7 @@ import msgspec
 from models.chosen import Chosen, Decision
 from models.inputs import Inputs, Suggestion
 from models.intent import INTENTS
-from models.item_reason import reason_text, title_of
+from models.item_reason import reason_text, titles_of
 from models.moment import locale_of
 from models.policy_terms import Action, Content
 from models.stage import STAGES
@@ -67,25 +68,31 @@ def _products(action: Action, content: Content, locale: str, chosen: Chosen, inp
     """The products a recommend action shows, or the stores that have the page's product."""
     if action.recommend:
         because = dict(content.more).get("because", "")
-        return {"items": [_item(suggestion, because, locale, inputs) for suggestion in chosen.products]}
+        titles = titles_of({suggestion.because for suggestion in chosen.products} - {""}, inputs)
+        return {"items": [_item(suggestion, because, locale, titles) for suggestion in chosen.products]}
     if action.kind == "availability" and inputs.product is not None:
         stores = sorted(inputs.product.stores.items())
         return {"stores": [{"store": store, "stock": units} for store, units in stores if units > 0]}
     return {}
 
 
-def _item(suggestion: Suggestion, because: str, locale: str, inputs: Inputs) -> dict[str, Any]:
-    product = suggestion.product
-    return {
-        "item_id": product.item_id,
-        "title": product.title,
-        "url": product.url,
-        "image": product.image,
-        "price": product.price,
-        "reason": reason_text(suggestion.source, title_of(suggestion.because, inputs), locale, because),
-        "reason_code": suggestion.source,
-        "because": suggestion.because or None,
-    }
+class _Item(msgspec.Struct, gc=False):
+    """A product in a row, as the page gets it."""
+
+    item_id: str
+    title: str
+    url: str
+    image: str
+    price: float | None
+    reason: str
+    reason_code: str
+    because: str | None
+
+
+def _item(suggestion: Suggestion, because: str, locale: str, titles: Mapping[str, str]) -> _Item:
+    product, source, led = suggestion.product, suggestion.source, suggestion.because
+    reason = reason_text(source, titles.get(led, ""), locale, because)
+    return _Item(product.item_id, product.title, product.url, product.image, product.price, reason, source, led or None)
 
 
 def _iso(ts_ms: int) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from features.catalog import Facts, Product
 
 DEGRADED_BECAUSE: Final = ("store", "deadline", "bundle", "policy")
@@ -35,8 +37,7 @@ class Context:
     dismissed: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Suggestion:
+class Suggestion(msgspec.Struct, frozen=True):
     """A recommended product with its facts. because: id of the product that led to it, "" if none did.
 
     score: comparable within one list. source: one of FOUND_BY.

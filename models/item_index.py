@@ -91,12 +91,13 @@ _TYPES: Final = {
 class Ids(Sequence[str]):
     """Item ids read from a block of UTF-8 on demand: mapping a snapshot must not build 100,000 strings."""
 
-    __slots__ = ("_edges", "_text")
+    __slots__ = ("_at", "_bytes", "_edges", "_text")
 
     def __init__(self, text: npt.NDArray[np.uint8], edges: npt.NDArray[np.int64]) -> None:
         if len(edges) < 1 or edges[0] != 0 or edges[-1] != len(text) or bool(np.any(np.diff(edges) < 0)):
             raise ValueError("item index: the ids' edges do not cover their text")
         self._text, self._edges = text, edges
+        self._bytes, self._at = _view(text), _view(edges)
 
     @classmethod
     def of(cls, ids: Iterable[str]) -> "Ids":
@@ -116,11 +117,16 @@ class Ids(Sequence[str]):
         return self._one(at % len(self))
 
     def _one(self, at: int) -> str:
-        return self._text[self._edges[at] : self._edges[at + 1]].tobytes().decode()
+        return str(self._bytes[self._at[at] : self._at[at + 1]], "utf-8")
 
     def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """`ids_text` and `ids_edges`."""
         return {"ids_text": self._text, "ids_edges": self._edges}
+
+
+def _view(array: npt.NDArray[Any]) -> memoryview:
+    """To read single numbers of: those of an array are objects of their own."""
+    return memoryview(np.ascontiguousarray(array))  # type: ignore[arg-type, unused-ignore]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Why a product is recommended, in plain words and the page's language: what found it, and what led to it."""
 
+from collections.abc import Set
+from itertools import chain
 from typing import Final
 
 from models.inputs import Inputs
@@ -40,12 +42,14 @@ def reason_text(source: str, title: str, locale: str, own: str = "") -> str:
 _FOLLOWING: Final = frozenset(source for source, (titled, _) in TEXTS["en"].items() if titled)
 
 
-def title_of(item_id: str, inputs: Inputs) -> str:
-    """The title of a product the decision knows of; "" if it does not."""
-    if not item_id:
-        return ""
-    if inputs.product is not None and inputs.product.item_id == item_id:
-        return inputs.product.title
+def titles_of(item_ids: Set[str], inputs: Inputs) -> dict[str, str]:
+    """The titles of those of the products that the decision knows of."""
+    found: dict[str, str] = {}
     lists = (inputs.recommended, inputs.returning, inputs.popular, inputs.arrivals)
-    known = (*inputs.recent, *(suggestion.product for found in lists for suggestion in found))
-    return next((product.title for product in known if product.item_id == item_id), "")
+    page = () if inputs.product is None else (inputs.product,)
+    for product in chain(page, inputs.recent, (suggestion.product for some in lists for suggestion in some)):
+        if product.item_id in item_ids and product.item_id not in found:
+            found[product.item_id] = product.title
+            if len(found) == len(item_ids):
+                break
+    return found

@@ -3,43 +3,46 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
-import numpy as np
-
 from features.catalog import Product
 from features.events import CODE
-from features.record import Records, hash64
-from features.tail import session_begin
+from features.record import Records, hash64_again
 from models.inputs import Inputs, Suggestion
 from models.levers import pulled
 from models.policy_terms import FILLED, Recommend
+from models.touched import LOOKS, Held, held
 from models.variety import Variety
 
-_VIEW, _CART, _REMOVE, _BUY = (CODE[name] for name in ("view_item", "add_to_cart", "remove_from_cart", "purchase"))
-_LOOKS: Final = np.isin(np.arange(256), [CODE[name] for name in ("view_item", "select_item", "review_view")])
-"""Whether a kind of event is a look at a product, by its code."""
-
+_VIEW: Final = CODE["view_item"]
 RETURNS: Final = frozenset({"own", "earlier"})
 """Where a suggestion comes from if the visitor looked at it before: in this session, in an earlier one."""
 FOLLOWING: Final = frozenset({"together", "next", "alike", "category"})
 """Where it comes from if it follows from a product that the visitor looked at."""
 
 Unwanted = Callable[[Product], bool]
+"""None in its place: nothing is unwanted."""
 
 
 def offers(recommend: Recommend, inputs: Inputs, tail: Records) -> tuple[Suggestion, ...]:
     """At most `recommend.count` products, each once: source after source, best first in each."""
-    unwanted = [_EXCLUDE[name](inputs, tail) for name in recommend.exclude]
-    unwanted += [_on_the_page(inputs), _outside_price_band(recommend, inputs, tail)]
+    has = held(tail, inputs.now_ms)
+    asked = [_EXCLUDE[name](inputs, has) for name in recommend.exclude]
+    asked += [_on_the_page(inputs), _outside_price_band(recommend, inputs, tail)]
+    unwanted = [is_unwanted for is_unwanted in asked if is_unwanted is not None]
+    viewed = None if recommend.returns else _viewed(inputs, has)
     variety = Variety(recommend.max_per_category, recommend.near_duplicates)
     found: list[Suggestion] = []
     for source in recommend.in_turn:
-        closed = [*unwanted, _viewed(inputs, tail)] if source in FILLED and not recommend.returns else unwanted
+        closed = [*unwanted, viewed] if viewed is not None and source in FILLED else unwanted
         for suggestion in _ordered(source, recommend, inputs, tail):  # the fewest are looked at: hashing takes time
             if len(found) == recommend.count:
                 return tuple(found)
             product = suggestion.product
-            if not any(is_unwanted(product) for is_unwanted in closed) and variety.takes(product):
-                found.append(suggestion)
+            for is_unwanted in closed:
+                if is_unwanted(product):
+                    break
+            else:
+                if variety.takes(product):
+                    found.append(suggestion)
     return tuple(found)
 
 
@@ -54,7 +57,7 @@ def _ordered(source: str, recommend: Recommend, inputs: Inputs, tail: Records) -
 
 
 def _recently_viewed(inputs: Inputs, tail: Records) -> Iterable[Suggestion]:
-    products = {hash64(product.item_id): product for product in inputs.recent}
+    products = {hash64_again(product.item_id): product for product in inputs.recent}
     viewed = tail["item"][tail["kind"] == _VIEW][::-1].tolist()
     return (Suggestion(products[item], 1.0, "", "own") for item in dict.fromkeys(viewed) if item in products)
 
@@ -67,28 +70,31 @@ def _ranked(source: str, recommend: Recommend, inputs: Inputs) -> Iterable[Sugge
     return found if recommend.returns else (s for s in found if s.source not in RETURNS)
 
 
-def _bought(inputs: Inputs, tail: Records) -> Unwanted:
-    return _is_one_of(frozenset(tail["item"][tail["kind"] == _BUY].tolist()))
+def _bought(inputs: Inputs, has: Held) -> Unwanted | None:
+    return _is_one_of(has.bought)
 
 
-def _in_cart(inputs: Inputs, tail: Records) -> Unwanted:
-    held = _is_one_of(cart_of(tail))
-    return lambda product: product.item_id in inputs.context.cart_item_ids or held(product)
+def _in_cart(inputs: Inputs, has: Held) -> Unwanted | None:
+    told, held_too = inputs.context.cart_item_ids, _is_one_of(has.cart)
+    if not told:
+        return held_too
+    return lambda product: product.item_id in told or (held_too is not None and held_too(product))
 
 
-def _out_of_stock(inputs: Inputs, tail: Records) -> Unwanted:
+def _out_of_stock(inputs: Inputs, has: Held) -> Unwanted | None:
     return lambda product: product.stock == 0
 
 
-def _current(inputs: Inputs, tail: Records) -> Unwanted:
-    return lambda product: product.item_id == inputs.context.item_id
+def _current(inputs: Inputs, has: Held) -> Unwanted | None:
+    current = inputs.context.item_id
+    return lambda product: product.item_id == current
 
 
-def _viewed(inputs: Inputs, tail: Records) -> Unwanted:
-    return _is_one_of(viewed_in_session(tail, inputs.now_ms))
+def _viewed(inputs: Inputs, has: Held) -> Unwanted | None:
+    return _is_one_of(has.viewed)
 
 
-_EXCLUDE: Final[dict[str, Callable[[Inputs, Records], Unwanted]]] = {
+_EXCLUDE: Final[dict[str, Callable[[Inputs, Held], Unwanted | None]]] = {
     "bought": _bought,
     "cart": _in_cart,
     "out_of_stock": _out_of_stock,
@@ -97,16 +103,18 @@ _EXCLUDE: Final[dict[str, Callable[[Inputs, Records], Unwanted]]] = {
 }
 
 
-def _on_the_page(inputs: Inputs) -> Unwanted:
+def _on_the_page(inputs: Inputs) -> Unwanted | None:
     """What the page asks to be left out."""
-    return lambda product: product.item_id in inputs.context.exclude
+    left_out = inputs.context.exclude
+    return (lambda product: product.item_id in left_out) if left_out else None
 
 
-def _outside_price_band(recommend: Recommend, inputs: Inputs, tail: Records) -> Unwanted:
+def _outside_price_band(recommend: Recommend, inputs: Inputs, tail: Records) -> Unwanted | None:
     """Priced beyond the band around the page's product, else the last one looked at; an unknown price is no reason."""
-    band, around = recommend.price_band, _price_in_question(inputs, tail)
+    band = recommend.price_band
+    around = None if band is None else _price_in_question(inputs, tail)
     if band is None or around is None:
-        return lambda product: False
+        return None
     low, high = band.low * around, band.high * around
     return lambda product: product.price is not None and not low <= product.price <= high
 
@@ -115,31 +123,10 @@ def _price_in_question(inputs: Inputs, tail: Records) -> float | None:
     """The price of the page's product, else the last price looked at; None if there is none."""
     if inputs.product is not None and inputs.product.price:
         return inputs.product.price
-    prices = tail["price"][_LOOKS[tail["kind"]] & (tail["price"] > 0)]
+    prices = tail["price"][LOOKS[tail["kind"]] & (tail["price"] > 0)]
     return float(prices[-1]) if prices.size else None
 
 
-def _is_one_of(hashes: frozenset[int]) -> Unwanted:
-    """Whether a product's hash is among a few; hashes nothing where there are none."""
-    if not hashes:
-        return lambda product: False
-    return lambda product: hash64(product.item_id) in hashes
-
-
-def viewed_in_session(tail: Records, now_ms: int) -> frozenset[int]:
-    """Hashes of the products looked at in the session that now belongs to."""
-    begin = session_begin(tail, now_ms)
-    return frozenset(tail["item"][begin:][_LOOKS[tail["kind"][begin:]]].tolist()) - {0}
-
-
-def cart_of(tail: Records) -> frozenset[int]:
-    """Hashes of the products in the cart: put in and not taken out since the last purchase."""
-    kinds = tail["kind"]
-    bought = np.flatnonzero(kinds == _BUY)
-    begin = int(bought[-1]) + 1 if bought.size else 0
-    units: dict[int, int] = {}
-    places = begin + np.flatnonzero((kinds[begin:] == _CART) | (kinds[begin:] == _REMOVE))
-    columns = (tail[name][places].tolist() for name in ("kind", "item", "quantity"))
-    for kind, item, quantity in zip(*columns, strict=True):
-        units[item] = max(0, units.get(item, 0) + (quantity if kind == _CART else -quantity))
-    return frozenset(item for item, held in units.items() if held)
+def _is_one_of(hashes: frozenset[int]) -> Unwanted | None:
+    """Whether a product's hash is among a few; None where there are none, so that none is hashed."""
+    return (lambda product: hash64_again(product.item_id) in hashes) if hashes else None

@@ -23,6 +23,7 @@ from models.candidates import (
     TWO_STEPS,
 )
 from models.forest import Forest
+from models.forest_rows import ForestRows
 from models.modeltext import InvalidModel
 
 Matrix = npt.NDArray[np.float32]
@@ -37,18 +38,21 @@ _OWN, _EARLIER = 1.0, 0.25
 
 @dataclass(frozen=True, slots=True)
 class Ranker:
-    """Scores candidates. forest: of columns COLUMNS."""
+    """Scores candidates. forest: of columns COLUMNS. rows: the same for many rows at once, None where it has no such
+    form."""
 
     forest: Forest
+    rows: ForestRows | None = None
 
     @classmethod
     def of(cls, text: str) -> "Ranker":
         """Raises InvalidModel where the text is no ranker of this code's columns."""
-        return cls(_checked(Forest.of(text)))
+        forest = _checked(Forest.of(text))
+        return cls(forest, ForestRows.of(forest))
 
     def score(self, x: Matrix) -> Floats:
         """The score of each candidate, the larger the better. x: float32 (n, len(COLUMNS)) -> float64 (n,)."""
-        return self.forest.predict(x)
+        return self.forest.predict(x) if self.rows is None else self.rows.predict(x)
 
 
 def _checked(forest: Forest) -> Forest:

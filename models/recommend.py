@@ -4,18 +4,20 @@ Filters (stock, cart, already bought, excluded) are the caller's: ask for more t
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
+import msgspec
+import numba
 import numpy as np
 import numpy.typing as npt
 
 from features.catalog import CATEGORY, PRICE, Catalog
 from features.events import TAIL_EVENTS
-from models.candidates import ALIKE, ALS, ALS_RANK, KEEP, SOURCES, Scratch, gather, scratch
-from models.factors import ItemFactors
+from models.candidates import ALIKE, ALS, ALS_RANK, FEATURES, KEEP, POOL, SOURCES, Scratch, scratch
+from models.factors import NOTHING_ALIKE, ItemFactors
+from models.finding import find_all
 from models.item_index import Ids, ItemIndex, read_only
 from models.ranker import Ranker, plain_scores
 
@@ -32,12 +34,12 @@ RECENCY_DECAY: Final = 0.8
 
 BECAUSE_POPULAR: Final = ""
 ALIKE_AT_MOST: Final = 10
-_NONE: Final = np.empty(0, np.int32)
+NAMES: Final = 20_000
+"""Names that are kept as texts, at most (some 2 MB)."""
 OWN_SOURCES: Final = ("own", "earlier")
 
 
-@dataclass(frozen=True, slots=True)
-class Recommended:
+class Recommended(msgspec.Struct, frozen=True):
     """A candidate: score, comparable within one answer; because: the id of the product that led to it, or "".
 
     source: one of models.candidates.SOURCES.
@@ -64,8 +66,7 @@ class Asked:
     ids: Mapping[int, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """Candidates of one call, in no order.
 
     items: uint64 (c,), their hashes. rows, by: int32 (c,), the same and the products that led to them as rows of the
@@ -78,6 +79,16 @@ class Found:
     by: npt.NDArray[np.int32]
     source: npt.NDArray[np.uint8]
     x: npt.NDArray[np.float32]
+
+    @classmethod
+    def room(cls, n: int) -> "Found":
+        """Room for n candidates."""
+        rows, by, source = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.uint8)
+        return cls(np.empty(n, np.uint64), rows, by, source, np.empty((n, len(FEATURES)), np.float32))
+
+    def first(self, n: int) -> "Found":
+        """The first n of them."""
+        return Found(self.items[:n], self.rows[:n], self.by[:n], self.source[:n], self.x[:n])
 
 
 class Recommender:
@@ -92,6 +103,8 @@ class Recommender:
         turn: "threading.Lock | None" = None,
     ) -> None:
         self.index, self.ranker, self.factors, self._room = index, ranker, factors, room
+        self._hashes, self._names = read_only(index.hashes), dict[int, str]()
+        self._like = NOTHING_ALIKE if factors is None else factors.alike
         self._turn = threading.Lock() if turn is None else turn
 
     @classmethod
@@ -126,37 +139,35 @@ class Recommender:
         a product of this session is a candidate only where another source found it, as in the published methods, which
         know the session's products and their order, too; how often and how long ago it was looked at is told of it.
         """
-        items, at_s = asked.items[-TAIL_EVENTS:], asked.ts_ms[-TAIL_EVENTS:] // 1000
+        items, ts_ms = asked.items[-TAIL_EVENTS:], asked.ts_ms[-TAIL_EVENTS:]
         begin = min(max(asked.session_from - (len(asked.items) - len(items)), 0), len(items))
         if not own:  # what was before this session is an own product's number, too
-            items, at_s, begin = items[begin:], at_s[begin:], 0
-        rows = self.index.rows_of(items)
-        named, unknown = _named(items, rows, len(self.index))
-        alike = self._alike(items)
+            items, ts_ms, begin = items[begin:], ts_ms[begin:], 0
+        found, now_s, like = Found.room(min(keep, POOL)), asked.now_ms // 1000, self._like
         with self._turn:
-            room = self._room
-            n = gather(self.index.tables, room, rows, named, at_s, alike, begin, asked.now_ms // 1000, own, keep)
-            at = room.chosen[:n]
-            x = room.x[at]
-            met, by, source = room.rows[at], room.by[at], room.taken[at]
-        found = Found(*_known(met, self.index, unknown), by, source, x)
+            n = find_all(
+                self.index.tables,
+                self._room,
+                self._hashes,
+                like,
+                ALIKE_AT_MOST,
+                items,
+                ts_ms,
+                begin,
+                now_s,
+                own,
+                keep,
+                *found,
+            )
+        found = found.first(n)
         if self.factors is not None:
             self._add_factors(self.factors, items[begin:], found)
         return found
 
-    def _alike(self, items: Hashes) -> npt.NDArray[np.int32]:
-        if self.factors is None:
-            return _NONE
-        rows = self.index.rows_of(self.factors.like(items, ALIKE_AT_MOST))
-        return rows[rows >= 0]
-
     def _add_factors(self, factors: ItemFactors, session: Hashes, found: Found) -> None:
         score, alike = factors.scores(session, found.items)
         found.x[:, ALS], found.x[:, ALIKE] = score, alike
-        place = np.argsort(-score, kind="stable")  # NaN last
-        rank = np.empty(len(score), np.float32)
-        rank[place] = np.arange(len(score))
-        found.x[:, ALS_RANK] = np.where(np.isnan(score), np.nan, rank)
+        _rank(score, found.x[:, ALS_RANK])
 
     def score(self, found: Found) -> Floats:
         """The score of each candidate, the larger the better. float64 (c,)."""
@@ -171,44 +182,45 @@ class Recommender:
         """At most k of `keep` candidates, best first. returns: whether products looked at before may be among them."""
         found = self.find(asked, returns, keep)
         scores = self.score(found)
-        best = np.argsort(-scores, kind="stable")
-        columns = (found.items, scores, found.rows, found.by, found.source)
-        ordered = zip(*(column[best].tolist() for column in columns), strict=True)
         left_out = frozenset(() if returns else asked.items[asked.session_from :].tolist())
-        named = (self._recommended(asked, *one) for one in ordered if one[0] not in left_out)
-        return tuple(islice((one for one in named if one.item_id), k))
-
-    def _recommended(self, asked: Asked, item: int, score: float, row: int, by: int, code: int) -> Recommended:
-        """Of a candidate's numbers in Found. item_id is "" for a product that neither the index nor the question has a
-        name of."""
-        source = SOURCES[code]
-        item_id = self._id(row) if row >= 0 else asked.ids.get(item, "")
-        because = item_id if source in OWN_SOURCES else self._id(by) if by >= 0 else BECAUSE_POPULAR
-        return Recommended(item_id, score, because, source)
+        named: list[Recommended] = []
+        for item, score, row, by, code in _best_first(found, scores, k + len(left_out)):
+            if len(named) == k:
+                break
+            item_id = self._id(row) if row >= 0 else asked.ids.get(item, "")
+            if item_id and item not in left_out:
+                source = SOURCES[code]
+                because = item_id if source in OWN_SOURCES else self._id(by) if by >= 0 else BECAUSE_POPULAR
+                named.append(Recommended(item_id, score, because, source))
+        return tuple(named)
 
     def _id(self, row: int) -> str:
-        return str(self.index.ids[row])
+        """A product's name; those asked for lately are kept: a few are named again and again."""
+        found = self._names.get(row)
+        if found is None:
+            if len(self._names) >= NAMES:
+                self._names.clear()
+            found = self._names[row] = str(self.index.ids[row])
+        return found
 
 
-def _named(items: Hashes, rows: npt.NDArray[np.int32], known: int) -> tuple[npt.NDArray[np.int32], Hashes]:
-    """The rows with numbers from `known` on for the unknown, and the hashes of these."""
-    missing = rows < 0
-    if not missing.any():
-        return rows, items[:0]
-    unknown, number = np.unique(items[missing], return_inverse=True)
-    named = rows.copy()
-    named[missing] = known + number
-    return named, unknown
+@numba.njit(cache=True)
+def _rank(score, out):  # type: ignore[no-untyped-def]
+    """How many scores are larger than each, or as large and before it; NaN where there is none."""
+    for i in range(score.size):
+        larger = 0
+        for j in range(score.size):
+            larger += (score[j] > score[i]) | ((score[j] == score[i]) & (j < i))
+        out[i] = larger if score[i] == score[i] else np.nan
 
 
-def _known(met: npt.NDArray[np.int32], index: ItemIndex, unknown: Hashes) -> tuple[Hashes, npt.NDArray[np.int32]]:
-    """Hashes of the candidates, and their rows, -1 for those the index has not met."""
-    new = met >= len(index)
-    if not new.any():
-        return index.hashes[met], met
-    hashes = np.empty(len(met), np.uint64)
-    hashes[~new], hashes[new] = index.hashes[met[~new]], unknown[met[new] - len(index)]
-    return hashes, np.where(new, -1, met).astype(np.int32)
+def _best_first(found: Found, scores: Floats, at_first: int) -> "Iterator[tuple[int, float, int, int, int]]":
+    """Item, score, row, by and source of each candidate, best first. Beyond `at_first` of them, which nearly always
+    are enough, only if asked for."""
+    best = np.argsort(-scores, kind="stable")
+    for part in (best[:at_first], best[at_first:]):
+        columns = (found.items, scores, found.rows, found.by, found.source)
+        yield from zip(*[column[part].tolist() for column in columns], strict=True)
 
 
 def with_facts(index: ItemIndex, facts: Catalog) -> ItemIndex:

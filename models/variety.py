@@ -1,6 +1,7 @@
 """Variety in a row of products: at most so many of a category, and no near-duplicates beside each other."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from features.catalog import Product
@@ -44,6 +45,7 @@ class Variety:
         return False
 
 
+@lru_cache(maxsize=1 << 14)
 def plain_name(title: str) -> str:
     """A title without what variants differ in: case, numbers and sizes; of one that is all numbers, the title."""
     words = title.casefold().split()

@@ -8,7 +8,7 @@ An upload is a stream of NDJSON lines of any length in all. A bad line is refuse
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -266,7 +266,7 @@ def _with_stock(product: Product, latest: Mapping[str, int]) -> Product:
     if not latest:
         return product
     named = {store: left for store, left in latest.items() if store}
-    return replace(product, stock=latest.get("", product.stock), stores={**product.stores, **named})
+    return structs.replace(product, stock=latest.get("", product.stock), stores={**product.stores, **named})
 
 
 def encode_lines(values: Iterable[Mapping[str, Any]]) -> bytes:

@@ -15,13 +15,13 @@ import structlog
 
 from features.catalog import Product
 from features.events import CODE, TOUCHES
-from features.record import Records, hash64
-from features.tail import session_begin
+from features.record import Records, hash64_again
 from models.candidates import KEEP
 from models.decision import Known
 from models.inputs import Inputs, Suggestion
 from models.item_index import ItemIndex
 from models.recommend import Asked, Recommended
+from models.touched import touched
 from service.metrics import Metrics
 from service.needs import needed
 from service.shop_live import Live
@@ -124,15 +124,17 @@ def rank(inputs: Inputs, known: Known, live: Live, candidates: int = KEEP) -> Ra
 
 def _suggestions(found: Sequence[Recommended], live: Live, log_odds: bool) -> tuple[Suggestion, ...]:
     """With scores above 0 that levers can multiply: a ranker's are logarithms of odds."""
-    best = max((r.score for r in found), default=0.0)
+    best = max([r.score for r in found], default=0.0)
     return tuple(
-        Suggestion(
-            live.product(r.item_id),
-            exp(r.score - best) if log_odds else r.score,
-            "" if r.because == r.item_id else r.because,
-            r.source,
-        )
-        for r in found
+        [
+            Suggestion(
+                live.product(r.item_id),
+                exp(r.score - best) if log_odds else r.score,
+                "" if r.because == r.item_id else r.because,
+                r.source,
+            )
+            for r in found
+        ]
     )
 
 
@@ -141,24 +143,20 @@ def asked_of(tail: Records, item_id: str, now_ms: int) -> Asked:
 
     It is asked as of the last of them, as in training (training/replay_views.py).
     """
-    touched = np.flatnonzero(_TOUCHES[tail["kind"]] & (tail["item"] != 0))
-    items, times = tail["item"][touched], tail["ts_ms"][touched]
-    session_from = int(np.searchsorted(touched, session_begin(tail, now_ms)))
-    current = hash64(item_id)
-    is_last = session_from < items.size and int(items[-1]) == current
-    if current and not is_last:
-        items, times = np.append(items, np.uint64(current)), np.append(times, now_ms)
-    as_of_ms = int(times[-1]) if times.size else now_ms
-    return Asked(items.astype(np.uint64), times.astype(np.int64), session_from, as_of_ms)
+    items, times, session_from = touched(tail, hash64_again(item_id), now_ms)
+    return Asked(items, times, session_from, int(times[-1]) if times.size else now_ms)
 
 
 def recent_products(live: Live, tail: Records, found: Rankings, all_of_them: bool) -> tuple[Product, ...]:
     """The products of the latest items, newest first: all that are known by name, or those that led to another."""
     items = tail["item"][_TOUCHES[tail["kind"]]][::-1].tolist()
     latest = [item for item in dict.fromkeys(items) if item][:RECENT_ITEMS]
-    names = names_of(np.array(latest, np.uint64), live)
-    led = {s.because for suggestions in found.values() for s in suggestions}
-    return tuple(live.product(names[i]) for i in latest if i in names and (all_of_them or names[i] in led))
+    if all_of_them:
+        names = names_of(np.array(latest, np.uint64), live)
+    else:
+        led = {s.because for suggestions in found.values() for s in suggestions}
+        names = {hash64_again(name): name for name in led}
+    return tuple(live.product(names[i]) for i in latest if i in names)
 
 
 def names_of(items: "np.ndarray[tuple[int], np.dtype[np.uint64]]", live: Live) -> dict[int, str]:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
@@ -147,7 +148,7 @@ def test_reviews_are_not_promised_where_there_are_none():
 def test_delivery_tomorrow_is_promised_only_in_stock_on_working_days_before_the_cutoff():
     who = on_product(looked_at(visitor(), 1).did("page_view", 0.5, page_type="delivery"))
     assert "delivery_cutoff" in open_at(who, "evaluation", "pdp.trust")
-    sold_out = replace(who, product=replace(TENT, stock=0))
+    sold_out = replace(who, product=msgspec.structs.replace(TENT, stock=0))
     assert gates_of(sold_out, "evaluation", "pdp.trust")["delivery_cutoff"] == "truth"
     late, sunday = NOW + 9 * 60 * MINUTE, NOW - DAY
     for now_ms in (late, sunday):

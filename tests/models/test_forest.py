@@ -4,10 +4,22 @@ import pytest
 
 from features.schema import N_FEATURES
 from models.forest import Forest
+from models.forest_rows import LEAVES, ForestRows
 from models.modeltext import InvalidModel
 from models.ranker import COLUMNS, Ranker
 from models.scorer import Scorer
 from tests.models.bundles import FIXED, booster, model_text, vectors
+
+
+def predicted(text: str, matrix: np.ndarray) -> np.ndarray:
+    """Row by row and, the same to the bit, all rows at once."""
+    forest = Forest.of(text)
+    rows, found = ForestRows.of(forest), forest.predict(matrix)
+    assert rows is not None
+    np.testing.assert_array_equal(rows.predict(matrix), found)
+    for few in (0, 1, 5, 121):
+        np.testing.assert_array_equal(rows.predict(matrix[:few]), found[:few])
+    return found
 
 
 def test_the_forest_says_what_the_booster_says_bit_by_bit() -> None:
@@ -15,7 +27,7 @@ def test_the_forest_says_what_the_booster_says_bit_by_bit() -> None:
     matrix[::7, ::3] = 0.0
     matrix[::11] *= 1e-36  # what LightGBM takes for zero
     expected = booster(1).predict(matrix, raw_score=True, num_threads=1)
-    np.testing.assert_array_equal(Forest.of(model_text(1)).predict(matrix), expected)
+    np.testing.assert_array_equal(predicted(model_text(1), matrix), expected)
 
 
 @pytest.mark.parametrize("changed", [{"use_missing": False}, {"num_leaves": 2}])
@@ -25,7 +37,7 @@ def test_it_treats_the_missing_as_the_booster_does(changed: dict[str, object]) -
     target = (np.nan_to_num(matrix[:, 0]) > 0).astype(float)
     model = lgb.train({**FIXED, **changed, "objective": "binary"}, lgb.Dataset(matrix, target), 10)
     expected = model.predict(matrix, raw_score=True, num_threads=1)
-    np.testing.assert_array_equal(Forest.of(model.model_to_string()).predict(matrix), expected)
+    np.testing.assert_array_equal(predicted(model.model_to_string(), matrix), expected)
 
 
 def test_a_forest_that_takes_zero_for_unknown_is_refused_and_scored_by_the_library() -> None:
@@ -54,7 +66,7 @@ def test_a_threshold_between_two_float32_numbers_splits_them_the_same_way(value:
     ):
         matrix[place] = x
     expected = lgb.Booster(model_str=text).predict(matrix, raw_score=True, num_threads=1)
-    np.testing.assert_array_equal(Forest.of(text).predict(matrix), expected)
+    np.testing.assert_array_equal(predicted(text, matrix), expected)
 
 
 def resized(before: str, text: str) -> str:
@@ -68,7 +80,23 @@ def test_trees_of_one_leaf_count() -> None:
     matrix = vectors(200)
     model = lgb.train({**FIXED, "objective": "regression"}, lgb.Dataset(matrix, np.full(200, 3.0)), 3)
     expected = model.predict(matrix, raw_score=True, num_threads=1)
-    np.testing.assert_array_equal(Forest.of(model.model_to_string()).predict(matrix), expected)
+    np.testing.assert_array_equal(predicted(model.model_to_string(), matrix), expected)
+
+
+@pytest.mark.parametrize("leaves", [LEAVES - 1, LEAVES, LEAVES + 1, 300])
+def test_trees_of_many_leaves_are_walked_row_by_row(leaves: int) -> None:
+    matrix = np.random.default_rng(2).normal(size=(4000, 7)).astype(np.float32)
+    matrix[::9, ::2] = np.nan
+    target = np.nan_to_num(matrix) @ np.arange(7.0)
+    settings = {**FIXED, "objective": "regression", "num_leaves": leaves, "min_data_in_leaf": 1}
+    model = lgb.train(settings, lgb.Dataset(matrix, target), 5)
+    forest = Forest.of(model.model_to_string())
+    assert len(forest.leaf) == 5 * leaves
+    rows = ForestRows.of(forest)
+    assert (rows is None) == (leaves > LEAVES)
+    if rows is not None:
+        np.testing.assert_array_equal(rows.predict(matrix), model.predict(matrix, raw_score=True, num_threads=1))
+    assert ForestRows.of(Forest.of(model_text(6))) is None
 
 
 def test_damaged_texts_are_refused() -> None:

@@ -246,6 +246,39 @@ def test_factors_tell_of_products_they_know_and_are_silent_on_others() -> None:
     assert [r.item_id for r in alike] == ["x"]
 
 
+@pytest.mark.parametrize("seen", [(), (1, 2, 2, 9), (500, 3, 7, 3, 900, 40), (999,)])
+def test_factors_score_as_their_formula_says_bit_by_bit(seen: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(4)
+    vectors, hashes = rng.normal(size=(600, 32)).astype(np.float32), rng.integers(1, 1 << 60, 600).astype(np.uint64)
+    factors = ItemFactors(hashes, vectors, np.full((600, 1), -1, np.int32), 0.1, 10.0)
+    more = np.concatenate(
+        [hashes, rng.integers(1 << 61, 1 << 62, 400).astype(np.uint64)]
+    )  # from 600 on without factors
+    items = more[rng.permutation(1000)[:120]]
+    score, alike = factors.scores(more[list(seen)], items)
+    rows, has = [n for n in seen if n < 600], np.isin(items, hashes)
+    assert np.array_equal(np.isnan(score), ~has if rows else np.ones(120, bool))
+    if not rows:
+        return
+    base = vectors.astype(np.float64).T @ vectors.astype(np.float64) + 0.1 * np.eye(32)
+    mine = vectors[np.unique(rows)].astype(np.float64)
+    visitor = np.linalg.solve(base + 9.0 * (mine.T @ mine), 10.0 * mine.sum(axis=0)).astype(np.float32)
+    at = [hashes.tolist().index(item) for item in items[has].tolist()]
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1), 1e-9).astype(np.float32)
+    np.testing.assert_array_equal(score[has], vectors[at] @ visitor)
+    np.testing.assert_array_equal(alike[has], vectors[at] @ vectors[rows[-1]] / (lengths[at] * lengths[rows[-1]]))
+
+
+def test_names_are_the_same_however_few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = index_of(*((f"i{n * n % 31}", n % 13, n) for n in range(300))).index()
+    expected = Recommender.of(index).recommend(asked("i1", "i4"), 20)
+    monkeypatch.setattr("models.recommend.NAMES", 2)
+    few = Recommender.of(index)
+    for _ in range(3):
+        assert few.recommend(asked("i1", "i4"), 20) == expected
+        assert len(few._names) <= 2
+
+
 @pytest.mark.parametrize("keep", [1, 16, 120])
 def test_at_most_so_many_candidates_are_kept_each_once(keep: int) -> None:
     index = index_of(*((f"i{n}", n % 7, n % 29) for n in range(500)))
