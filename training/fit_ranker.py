@@ -23,13 +23,18 @@ from training.table import MAX_PREFIX, Progress
 
 Ints = npt.NDArray[np.int64]
 
-GROUPS: Final = 12_000
+GROUPS: Final = 24_000
 """Views learned from, at most: the latest, spread over LATER of the window."""
 LATER: Final = 0.6
 MIN_GROUPS: Final = 200
 """With fewer views whose product was found, trees would learn names."""
 NEGATIVES: Final = 30
 ROUNDS: Final = 150
+SLOWEST: Final = 0.04
+FASTEST: Final = 0.08
+SLOWEST_GROUPS: Final = 4_500
+"""Up to so many groups the slowest learning rate is best; beyond, it grows with the root of their number. More rounds
+would do the same, but the service walks every tree for every candidate (docs/recommend.md)."""
 AGED_MS: Final = 6 * 3_600_000
 """How long an index that will be frozen goes without learning, at most; a short log has at least AGED_STEPS of them."""
 AGED_STEPS: Final = 8
@@ -110,13 +115,18 @@ def _thinned(found: Found, hit: int, negatives: int, rng: np.random.Generator) -
     return np.asarray(found.x[np.concatenate([[hit], others])])
 
 
-def parameters(rows: int, seed: int) -> dict[str, Any]:
+def learning_rate(groups: int) -> float:
+    """What each tree counts, by how many groups there are to learn from."""
+    return float(np.clip(SLOWEST * np.sqrt(groups / SLOWEST_GROUPS), SLOWEST, FASTEST))
+
+
+def parameters(rows: int, groups: int, seed: int) -> dict[str, Any]:
     """LightGBM's parameters."""
     return {
         "objective": "lambdarank",
         "lambdarank_truncation_level": 20,
         "lambdarank_norm": False,
-        "learning_rate": 0.04,
+        "learning_rate": learning_rate(groups),
         "num_leaves": 31,
         "min_data_in_leaf": int(np.clip(rows // 2000, 10, 100)),
         "feature_fraction": 0.5,
@@ -135,7 +145,7 @@ def parameters(rows: int, seed: int) -> dict[str, Any]:
 def fit(found: Groups, seed: int, rounds: int = ROUNDS, **changed: Any) -> lgb.Booster:
     """The trees."""
     data = lgb.Dataset(found.x, found.hit.astype(np.float32), group=found.size, feature_name=list(COLUMNS))
-    return lgb.train(parameters(len(found.x), seed) | changed, data, rounds)
+    return lgb.train(parameters(len(found.x), len(found.size), seed) | changed, data, rounds)
 
 
 def fit_ranker(

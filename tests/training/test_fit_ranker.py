@@ -18,7 +18,7 @@ from models.ranker import COLUMNS, Ranker
 from models.session_index import SessionIndex
 from tests.training.conftest import untold
 from training.fit_factors import SIMILAR, _similar, fit_factors
-from training.fit_ranker import Groups, fit_ranker, groups, pays, reciprocal_rank, targets
+from training.fit_ranker import Groups, fit, fit_ranker, groups, learning_rate, pays, reciprocal_rank, targets
 from training.fit_recommend import fit_recommender
 from training.lake import Log
 from training.replay_views import STEP_MS, Lesson, Touches, as_it_happened
@@ -214,6 +214,15 @@ def test_trees_are_kept_only_where_they_rank_later_groups_better_than_the_source
     blind.x[::10, COLUMNS.index("knn")] += 2.0  # the sources know it already; noise is all that trees could add
     assert not pays(blind, seed=1)
     assert not pays(_made(told=True, groups=200), seed=1)
+
+
+def test_each_tree_counts_more_the_more_groups_there_are_within_bounds() -> None:
+    assert [round(learning_rate(n), 3) for n in (1, 4_500, 10_125, 18_000, 10**6)] == [0.04, 0.04, 0.06, 0.08, 0.08]
+
+
+@pytest.mark.parametrize(("count", "rate"), [(600, "0.04"), (18_000, "0.08")])
+def test_the_trees_are_grown_at_the_rate_of_their_number_of_groups(count: int, rate: str) -> None:
+    assert f"[learning_rate: {rate}]" in fit(_made(told=True, groups=count, size=2), seed=1, rounds=1).model_to_string()
 
 
 def test_the_reciprocal_rank_counts_a_tie_as_lost() -> None:
