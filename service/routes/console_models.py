@@ -208,7 +208,7 @@ def _suffix(folder: Path, shop: str) -> str:
 
 
 def _models(registry: str, shop: str) -> dict[str, Any]:
-    """Every bundle of the registry with its manifest, the shop's history and which one is live."""
+    """Every bundle with its manifest, the history, which one is live, and which one a rollback would take."""
     root = Registry(registry)
     bundles = []
     for identifier in root.bundles():
@@ -218,7 +218,8 @@ def _models(registry: str, shop: str) -> dict[str, Any]:
             continue
         if manifest.get("shop") in (shop, None) or root.live(shop) == identifier:
             bundles.append({"id": identifier, "card": manifest})
-    return {"live": root.live(shop), "history": root.history(shop)[::-1], "bundles": bundles}
+    about = {"live": root.live(shop), "before": root.before(shop)}
+    return about | {"history": root.history(shop)[::-1], "bundles": bundles}
 
 
 def _manifest(address: str) -> dict[str, Any]:
