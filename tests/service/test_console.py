@@ -365,6 +365,7 @@ def test_a_draft_does_not_overwrite_what_another_operator_made_live_meanwhile(li
     now = client.get(f"{HOME}/policy").json()
     job = {"what": "promote", "text": now["text"], "why": "a test"}
     assert refusal(client.post(f"{HOME}/jobs", json=job | {"base": "0" * 12})) == (409, "policy_changed")
+    assert refusal(client.post(f"{HOME}/jobs", json=job)) == (409, "policy_changed")
     assert refusal(client.post(f"{HOME}/jobs", json=job | {"base": now["version"]})) == (503, "part_away")
 
 

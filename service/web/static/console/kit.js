@@ -141,6 +141,9 @@ export function navigate(address, { replace = false } = {}) {
   document.dispatchEvent(new CustomEvent("console:moved"));
 }
 
+// A part of an address; one that somebody cut in the middle of a letter stays as it is.
+const plain = (part) => { try { return decodeURIComponent(part); } catch { return part; } };
+
 export function useRoute() {
   const [at, setAt] = useState(location.pathname + location.search);
   useEffect(() => {
@@ -151,7 +154,7 @@ export function useRoute() {
   }, []);
   return useMemo(() => {
     const url = new URL(at, location.origin);
-    const [, , view = "", ...rest] = url.pathname.split("/").map(decodeURIComponent);
+    const [, , view = "", ...rest] = url.pathname.split("/").map(plain);
     return { view, rest, params: Object.fromEntries(url.searchParams), path: url.pathname };
   }, [at]);
 }

@@ -16,6 +16,7 @@ export default function Models({ route }) {
     <${Problem} error=${found.error} title="The registry cannot be read" /><${JobState} job=${job} good="Done: running services take it up within a second or two." bad="Refused: what was live stays." />
     ${asking && html`<${Sure} what=${asking} id=${id} told=${told} onGo=${(why, force) => job.start(asking, { why, force, bundle: asking === "publish" ? id : "" })} onClose=${() => setAsking(null)} />`}
     ${told && !told.bundles.length && html`<${Card}><${Empty} title="No bundle is published"><p>Until there is one every decision is degraded. <code>tact train</code>, then <code>tact publish</code>.</p><//><//>`}
+    ${told && told.bundles.length > 0 && !bundle && html`<${Card}><${Empty} title=${id ? "The registry has no such bundle" : "No bundle is live for this shop"}>${id && html`<p>There is none called <code class="wrap">${id}</code>. </p>`}<p>Those there are stand below.</p><//><//>`}
     ${bundle && html`<${One} key=${id} card=${bundle.card} id=${id} live=${id === live} />`}
     ${told && told.bundles.length > 0 && html`<${Bundles} told=${told} at=${id} /><${History} told=${told} />`}<//>`;
 }
