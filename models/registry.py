@@ -58,6 +58,11 @@ class Registry:
             self._append(shop, {"at_ms": at_ms, "action": ROLLBACK, "bundle": stack[-2], "by": by, "why": note})
         return stack[-2]
 
+    def before(self, shop: str) -> str | None:
+        """The bundle that a rollback would make live again; None where there is none."""
+        stack = _stack(self.history(shop))
+        return stack[-2] if len(stack) > 1 else None
+
     def live(self, shop: str) -> str | None:
         """The id of the shop's live bundle, or of the default's, or None."""
         for name in (shop, DEFAULT_SHOP):

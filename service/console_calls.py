@@ -1,5 +1,6 @@
 """The console's calls: each behind a session, and what changes something behind the console's own page as well."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ class Calls:
     def __init__(self, service: Service, paths: APIRouter) -> None:
         self.service, self.paths = service, paths
         self.sessions = Sessions(service.settings.home)
+        self.asked: dict[str, Call] = {}
+        """What GET answers, by its path; {} for what stands in it."""
 
     def session(self, request: Request) -> Session:
         """Raises Problem login_needed."""
@@ -31,6 +34,7 @@ class Calls:
 
     def get(self, path: str, call: Call) -> None:
         """Answers GET /console/api/PATH."""
+        self.asked[re.sub(r"\{[^}]*\}", "{}", path)] = call
         self._add(path, call, "GET")
 
     def post(self, path: str, call: Call) -> None:

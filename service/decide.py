@@ -184,7 +184,8 @@ def _check_placements(placements: Sequence[str], live: Live) -> None:
     if unknown:
         there_are = ", ".join(live.policy.at) or "none"
         at = placements.index(unknown[0])
-        raise Problem("unknown_placement", f"`{unknown[0]}`: there are {there_are}.", f"/placements/{at}")
+        which = ", ".join(f"`{one}`" for one in unknown)
+        raise Problem("unknown_placement", f"{which}: there are {there_are}.", f"/placements/{at}", unknown=unknown)
 
 
 def events_of(request: DecisionRequest, against: Terms, live: Live, decision_id: str) -> list[list[Row]]:

@@ -30,6 +30,7 @@
 * event_too_old           422  the event is older than a tail is kept; send it through an import
 * too_many_events         422  more events in one request than allowed
 * no_placements           422  a decision was asked for without a placement
+* too_many_logins         429  too many wrong keys at the console's login; `Retry-After` says when to try again
 * internal_error          500  a defect of this service; never on events and decisions
 * store_unavailable       503  Redis did not answer; nothing was taken; a decision never fails for it, it degrades
 * part_away               503  the part `console`, which the console asks, does not run
@@ -125,6 +126,9 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
     ),
     "too_many_events": Entry(422, "Too many events in one request.", "Send them in several requests."),
     "no_placements": Entry(422, "No placement was asked for.", "Name at least one of the policy's placements."),
+    "too_many_logins": Entry(
+        429, "Too many wrong keys.", "Wait as long as `Retry-After` says, or log in with a link: `tact console --link`."
+    ),
     "internal_error": Entry(500, "A defect of this service.", "Report it with the time; the log has the trace."),
     "store_unavailable": Entry(
         503, "The store does not answer.", "Send the same request again: events with an `event_id` count once.", 1
@@ -137,11 +141,25 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
 
 
 class Problem(Exception):
-    """A request that is refused. pointer: RFC 6901, into the body. index: of the failing event or line of a batch."""
+    """A request that is refused. pointer: RFC 6901, into the body. index: of the failing event or line of a batch.
 
-    def __init__(self, code: str, detail: str, pointer: str = "", index: int | None = None) -> None:
+    retry_after_s: where it is not the catalogue's. unknown: every name that is not known, where there may be several.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        pointer: str = "",
+        index: int | None = None,
+        *,
+        retry_after_s: int = 0,
+        unknown: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code, self.index = code, index
+        self.retry_after_s = retry_after_s or CATALOGUE[code].retry_after_s
+        self.unknown = tuple(map(_encodable, unknown))
         self.detail, self.pointer = _encodable(detail), _encodable(pointer)
         self.entry = CATALOGUE[code]
 
@@ -163,6 +181,8 @@ class Problem(Exception):
             body["pointer"] = self.pointer
         if self.index is not None:
             body["index"] = self.index
+        if self.unknown:
+            body["unknown"] = self.unknown
         return body
 
     def rejection(self) -> dict[str, Any]:
@@ -182,7 +202,7 @@ def _encodable(text: str) -> str:
 
 def response(problem: Problem) -> Response:
     """The problem as an HTTP answer."""
-    headers = {"Retry-After": str(problem.entry.retry_after_s)} if problem.entry.retry_after_s else {}
+    headers = {"Retry-After": str(problem.retry_after_s)} if problem.retry_after_s else {}
     if problem.entry.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="tact"'
     if problem.entry.status == 408:

@@ -44,6 +44,7 @@ WITHDRAWN: Final = -1.0
 Because = Literal["store", "deadline", "bundle", "policy", "error"]
 Unranked = Literal["deadline", "error"]
 Previewed = Literal["shown", "expired", "forged", "gone"]
+LoggedIn = Literal["opened", "wrong", "limited"]
 Reload = Literal["policy", "bundle", "draws", "live", "catalog", "keys", "sources", "personas"]
 StoreFailure = Literal["timeout", "connection", "refused"]
 
@@ -96,6 +97,7 @@ class Metrics:
         )
         self._prompts = Counter("tact_prompts", "Prompts sent to chat widgets.", ["shop"], registry=own)
         self._previews = Counter("tact_previews", "Pages opened by a preview link.", ["result"], registry=own)
+        self._logins = Counter("tact_console_logins", "Tries to log in to the console.", ["result"], registry=own)
 
     def _store(self, own: CollectorRegistry) -> None:
         self.store_s = Histogram(
@@ -217,6 +219,10 @@ class Metrics:
     def previewed(self, result: Previewed) -> None:
         """A page that brought a preview's token; without "shown" it was answered as any page."""
         self._previews.labels(result).inc()
+
+    def logged_in(self, result: LoggedIn) -> None:
+        """A key or a link at the console's login: right, wrong, or not looked at as too many were wrong."""
+        self._logins.labels(result).inc()
 
     def reload_failed(self, what: Reload) -> None:
         """A new version that was refused."""

@@ -47,6 +47,7 @@ _PROBLEM: Final = {
         "remedy": {"type": "string"},
         "pointer": {"type": "string", "description": "RFC 6901, into the body."},
         "index": {"type": "integer", "description": "Of the event or line, from 0."},
+        "unknown": {"type": "array", "items": {"type": "string"}, "description": "Every placement that is not known."},
     },
 }
 _REJECTED: Final = {

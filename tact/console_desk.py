@@ -27,6 +27,8 @@ from tact.receipts import Archive
 FRESH_S: Final = 15.0
 """An answer younger than this, or than TIMES as long as it took, is not made anew while events keep coming."""
 TIMES: Final = 20.0
+FIRST_ASKED: Final = ("journey_map", "messages", "personas", "journey_lift", "experiments", "message_lift")
+"""By views, without parameters; the quick ones first."""
 MOST_KEPT: Final = 200
 MOST_PARAMS: Final = 20
 
@@ -88,11 +90,21 @@ class Desk:
             if job.future.done():
                 self._jobs.pop(key, None)
                 kept = self._keep(key, job.future)
-                return self._told(kept, stale=False)
+                return self._told(kept, stale=not self._fresh(kept, state))  # nobody may have waited for it
             if kept is not None:
                 return self._told(kept, stale=True)
         elapsed_ms = round(1000 * (time.monotonic() - job.started))
         return {"state": "working", "step": job.step, "share": job.share, "elapsed_ms": elapsed_ms}
+
+    def warm(self, shop: str) -> None:
+        """Begins what views ask first, where it was never answered: who looks at one looks at others soon."""
+        policy = self._policy(shop)
+        version = policy.version if policy else ""
+        for name in FIRST_ASKED:
+            key = (name, shop, (), version)
+            with self._lock:
+                if key not in self._kept and key not in self._jobs:
+                    self._start(key, policy, lake_state(self.settings.lake, shop))
 
     def close(self) -> None:
         """Takes no more questions; one under way is left."""

@@ -22,7 +22,10 @@ import msgspec
 
 from features.catalog import Product
 from features.lake_catalog import read_catalog
+from models.policy import PolicyError, load_policy
+from service import policy_files
 from service.settings import Settings
+from tact.policies import live_file
 from tact.supervisor import child_environ
 
 Json = dict[str, Any]
@@ -33,9 +36,14 @@ TESTS: Final = "console-tests"
 """In the home: each shop's persona tests as they were run last."""
 
 
+class Overtaken(Exception):
+    """Another policy is live than the one that a draft was seen beside."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a job is about. folder: its own, for files. text: of a policy; tests: of persona tests."""
+    """What a job is about. folder: its own, for files. text: of a policy; tests: of persona tests. base: the version of
+    the policy that has to be live still when a promotion's turn comes, "" for none; None for whichever."""
 
     shop: str
     folder: Path
@@ -46,6 +54,7 @@ class Wanted:
     bundle: str = ""
     force: bool = False
     since: str = "30d"
+    base: str | None = None
     lake: Path = Path()
 
     @property
@@ -170,6 +179,8 @@ class Jobs:
     def _run(self, name: str, who: str, want: Wanted, command: Callable[[Wanted], list[str]]) -> None:
         job = self._jobs[name]
         try:
+            if want.base is not None and (live := self._version(want.shop)) != want.base:
+                raise Overtaken(f"another policy went live meanwhile: {live or 'none'}, not {want.base or 'none'}")
             want.folder.mkdir(mode=0o700, parents=True)
             if want.text:
                 want.file.write_text(want.text, encoding="utf-8")
@@ -180,10 +191,19 @@ class Jobs:
             job.said = "\n".join(_text(err, out).splitlines()[-LAST_LINES:])
             job.told = _read(want.figures) if want.figures.exists() else _json(out)
             job.took_s, job.exit = time.monotonic() - job.began_s, done.returncode
-        except (OSError, subprocess.TimeoutExpired) as error:
-            job.said, job.took_s, job.exit = f"{type(error).__name__}: {error}", time.monotonic() - job.began_s, 1
+        except (OSError, subprocess.TimeoutExpired, Overtaken) as error:
+            said = str(error) if isinstance(error, Overtaken) else f"{type(error).__name__}: {error}"
+            job.said, job.took_s, job.exit = said, time.monotonic() - job.began_s, 1
         finally:
             _remove(want.folder)
+
+    def _version(self, shop: str) -> str:
+        """Of the policy that is live now, "" where there is none that can be served."""
+        path = live_file(self.settings, shop)
+        try:
+            return load_policy(policy_files.read(path), str(path)).version if path is not None else ""
+        except (PolicyError, OSError):
+            return ""
 
 
 def _plain(said: bytes, folder: Path, home: Path) -> bytes:

@@ -77,6 +77,9 @@ async def _answered(desk: Desk, samples: Samples, jobs: Jobs, question: dict[str
         return jobs.start(question["what"], question["who"], question["shop"], question["given"])
     if question["ask"] == "job":
         return jobs.told(question["job"], question["shop"])
+    if question["ask"] == "warm":
+        await asyncio.to_thread(desk.warm, question["shop"])
+        return {"state": "done", "answer": {}}
     wait_s = min(MOST_WAIT_S, float(question.get("wait_s", 0.5)))
     return await asyncio.to_thread(desk.ask, question["ask"], question["shop"], question.get("params", {}), wait_s)
 

@@ -14,6 +14,7 @@ Attributed is not incremental: who buys anyway has often seen something. That is
 (models/posterior.py), by comparison with silence at the same moments.
 """
 
+import copy
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,10 @@ class _Order:
     shares: Shares
     left: float
     counts: bool = True
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Order":
+        """What it gave is never changed."""
+        return _Order(self.shares, self.left, self.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,10 @@ class Attribution:
 
     def __post_init__(self) -> None:
         self.lessons = Lessons.of((), self.policy)
+
+    def copy(self) -> "Attribution":
+        """One that goes its own way from here, for the same policy."""
+        return copy.deepcopy(self, {id(self.policy): self.policy})
 
     def heed(self, lines: list[Line], credit: Credit) -> None:
         """An event, before credit counts it."""

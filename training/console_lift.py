@@ -3,14 +3,13 @@
 import math
 from typing import Final
 
-from features.lakefile import rows_by_day
-from training.attribution import Attribution, Earned
+from features.lakefile import DAY_MS, rows_by_day
+from training.attribution import Earned
 from training.console_queries import Asked, Json, Unanswerable
 from training.learn_policy import ENOUGH, Effect, effects
-from training.trials import LakeTrials
+from training.lift_follow import follow
 
 _ALWAYS: Final = 1 << 62
-BATCH: Final = 2_000
 MOST_MORE: Final = 10_000_000
 """More showings than these are not worth waiting for."""
 
@@ -20,18 +19,14 @@ def message_lift(asked: Asked) -> Json:
 
     In units of the policy's reward (`unit`). Raises Unanswerable.
     """
-    policy = asked.live_policy()
-    found = Attribution(policy)
-    trials = LakeTrials(asked.lake, asked.shop, policy, asked.since_ms, None, now_ms=_ALWAYS, heed=found.heed)
-    batch, total = [], max(1, _decisions(asked))
-    for trial in trials:
-        batch.append(trial)
-        if len(batch) >= BATCH:
-            found.learn(batch)
-            batch = []
-            asked.progress("following messages", min(0.99, trials.counts["decisions"] / total))
-    found.learn(batch)
-    if not trials.counts["decisions"]:
+    policy, total = asked.live_policy(), max(1, _decisions(asked))
+
+    def progress(decisions: int) -> None:
+        asked.progress("following messages", min(0.99, decisions / total))
+
+    followed = follow(asked.lake, asked.shop, policy, _begin(asked), progress)
+    found = followed.end(_ALWAYS)
+    if not followed.following.counts["decisions"]:
         raise Unanswerable("no decision in this period has reached the lake yet")
     stages: dict[str, list[Effect]] = {}
     for effect in effects(found.lessons, policy):
@@ -43,6 +38,14 @@ def message_lift(asked: Asked) -> Json:
         "credit": policy.attribution.credit,
         "actions": {row.action: _told(row, stages.get(row.action, [])) for row in found.earned()},
     }
+
+
+def _begin(asked: Asked) -> int | None:
+    """A long period begins with a day: what was followed of it holds until midnight, not for an hour."""
+    since_ms = asked.since_ms
+    if since_ms is None or asked.now_ms - since_ms < 2 * DAY_MS:
+        return since_ms
+    return since_ms // DAY_MS * DAY_MS
 
 
 def more_showings(value: float, low: float, high: float, shown: int) -> int | None:

@@ -8,7 +8,7 @@ and the open trials (models/credit.py has their bound), however long the log. Th
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby, pairwise
+from itertools import chain, groupby, pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -59,6 +59,8 @@ class Line(NamedTuple):
 
 Wanted = Callable[[str], bool]
 """Whether a visitor's decisions and events are asked for."""
+Heed = Callable[[list[Line], Credit], None]
+"""Told of each event before its lines count, and of what is open."""
 Moment = tuple[int, bytes | list[Line]]
 """When something came (Unix ms), and what: a decision's receipt, or an event with all its lines."""
 
@@ -80,20 +82,33 @@ def moments(
     An event comes before a decision of the same millisecond: it was sent with the question.
     """
     for begin, end in _spans(lake, shop, since_ms or 0):
-        found: list[tuple[int, int, str, bytes | list[Line]]] = []
-        table = read_events(lake, shop, begin, end, _COLUMNS)
-        table = table.filter(rows_of(table, wanted))
-        rows = map(Line._make, zip(*(table.column(name).to_pylist() for name in _COLUMNS), strict=True))
-        for event_id, lines in groupby(rows, key=lambda line: line.event_id):
-            event = list(lines)
-            found.append((event[0].arrived_ms, 0, event_id, event))
-        last = end if until_ms is None else min(end, until_ms)
-        decisions = read_decisions(lake, shop, begin, last, ("visitor_id", "ts_ms", "decision_id", "receipt"))
-        decisions = decisions.filter(rows_of(decisions, wanted))
-        columns = (decisions.column(name).to_pylist() for name in ("ts_ms", "decision_id", "receipt"))
-        found += [(ts_ms, 1, name, receipt) for ts_ms, name, receipt in zip(*columns, strict=True)]
-        found.sort(key=lambda one: one[:3])
-        yield from ((at, what) for at, _, _, what in found)
+        yield from _moments_of(lake, shop, (begin, end), until_ms, wanted)
+
+
+def moments_by_day(lake: Path, shop: str, since_ms: int | None = None) -> Iterator[tuple[int, Iterator[Moment]]]:
+    """(a day's beginning in Unix ms, its moments), by time: all together what `moments` gives."""
+    for day_ms, spans in groupby(_spans(lake, shop, since_ms or 0), key=lambda span: span[0] // DAY_MS * DAY_MS):
+        yield day_ms, chain.from_iterable(_moments_of(lake, shop, span, None, None) for span in spans)
+
+
+def _moments_of(
+    lake: Path, shop: str, span: tuple[int, int], until_ms: int | None, wanted: Wanted | None
+) -> Iterator[Moment]:
+    begin, end = span
+    found: list[tuple[int, int, str, bytes | list[Line]]] = []
+    table = read_events(lake, shop, begin, end, _COLUMNS)
+    table = table.filter(rows_of(table, wanted))
+    rows = map(Line._make, zip(*(table.column(name).to_pylist() for name in _COLUMNS), strict=True))
+    for event_id, lines in groupby(rows, key=lambda line: line.event_id):
+        event = list(lines)
+        found.append((event[0].arrived_ms, 0, event_id, event))
+    last = end if until_ms is None else min(end, until_ms)
+    decisions = read_decisions(lake, shop, begin, last, ("visitor_id", "ts_ms", "decision_id", "receipt"))
+    decisions = decisions.filter(rows_of(decisions, wanted))
+    columns = (decisions.column(name).to_pylist() for name in ("ts_ms", "decision_id", "receipt"))
+    found += [(ts_ms, 1, name, receipt) for ts_ms, name, receipt in zip(*columns, strict=True)]
+    found.sort(key=lambda one: one[:3])
+    yield from ((at, what) for at, _, _, what in found)
 
 
 def receipts(lake: Path, shop: str, since_ms: int, until_ms: int, one_in: int = 1) -> Iterator[bytes]:
@@ -141,43 +156,76 @@ class LakeTrials:
     since_ms: int | None = None
     until_ms: int | None = None
     now_ms: int = 0
-    heed: Callable[[list[Line], Credit], None] | None = None
+    heed: Heed | None = None
     wanted: Wanted | None = None
     counts: Counter[str] = field(default_factory=Counter)
 
     def __iter__(self) -> Iterator[Trial]:
-        self.counts = Counter({told.value: 0 for told in Told} | {"decisions": 0, "unreadable": 0, "ended": 0})
-        credit = self._credit()
-        clock_ms = asked_ms = 0
-        step_ms = max(STEP_MS, credit.window_ms // 100)
+        following = Following(credit_of(self.lake, self.shop, self.policy), self.until_ms)
+        self.counts = following.counts
         for at_ms, what in moments(self.lake, self.shop, self.since_ms, self.until_ms, self.wanted):
-            if self._over(at_ms, credit):
+            if following.over(at_ms):
                 break
-            clock_ms = max(clock_ms, at_ms)
-            if clock_ms - asked_ms >= step_ms:
-                asked_ms = clock_ms
-                yield from self._ended(credit.settle(clock_ms))
-            if isinstance(what, bytes):
-                self._decided(what, credit)
-                continue
-            if self.heed is not None:
-                self.heed(what, credit)
-            self._told(credit.happened(what), at_ms)
-        yield from self._ended(credit.settle(max(clock_ms, self.now_ms)))
-        self.counts.update({"dropped": credit.counts["dropped"], "open": len(credit)})
+            yield from following.take(at_ms, what, self.heed)
+        yield from following.end(self.now_ms)
 
-    def _credit(self) -> Credit:
-        margins = {product.item_id: product.margin for product in read_catalog(self.lake, self.shop)}
-        return Credit(self.policy.reward, self.policy.attribution.window_s, margins.get)
 
-    def _over(self, at_ms: int, credit: Credit) -> bool:
+def credit_of(lake: Path, shop: str, policy: Policy) -> Credit:
+    """Nothing open yet; with the policy's terms and the catalog's margins."""
+    margins = {product.item_id: product.margin for product in read_catalog(lake, shop)}
+    return Credit(policy.reward, policy.attribution.window_s, margins.get)
+
+
+@dataclass
+class Following:
+    """How far moments were followed. counts: as LakeTrials tells them; until_ms: its own."""
+
+    credit: Credit
+    until_ms: int | None = None
+    counts: Counter[str] = field(
+        default_factory=lambda: Counter(
+            {told.value: 0 for told in Told} | {"decisions": 0, "unreadable": 0, "ended": 0}
+        )
+    )
+    clock_ms: int = 0
+    asked_ms: int = 0
+
+    def over(self, at_ms: int) -> bool:
         """Whether nothing more counts for the decisions asked for."""
-        return self.until_ms is not None and at_ms >= self.until_ms and not len(credit)
+        return self.until_ms is not None and at_ms >= self.until_ms and not len(self.credit)
 
-    def _decided(self, receipt: bytes, credit: Credit) -> None:
+    def take(self, at_ms: int, what: bytes | list[Line], heed: Heed | None) -> list[Trial]:
+        """Takes a moment; the trials that had ended by then."""
+        ended = []
+        self.clock_ms = max(self.clock_ms, at_ms)
+        if self.clock_ms - self.asked_ms >= max(STEP_MS, self.credit.window_ms // 100):
+            self.asked_ms = self.clock_ms
+            ended = self._ended(self.credit.settle(self.clock_ms))
+        if isinstance(what, bytes):
+            self._decided(what)
+            return ended
+        if heed is not None:
+            heed(what, self.credit)
+        self._told(self.credit.happened(what), at_ms)
+        return ended
+
+    def end(self, now_ms: int) -> list[Trial]:
+        """The trials that have ended by now_ms, or by the last moment; the rest is counted as open."""
+        ended = self._ended(self.credit.settle(max(self.clock_ms, now_ms)))
+        self.counts.update({"dropped": self.credit.counts["dropped"], "open": len(self.credit)})
+        return ended
+
+    def copy(self) -> "Following":
+        """One that goes its own way from here."""
+        credit = Credit(self.credit.reward, 0, self.credit.margin_of)
+        credit.window_ms = self.credit.window_ms
+        credit.take_bytes(self.credit.to_bytes())
+        return Following(credit, self.until_ms, self.counts.copy(), self.clock_ms, self.asked_ms)
+
+    def _decided(self, receipt: bytes) -> None:
         self.counts["decisions"] += 1
         try:
-            credit.decided(read_trials(receipt))
+            self.credit.decided(read_trials(receipt))
         except msgspec.MsgspecError:
             self.counts["unreadable"] += 1
 
@@ -186,9 +234,9 @@ class LakeTrials:
         if self.until_ms is None or at_ms < self.until_ms or told is Told.COUNTED:
             self.counts[told.value] += 1
 
-    def _ended(self, trials: list[Trial]) -> Iterator[Trial]:
+    def _ended(self, trials: list[Trial]) -> list[Trial]:
         self.counts["ended"] += len(trials)
-        yield from trials
+        return trials
 
 
 def in_batches(trials: Iterable[Trial], size: int = 5_000) -> Iterator[list[Trial]]:

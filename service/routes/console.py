@@ -1,30 +1,35 @@
 """The operators' console: its one page, its files, the way in, and /console/api for what the page asks.
 
-One HTML shell serves every view, so an address with a view, filters and ids in it can be shared. The page holds nothing
-secret: what it shows comes through /console/api, which takes a session (service/console_access.py).
+One HTML shell serves every view, so an address with a view, filters and ids in it can be shared. The page brings
+its first answers (service/console_ahead.py); they and all later ones, through /console/api, take a session
+(service/console_access.py).
 """
 
-import asyncio
-import hashlib
+import contextlib
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from fastapi import APIRouter
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service import console_access as access
+from service import console_ahead as ahead
 from service.body import json_response, read_json_body
 from service.console_access import Session
-from service.console_calls import MOST_BODY, Calls
+from service.console_ahead import TYPES, Shell
+from service.console_calls import Calls
+from service.console_door import MOST_LOGIN, Door
 from service.core import Service
 from service.errors import Problem
 from service.lake_desk import DeskAway, ask_desk
 from service.reading import read_json
 from service.routes import console_decisions, console_health, console_live, console_models
-from service.routes.web import CSP
-from service.web.pages import HERE
+from service.routes.web import CSP, StaticFile, packed
 from service.wire import Text
+from service.wrong_keys import client_of
 
 HEADERS: Final = {
     "content-security-policy": CSP,
@@ -32,8 +37,11 @@ HEADERS: Final = {
     "referrer-policy": "no-referrer",
     "cache-control": "no-cache",
 }
-STATIC: Final = HERE / "static"
-TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+FOR_GOOD: Final = {"cache-control": "public, max-age=31536000, immutable"}
+"""Of a file whose address holds the version of all of them."""
+PAGE: Final = HEADERS | {"cache-control": "no-store"}
+"""A page holds what its session may see."""
+NOBODY: Final = {"shop": None}
 MOST_WAIT_S: Final = 2.0
 
 
@@ -55,7 +63,7 @@ def router(service: Service) -> APIRouter:
     _add_lake(calls)
     for module in (console_live, console_decisions, console_health, console_models):
         module.add(calls)
-    _add_files(paths)
+    _add_files(calls)
     return paths
 
 
@@ -68,30 +76,17 @@ def _add_way_in(calls: Calls) -> None:
         try:
             session = calls.session(request)
         except Problem:
-            return json_response(b'{"shop":null}')
-        return json_response(msgspec.json.encode(about(session)))
+            return json_response(msgspec.json.encode(NOBODY))
+        return json_response(msgspec.json.encode(about_session(service, session)))
 
-    def about(session: Session) -> dict[str, Any]:
-        live = service.watcher.get(session.shop)
-        return {
-            "shop": session.shop,
-            "until_ms": 1000 * session.until_s,
-            "currency": live.policy.currency,
-            "policy": live.policy.version if live.has_policy else None,
-            "bundle": live.bundle.id if live.bundle is not None else None,
-        }
+    door = Door(service)
 
     @calls.paths.post("/api/login")
     async def login(request: Request) -> Response:
         access.check_origin(request)
-        asked = read_json(_login, await read_json_body(request, MOST_BODY))
-        now_s = service.now_ms() / 1000
-        if asked.link:
-            opened = await asyncio.to_thread(
-                access.use_link, service.settings.home, asked.link, service.watcher.keys, now_s
-            )
-        else:
-            opened = _by_key(service, asked.key, now_s)
+        asked = read_json(_login, await read_json_body(request, MOST_LOGIN))
+        client = client_of(request.client.host if request.client else "")
+        opened = await door.by_link(client, asked.link) if asked.link else door.by_key(client, asked.key.strip())
         return access.set_cookie(Response(status_code=204), request, calls.sessions.cookie_for(opened))
 
     @calls.paths.post("/api/logout")
@@ -100,16 +95,16 @@ def _add_way_in(calls: Calls) -> None:
         return access.set_cookie(Response(status_code=204), request, "")
 
 
-def _by_key(service: Service, key: str, now_s: float) -> Session:
-    """Raises Problem missing_key, unknown_key, secret_key_needed. The key is told to nobody."""
-    if not key.strip():
-        raise Problem("missing_key", "No key was given.")
-    found = service.watcher.keys.check(key.strip())
-    if found is None:
-        raise Problem("unknown_key", "This is no key of this install.")
-    if found.kind != "secret":
-        raise Problem("secret_key_needed", "This is a publishable key (pk_…); the console takes the secret one (sk_…).")
-    return Session(found.shop, key.strip()[:7], int(now_s) + access.SESSION_S)
+def about_session(service: Service, session: Session) -> dict[str, Any]:
+    """What a page is told of its session."""
+    live = service.watcher.get(session.shop)
+    return {
+        "shop": session.shop,
+        "until_ms": 1000 * session.until_s,
+        "currency": live.policy.currency,
+        "policy": live.policy.version if live.has_policy else None,
+        "bundle": live.bundle.id if live.bundle is not None else None,
+    }
 
 
 def _add_lake(calls: Calls) -> None:
@@ -131,6 +126,12 @@ def _add_lake(calls: Calls) -> None:
     calls.get("lake/{name}", lake)
 
 
+async def _warm(home: Path, shop: str) -> None:
+    """Has the part begin what the other views ask first."""
+    with contextlib.suppress(DeskAway):
+        await ask_desk(home, {"ask": "warm", "shop": shop})
+
+
 def _seconds(text: str) -> float:
     """0 to MOST_WAIT_S. Raises Problem invalid_field."""
     try:
@@ -139,23 +140,17 @@ def _seconds(text: str) -> float:
         raise Problem("invalid_field", f"`wait_s` is {text[:20]!r}; it has to be seconds.") from None
 
 
-def _add_files(paths: APIRouter) -> None:
-    files = {
-        f"{folder}/{path.relative_to(STATIC / folder).as_posix()}": path
-        for folder in ("console", "vendor")
-        for path in sorted((STATIC / folder).rglob("*"))
-        if path.suffix in TYPES
-    }
-    served = {name: _File(path.read_bytes(), TYPES[path.suffix]) for name, path in files.items()}
+def _add_files(calls: Calls) -> None:
+    paths, shell = calls.paths, Shell()
+    served = {name: StaticFile(body, TYPES[Path(name).suffix]) for name, body in shell.files.items()}
 
     @paths.get("/static/{name:path}")
     async def static(name: str, request: Request) -> Response:
-        found = served.get(name)
+        version, _, rest = name.partition("/")
+        found = served.get(name) or served.get(rest)
         if found is None:
             raise Problem("not_found", f"There is no file {name[:100]!r}.")
-        return found.answer(request)
-
-    shell = _File((HERE / "templates" / "console.html").read_bytes(), "text/html")
+        return found.answer(request, HEADERS | (FOR_GOOD if version == shell.version else {}))
 
     @paths.get("/api/{name:path}")
     async def no_call(name: str) -> Response:
@@ -163,21 +158,17 @@ def _add_files(paths: APIRouter) -> None:
 
     @paths.get("")
     async def home(request: Request) -> Response:
-        return shell.answer(request)
+        return await page("", request)
 
     @paths.get("/{view:path}")
     async def page(view: str, request: Request) -> Response:
-        return shell.answer(request)
-
-
-class _File:
-    """A file read at start; browsers ask again with its tag."""
-
-    def __init__(self, body: bytes, media_type: str) -> None:
-        self._body, self._type = body, media_type
-        self._headers = HEADERS | {"etag": f'"{hashlib.sha256(body).hexdigest()[:16]}"'}
-
-    def answer(self, request: Request) -> Response:
-        if request.headers.get("if-none-match") == self._headers["etag"]:
-            return Response(status_code=304, headers=self._headers)
-        return Response(self._body, headers=self._headers, media_type=self._type)
+        query = dict(request.query_params)
+        try:
+            session = calls.session(request)
+        except Problem:
+            return await packed(shell.page(view, query, {"session": NOBODY, "answers": []}), request, PAGE)
+        told = await ahead.answers(calls.asked, session, view, query)
+        about = about_session(calls.service, session)
+        answer = await packed(shell.page(view, query, {"session": about, "answers": told}), request, PAGE)
+        answer.background = BackgroundTask(_warm, calls.service.settings.home, session.shop)
+        return answer

@@ -36,7 +36,7 @@ class CheckRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of POST /console/api/jobs. what: as tact/console_jobs.py has it; the fields are those it needs.
 
-    base: the version that was live where the draft was looked at; with it another one is not overwritten unseen.
+    base: the version that was live where the draft was looked at, "" for none: another one is not overwritten unseen.
     """
 
     what: str
@@ -92,9 +92,10 @@ def add(calls: Calls) -> None:
         asked = read_json(_job, await read_json_body(request, MOST_BODY))
         told = {name: value for name, value in msgspec.structs.asdict(asked).items() if value}
         given = {name: value for name, value in told.items() if name not in ("what", "base")}
-        if asked.what == "promote" and asked.base:
+        if asked.what == "promote":
             live = await asyncio.to_thread(_policy, settings.policies, settings.home, session.shop)
-            _check_base(asked.base, live["version"])
+            _check_base(asked.base, live["version"] or "")
+            given["base"] = asked.base  # the part looks again when its turn comes
         if asked.text:
             given["suffix"] = await asyncio.to_thread(_suffix, settings.policies, session.shop)
         if asked.bundle:
@@ -126,10 +127,12 @@ async def _of_part(home: Path, question: dict[str, Any]) -> Any:
     return told["answer"]
 
 
-def _check_base(base: str, live: str | None) -> None:
+def _check_base(base: str, live: str) -> None:
     """Raises Problem policy_changed."""
     if base != live:
-        raise Problem("policy_changed", f"The draft was seen beside {base[:40]}; live is {live or 'none'}.")
+        raise Problem(
+            "policy_changed", f"The draft was seen beside {base[:40] or 'no policy'}; live is {live or 'none'}."
+        )
 
 
 def checked(text: str, shop: str, now_ms: int, personas: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -208,7 +211,7 @@ def _suffix(folder: Path, shop: str) -> str:
 
 
 def _models(registry: str, shop: str) -> dict[str, Any]:
-    """Every bundle of the registry with its manifest, the shop's history and which one is live."""
+    """Every bundle with its manifest, the history, which one is live, and which one a rollback would take."""
     root = Registry(registry)
     bundles = []
     for identifier in root.bundles():
@@ -218,7 +221,8 @@ def _models(registry: str, shop: str) -> dict[str, Any]:
             continue
         if manifest.get("shop") in (shop, None) or root.live(shop) == identifier:
             bundles.append({"id": identifier, "card": manifest})
-    return {"live": root.live(shop), "history": root.history(shop)[::-1], "bundles": bundles}
+    about = {"live": root.live(shop), "before": root.before(shop)}
+    return about | {"history": root.history(shop)[::-1], "bundles": bundles}
 
 
 def _manifest(address: str) -> dict[str, Any]:

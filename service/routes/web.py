@@ -3,9 +3,10 @@
 Every page has the strictest content policy that still shows it: nothing inline, nothing from elsewhere.
 """
 
+import asyncio
 import gzip
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from fastapi import APIRouter
@@ -35,6 +36,9 @@ STATIC: Final = {
     "/shop/static/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 """Address to file and type."""
+FILE_HEADERS: Final = HEADERS | {"cache-control": "no-cache"}
+WORTH_PACKING: Final = 8_192
+"""Bytes; below, the time that packing takes is longer than what it saves."""
 
 STRIPPED: Final = frozenset({"tact.js", "tact-adapters.js", "tact-preview.js"})
 """What every page of a shop loads is sent without its comments."""
@@ -55,17 +59,43 @@ def html_page(text: str, status: int) -> Response:
     return Response(text, status, HEADERS | {"cache-control": "no-store"}, media_type="text/html")
 
 
+class StaticFile:
+    """A file read at start, packed once; browsers ask again with its tag."""
+
+    def __init__(self, body: bytes, media_type: str) -> None:
+        self._body, self._type = body, media_type
+        self._packed = gzip.compress(body, 9, mtime=0)
+        self._tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+
+    def answer(self, request: Request, headers: Mapping[str, str]) -> Response:
+        """With these headers, its tag, and packed for who takes that."""
+        told = {"etag": self._tag, "vary": "accept-encoding", **headers}
+        if request.headers.get("if-none-match") == self._tag:
+            return Response(status_code=304, headers=told)
+        if _takes_gzip(request):
+            return Response(self._packed, headers=told | {"content-encoding": "gzip"}, media_type=self._type)
+        return Response(self._body, headers=told, media_type=self._type)
+
+
+async def packed(text: str, request: Request, headers: Mapping[str, str]) -> Response:
+    """A page made for this request; packed where that is worth it, in a thread."""
+    body = text.encode()
+    if len(body) < WORTH_PACKING or not _takes_gzip(request):
+        return Response(body, headers=dict(headers), media_type="text/html")
+    small = await asyncio.to_thread(gzip.compress, body, 1)
+    told = {**headers, "content-encoding": "gzip", "vary": "accept-encoding"}
+    return Response(small, headers=told, media_type="text/html")
+
+
+def _takes_gzip(request: Request) -> bool:
+    return "gzip" in request.headers.get("accept-encoding", "")
+
+
 def _file(body: bytes, media_type: str) -> Callable[[Request], Response]:
-    """An endpoint that answers with a file read at start, packed once; browsers ask again with its tag."""
-    tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-    headers = HEADERS | {"etag": tag, "cache-control": "no-cache", "vary": "accept-encoding"}
-    packed = gzip.compress(body, 9, mtime=0)
+    """An endpoint that answers with a file."""
+    file = StaticFile(body, media_type)
 
     def endpoint(request: Request) -> Response:
-        if request.headers.get("if-none-match") == tag:
-            return Response(status_code=304, headers=headers)
-        if "gzip" in request.headers.get("accept-encoding", ""):
-            return Response(packed, headers=headers | {"content-encoding": "gzip"}, media_type=media_type)
-        return Response(body, headers=headers, media_type=media_type)
+        return file.answer(request, FILE_HEADERS)
 
     return endpoint

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from service.routes.console import HEADERS, STATIC, TYPES
+from service.console_ahead import STATIC, TYPES, Shell
+from service.routes.console import HEADERS
 from service.settings import Settings
-from service.web.pages import HERE
 from tact.console_desk import Desk
 
 
@@ -23,7 +23,7 @@ from tact.console_desk import Desk
 def console_of(home: Path, lake: Path, shop: str) -> Iterator[str]:
     """The address of a console that shows a shop of a lake."""
     desk = Desk(Settings.load({"TACT_HOME": str(home), "TACT_LAKE": str(lake)}))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(desk, shop))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(desk, shop, Shell()))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
@@ -33,20 +33,24 @@ def console_of(home: Path, lake: Path, shop: str) -> Iterator[str]:
         desk.close()
 
 
-def _handler(desk: Desk, shop: str) -> type[BaseHTTPRequestHandler]:
+def _handler(desk: Desk, shop: str, shell: Shell) -> type[BaseHTTPRequestHandler]:
+    session = {"shop": shop, "until_ms": 1 << 50, "currency": "EUR", "policy": None, "bundle": None}
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             url = urlsplit(self.path)
             if url.path.startswith("/console/api/"):
                 self.api(url.path.removeprefix("/console/api/"), dict(parse_qsl(url.query)))
             elif url.path.startswith("/console/static/"):
-                self.file(STATIC / url.path.removeprefix("/console/static/"))
+                self.file(STATIC / url.path.removeprefix(f"{shell.base}/"))
             else:
-                self.file(HERE / "templates" / "console.html", "text/html")
+                view = url.path.removeprefix("/console/")
+                told = {"session": session, "answers": []}
+                self.answer(shell.page(view, dict(parse_qsl(url.query)), told).encode(), "text/html")
 
         def api(self, path: str, params: dict[str, str]) -> None:
             if path == "session":
-                self.tell({"shop": shop, "until_ms": 1 << 50, "currency": "EUR", "policy": None, "bundle": None})
+                self.tell(session)
             elif path.startswith("lake/"):
                 wait_s = float(params.pop("wait_s", "0.5"))
                 self.tell(desk.ask(path.removeprefix("lake/"), shop, params, wait_s))
@@ -56,8 +60,8 @@ def _handler(desk: Desk, shop: str) -> type[BaseHTTPRequestHandler]:
         def tell(self, told: dict[str, Any]) -> None:
             self.answer(json.dumps(told, allow_nan=False).encode(), "application/json")
 
-        def file(self, path: Path, kind: str = "") -> None:
-            self.answer(path.read_bytes(), kind or TYPES[path.suffix]) if path.is_file() else self.send_error(404)
+        def file(self, path: Path) -> None:
+            self.answer(path.read_bytes(), TYPES[path.suffix]) if path.is_file() else self.send_error(404)
 
         def answer(self, body: bytes, kind: str) -> None:
             self.send_response(200)

@@ -312,23 +312,39 @@ def test_a_shop_s_own_renderer_gets_the_decision(shopper: Make, demo: Demo) -> N
     assert page.locator("#own").count() == 0
 
 
-def test_a_place_the_policy_has_not_keeps_no_other_silent(shopper: Make, demo: Demo) -> None:
+def test_places_the_policy_has_not_cost_one_more_question_and_keep_no_other_silent(shopper: Make, demo: Demo) -> None:
     someone = shopper()
     asked: list[list[str]] = []
-    unknown = "pdp.nonsense"
+    unknown = ["pdp.nonsense", "pdp.none", "pdp.no"]
 
     def answer(route: Route) -> None:
         asked.append(json.loads(route.request.post_data or "{}")["placements"])
         route.continue_()
 
     someone.page.route("**/v1/decisions", answer)
-    page = shop_page(someone, demo, f'<div class="tact-slot tact-line" data-tact="{unknown}"></div>{SLOT}')
+    slots = [f'<div class="tact-slot tact-line" data-tact="{name}"></div>' for name in unknown]
+    page = shop_page(someone, demo, slots[0] + slots[1] + SLOT + slots[2])
     page.wait_for_selector(ANSWERED, state="attached")
-    assert asked == [[unknown, "pdp.trust"], ["pdp.trust"]]
+    assert asked == [[*unknown[:2], "pdp.trust", unknown[2]], ["pdp.trust"]]
     demo.wait_for(someone.visitor_id, "page_view")
     page.evaluate("tact.decide()")
     page.wait_for_timeout(300)
-    assert unknown not in [name for names in asked[1:] for name in names]
+    assert not {*unknown} & {name for names in asked[1:] for name in names}
+
+
+def test_a_refusal_that_names_other_places_is_not_asked_again(shopper: Make, demo: Demo) -> None:
+    someone = shopper()
+    asked: list[Any] = []
+    told = sent(someone)
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.post_data)
+        route.fulfill(status=422, json={"code": "unknown_placement", "unknown": ["elsewhere"]})
+
+    someone.page.route("**/v1/decisions", refuse)
+    page = shop_page(someone, demo)
+    until(page, lambda: kinds(told) == ["page_view"], "the page view")
+    assert len(asked) == 1
 
 
 def test_more_places_than_one_question_takes_are_asked_for_as_far_as_it_goes(shopper: Make, demo: Demo) -> None:
@@ -399,6 +415,35 @@ def test_calls_from_before_the_script_are_made_when_it_comes(shopper: Make, demo
     until(page, lambda: len(asked) == 1, "the question")
     assert asked[0]["context"]["consent"] == ["analytics"]
     assert "login" in kinds(asked[0]["events"])
+
+
+def test_a_call_from_before_that_there_is_not_is_told_and_stops_nothing(shopper: Make, demo: Demo) -> None:
+    someone = shopper()
+    asked = always(someone, SURE)
+    before = "(window.tact ||= []).push(['no_such'], null, ['visitor'], ['consent', ['analytics']]);"
+    page = shop_page(someone, demo, before=before)
+    expect(page.locator(".tact-hint")).to_be_visible()
+    assert asked[0]["context"]["consent"] == ["analytics"]
+    assert len(someone.wrong) == 3
+    page.evaluate("tact.push(['track', {event: 'login'}], ['no_such'])")
+    assert page.evaluate("typeof tact.visitor") == "string"
+
+
+def test_without_consent_every_page_of_an_application_has_an_id_of_its_own(shopper: Make, demo: Demo) -> None:
+    """Until the visitor grants something: from then on the id is kept."""
+    someone = shopper(as_new=True)
+    asked = always(someone, SURE)
+    page = shop_page(someone, demo, tag='data-consent=""')
+    for count in (2, 3):
+        page.evaluate("tact.page({page_type: 'home'})")
+        until(page, lambda count=count: len(asked) == count, "the next page")  # type: ignore[misc]
+    page.evaluate("tact.consent(['analytics'])")
+    until(page, lambda: len(asked) == 4, "the same page with consent")
+    page.evaluate("tact.page({page_type: 'home'})")
+    until(page, lambda: len(asked) == 5, "the page after")
+    who = [one["visitor_id"] for one in asked]
+    assert len({*who[:3]}) == 3
+    assert who[2] == who[3] == who[4] == page.evaluate("tact.visitor")
 
 
 @pytest.mark.parametrize(("slept_s", "shown"), [(31, 1), (7200, 0)])

@@ -1,10 +1,12 @@
 """The operators' console over HTTP: who gets in, what a page may change, and what it is told."""
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -12,6 +14,9 @@ import pytest
 from service import audit
 from service.app import create_app
 from service.console_access import Session, Sessions, make_link
+from service.console_ahead import STATIC, VIEWS, Shell
+from service.console_door import Door
+from service.errors import Problem
 from service.routes.console_models import _shown
 from service.routes.web import CSP
 from tests.service.shop import SHOP, Running
@@ -45,11 +50,71 @@ def refusal(answer: httpx2.Response) -> tuple[int, str]:
 
 
 def test_every_view_has_the_same_page_with_the_strictest_policy(live: Running) -> None:
+    """To who is not logged in they differ in the links to their own files only."""
     pages = [live.anyone.get(path) for path in ("/console", "/console/messages", "/console/decisions/01KAF?x=1")]
-    assert {page.text for page in pages} == {pages[0].text}
+    assert len({re.sub(r"<link.*>\n|<script defer.*>\n", "", page.text) for page in pages}) == 1
     assert all(page.headers["content-security-policy"] == CSP for page in pages)
     assert "style=" not in pages[0].text
-    assert re.findall(r"<script[^>]*>(.*?)</script>", pages[0].text) == [""]
+    for tag, body in SCRIPT.findall(pages[0].text):
+        assert ("application/json" in tag) if body else (f'src="/console/static/{Shell().version}/' in tag)
+
+
+SCRIPT = re.compile(r"(<script[^>]*>)(.*?)</script>", re.DOTALL)
+
+
+def sent_ahead(page: httpx2.Response) -> Any:
+    """What a page of the console brings."""
+    (data,) = [body for tag, body in SCRIPT.findall(page.text) if "application/json" in tag]
+    return json.loads(data)
+
+
+def test_a_page_brings_its_first_answers_to_its_own_session_and_to_nobody_else(live: Running, browser: Browser) -> None:
+    client = browser()
+    page = client.get("/console/messages?period=7d&x=1")
+    assert page.headers["cache-control"] == "no-store"
+    told = sent_ahead(page)
+    assert told["session"] == client.get(f"{HOME}/session").json()
+    answers = {one["path"]: one for one in told["answers"]}
+    assert answers["switches"]["told"] == {"switches": {}}
+    assert answers["lake/messages"]["params"] == {"period": "7d"}
+    assert answers["lake/messages"]["told"]["state"] == "away"
+    assert sent_ahead(live.anyone.get("/console/messages")) == {"session": {"shop": None}, "answers": []}
+    client.post(f"{HOME}/logout")
+    assert sent_ahead(client.get("/console/messages"))["answers"] == []
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        "messages/%3C/script%3E%3Cscript%3Ealert(1)%3C/script%3E",
+        "messages/a?period=%3C/script%3E",
+        "decisions?visitor=%3C!--%3Cscript%3E%E2%80%A8%00",
+        "decisions/..%2F..%2Fswitches",
+        "models/..%2f..%2f..%2fetc",
+        "messages//",
+        "constructor",
+        "__proto__/x",
+        "journey?period=" + "9" * 4000 + "&stages=x&stages=y",
+        "policy/history/%00",
+    ],
+)
+def test_an_address_with_anything_in_it_gives_a_page_that_is_whole(browser: Browser, view: str) -> None:
+    page = browser().get(f"/console/{view}")
+    assert page.status_code == 200
+    assert sent_ahead(page)["session"]["shop"] == SHOP
+    assert len(SCRIPT.findall(page.text)) == page.text.count("<script")
+    assert [body for tag, body in SCRIPT.findall(page.text) if body and "application/json" not in tag] == []
+
+
+def test_every_view_of_the_console_is_known_where_its_page_is_made(live: Running) -> None:
+    """Its modules are those it imports; what it asks first is what it is sent."""
+    listed = re.findall(r'^    \["(\w+)", .*$', (STATIC / "console" / "views.js").read_text(), re.MULTILINE)
+    assert {name.rstrip("/?") for name in VIEWS} == set(listed)
+    for needs in VIEWS.values():
+        text = "".join((STATIC / "console" / name).read_text() for name in needs.modules)
+        assert set(re.findall(r'from "\./(\w+\.js)"', text)) - {"kit.js"} <= set(needs.modules)
+        asked = {re.sub(r"\?.*", "", ask.path).removeprefix("lake/").removesuffix("/{}") for ask in needs.asks}
+        assert {name for name in asked if not re.search(rf'["`/]{re.escape(name)}[/"`]', text)} == set()
 
 
 def test_files_come_with_a_tag_and_are_not_sent_twice(live: Running) -> None:
@@ -57,6 +122,13 @@ def test_files_come_with_a_tag_and_are_not_sent_twice(live: Running) -> None:
     again = live.anyone.get("/console/static/console/app.js", headers={"if-none-match": first.headers["etag"]})
     assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
     assert refusal(live.anyone.get("/console/static/%2e%2e/settings.py")) == (404, "not_found")
+
+
+def test_a_file_under_its_version_is_kept_for_good_and_under_another_is_asked_for_again(live: Running) -> None:
+    kept, old = (live.anyone.get(f"/console/static/{v}/console/kit.js") for v in (Shell().version, "0" * 12))
+    assert "immutable" in kept.headers["cache-control"]
+    assert (old.status_code, old.headers["cache-control"], old.text) == (200, "no-cache", kept.text)
+    assert kept.headers["content-encoding"] == "gzip"
 
 
 def test_nobody_is_told_anything_without_a_session(live: Running) -> None:
@@ -124,6 +196,46 @@ def test_a_link_logs_in_once(live: Running, browser: Browser) -> None:
     assert browser(link=token).get(f"{HOME}/session").json()["shop"] == SHOP
     again = live.anyone.post(f"{HOME}/login", json={"link": token}, headers={"origin": live.url})
     assert refusal(again) == (401, "link_spent")
+
+
+def wrong(live: Running, key: str, times: int = 1) -> httpx2.Response:
+    for _ in range(times):
+        answer = live.anyone.post(f"{HOME}/login", json={"key": key}, headers={"origin": live.url})
+    return answer
+
+
+def logins(live: Running, result: str) -> int:
+    found = re.search(rf'tact_console_logins_total{{result="{result}"}} (\d+)', live.anyone.get("/metrics").text)
+    return int(found[1]) if found else 0
+
+
+def test_wrong_keys_have_a_limit_that_keeps_out_nobody_who_has_a_right_one(live: Running, browser: Browser) -> None:
+    """Not even at the same address, as behind a proxy; nor a link."""
+    before = {result: logins(live, result) for result in ("opened", "wrong", "limited")}
+    assert refusal(wrong(live, "sk_00000-nobody-s", 10)) in ((401, "unknown_key"), (429, "too_many_logins"))
+    held = wrong(live, "sk_00000-nobody-s")
+    assert refusal(held) == (429, "too_many_logins")
+    assert 0 < int(held.headers["retry-after"]) <= 300
+    assert browser().get(f"{HOME}/session").json()["shop"] == SHOP
+    token = make_link(live.shop.settings.home, SHOP, live.shop.secret[:7])
+    assert browser(link=token).get(f"{HOME}/session").json()["shop"] == SHOP
+    assert logins(live, "limited") > before["limited"]
+    assert logins(live, "wrong") > before["wrong"]
+    assert logins(live, "opened") == before["opened"] + 2
+
+
+def test_a_key_that_begins_like_a_right_one_is_not_looked_at_for_ever(live: Running) -> None:
+    """There the right key has to wait as well, at this address only: else guessing its end would have no limit."""
+    door, secret = Door(live.service), live.shop.secret
+
+    def code(client: str, key: str) -> str:
+        with pytest.raises(Problem) as refused:
+            door.by_key(client, key)
+        return refused.value.code
+
+    assert {code("near", secret[:7] + f"{n:025}") for n in range(10)} == {"unknown_key"}
+    assert code("near", secret) == "too_many_logins"
+    assert door.by_key("far", secret).shop == SHOP
 
 
 def test_an_old_link_opens_nothing(live: Running) -> None:
@@ -253,6 +365,7 @@ def test_a_draft_does_not_overwrite_what_another_operator_made_live_meanwhile(li
     now = client.get(f"{HOME}/policy").json()
     job = {"what": "promote", "text": now["text"], "why": "a test"}
     assert refusal(client.post(f"{HOME}/jobs", json=job | {"base": "0" * 12})) == (409, "policy_changed")
+    assert refusal(client.post(f"{HOME}/jobs", json=job)) == (409, "policy_changed")
     assert refusal(client.post(f"{HOME}/jobs", json=job | {"base": now["version"]})) == (503, "part_away")
 
 

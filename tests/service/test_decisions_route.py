@@ -73,6 +73,16 @@ def test_an_unknown_placement_is_refused_with_those_there_are(live: Running) -> 
     problem = answer.json()
     assert (answer.status_code, problem["code"], problem["pointer"]) == (422, "unknown_placement", "/placements/1")
     assert "product.recs" in problem["detail"]
+    assert problem["unknown"] == ["home.hero"]
+
+
+def test_all_unknown_placements_are_named_in_one_refusal(live: Running) -> None:
+    asked = ["x.one", "product.badge", "x.two"]
+    answer = live.call.post("/v1/decisions", json={"visitor_id": "v", "placements": asked})
+    problem = answer.json()
+    assert (answer.status_code, problem["pointer"]) == (422, "/placements/0")
+    assert problem["unknown"] == ["x.one", "x.two"]
+    assert "`x.one`, `x.two`" in problem["detail"]
 
 
 def test_recommendations_follow_from_the_page_and_leave_it_out(live: Running) -> None:

@@ -13,11 +13,12 @@ import pytest
 from features.catalog import Product
 from features.lake_catalog import write_catalog
 from features.lakefile import write_decisions
+from models.policy import load_policy
 from service import audit
 from service.lake_desk import DeskAway, ask_desk, desk_socket
 from service.settings import Settings
 from tact import console_part
-from tact.console_desk import Desk, lake_state
+from tact.console_desk import FIRST_ASKED, Desk, lake_state
 from tact.console_jobs import COMMANDS, Jobs, Wanted
 from tests.service.shop import POLICY, SHOP
 from tests.support import PATIENCE_S, until
@@ -81,6 +82,37 @@ def test_what_takes_long_tells_how_far_it_is(desk: Desk, monkeypatch: pytest.Mon
     assert (told["state"], told["step"]) == ("working", "reading receipts")
     go_on.set()
     assert asked(desk, "slow")["answer"] == {"done": True}
+
+
+def test_what_views_ask_first_is_begun_once_and_there_when_they_ask(
+    desk: Desk, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def noted(about: console_queries.Asked) -> Json:
+        made.append(about.shop)
+        return {"done": True}
+
+    for name in FIRST_ASKED:
+        assert name in console_queries.QUERIES
+        monkeypatch.setitem(console_queries.QUERIES, name, noted)
+    desk.warm(SHOP)
+    assert until(lambda: len(made) == len(FIRST_ASKED))
+    assert [asked(desk, name, 5.0)["answer"] for name in FIRST_ASKED] == [{"done": True}] * len(FIRST_ASKED)
+    desk.warm(SHOP)
+    assert len(made) == len(FIRST_ASKED)
+
+
+def test_an_answer_that_nobody_waited_for_is_marked_where_the_lake_went_on(settings: Settings) -> None:
+    now_s = [1000.0]
+    desk = Desk(settings, clock=lambda: now_s[0])
+    desk.warm(SHOP)
+    key = next(one for one in desk._jobs if one[0] == "messages")
+    assert until(desk._jobs[key].future.done)
+    write_decisions(settings.lake, [decided("D2", "bob", NOON, "returns")], "b")
+    now_s[0] += 3600
+    assert asked(desk, "messages", 0)["stale"] is True
+    desk.close()
 
 
 def test_what_cannot_be_answered_is_told_and_ends_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,6 +205,18 @@ def test_a_forced_promotion_from_the_console_names_the_session_in_the_audit_log(
     assert entry.why.startswith("agreed with the shop")
     assert finished(jobs, "rollback_policy", why="it was a test")["exit"] == 0
     assert (settings.policies / f"{SHOP}.yaml").read_text() == POLICY
+
+
+def test_of_two_promotions_that_were_begun_beside_the_same_policy_the_second_is_refused_in_its_turn(
+    jobs: Jobs, settings: Settings
+) -> None:
+    first, second = (POLICY.replace("30 days to return", f"{days} days to return") for days in (60, 90))
+    given = {"why": "a test", "force": True, "base": load_policy(POLICY, "p.yaml").version}
+    assert finished(jobs, "promote", text=first, **given)["exit"] == 0
+    late = finished(jobs, "promote", text=second, **given)
+    assert (late["exit"], "went live meanwhile" in late["said"]) == (1, True)
+    assert (settings.policies / f"{SHOP}.yaml").read_text() == first
+    assert finished(jobs, "rollback_policy", why="it was a test")["exit"] == 0
 
 
 def test_persona_tests_run_with_the_text_that_is_edited_and_are_kept(jobs: Jobs, settings: Settings) -> None:

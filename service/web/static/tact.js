@@ -37,7 +37,7 @@
   let consent = "consent" in data ? data.consent.split(/[\s,]+/).filter(Boolean) : undefined;
   consent = parsed(read(LOCAL, "consent"), consent);
   const mayKeep = () => !consent || consent.includes("analytics") || consent.includes("personalization");
-  const visitor = (mayKeep() && read(LOCAL, "visitor")) || randomId();
+  let visitor = (mayKeep() && read(LOCAL, "visitor")) || randomId();
   let source = cameFrom();
   remember();
 
@@ -130,9 +130,9 @@
       const [path, asked] = token ? ["/v1/preview/show", { preview: token, request: body }] : ["/v1/decisions", body];
       const response = await post(path, asked, AbortSignal.timeout(timeoutMs));
       answer = await response.json();
-      // a place that the policy has not, or has no more, keeps the others from nothing
-      const at = /^.placements.(\d+)$/.exec(answer.pointer);
-      if (at) return closed.add([...slots.values()][at[1]]), decide(mine, when);
+      // places that the policy has not, or has no more, keep the others from nothing
+      const { unknown } = answer;
+      if (unknown?.some((name) => slots.has(name))) return unknown.map((name) => closed.add(slots.get(name))), decide(mine, when);
       if (!response.ok) throw 0;
     } catch {
       // they count once, also if the first request got through
@@ -283,7 +283,7 @@
     past.add(when);
     decide([], when);
   }
-  const moved = () => { clearTimeout(rest); rest = setTimeout(moment, idleMs, "idle"); };
+  const moved = () => (clearTimeout(rest), rest = setTimeout(moment, idleMs, "idle"));
   on(window, "pointerdown pointermove keydown scroll", moved);
   on(document, "mouseout", ({ relatedTarget, clientY }) => { if (!relatedTarget && clientY <= 0) moment("exit"); });
 
@@ -297,10 +297,11 @@
   function next(described) {
     turn++;
     page = described || {};
-    timers.forEach((timer) => clearTimeout(timer));
+    timers.forEach(clearTimeout);
     closed.clear();
-    document.querySelectorAll("[data-tact]").forEach((slot) => { slot.close?.(); slot.replaceChildren(); slot.classList.remove("tact-none"); });
+    for (const slot of document.querySelectorAll("[data-tact]")) slot.close?.(), slot.replaceChildren(), slot.classList.remove("tact-none");
     source = { ...source, referrer: "internal" };
+    if (!mayKeep()) visitor = randomId();
     begin();
   }
   const load = (name) => new Promise((done) => {
@@ -313,16 +314,17 @@
   });
 
   const tact = window.tact = {
-    visitor, track, decide, page: next, consent: setConsent, last: null, render: early.render, listen: data.listen || "",
+    get visitor() { return visitor; }, track, decide, page: next, consent: setConsent, last: null, render: early.render, listen: data.listen || "",
     get purposes() { return consent; },
     show: (placement, chosen, decision_id) => {
       const slot = document.querySelector(`[data-tact="${placement}"], [data-tact-live="${placement}"]`);
       if (slot && !closed.has(slot)) place(slot, placement, chosen, decision_id);
     },
-    push: ([name, ...given]) => tact[name](...given),
+    // a call that there is not is told on the console, and stops nothing
+    push: (...calls) => calls.forEach(async ([name, ...given]) => tact[name](...given)),
   };
-  [...early].forEach(tact.push);
-  const parts = [new Promise((done) => document.readyState === "loading" ? on(document, "DOMContentLoaded", done) : done())];
+  tact.push(...early);
+  const parts = [document.readyState === "loading" && new Promise((done) => on(document, "DOMContentLoaded", done))];
   if (data.listen) parts.push(load("tact-adapters.js"));
   Promise.all(parts).then(() => {
     started = true;

@@ -1,19 +1,21 @@
 // The console's shell: who is logged in, the navigation, and the view that the address names.
 import { render } from "../vendor/htm-preact.js";
-import { Button, Empty, Page, Problem, get, html, navigate, post, useEffect, useRef, useRoute, useState } from "./kit.js";
+import { Button, Empty, Page, Problem, get, html, navigate, post, useEffect, useRef, useRoute, useState, whoCame } from "./kit.js";
 import { FIRST, GROUPS, VIEWS } from "./views.js";
 
 const LOGIN = "/console/login";
+const ICON = new URL("./icon.svg", import.meta.url).href;
 
 function App() {
   const route = useRoute();
-  const [session, setSession] = useState(undefined);
+  const byLink = location.pathname === LOGIN && location.hash.length > 1;
+  const [session, setSession] = useState(byLink || !whoCame ? undefined : whoCame.shop ? whoCame : null);
   const load = () => get("session").then((told) => setSession(told.shop ? told : null), () => setSession(null));
   useEffect(() => {
     const out = () => setSession(null);
     document.addEventListener("console:login", out);
-    if (location.pathname === LOGIN && location.hash.length > 1) enter(location.hash.slice(1)).then(load, () => setSession(null));
-    else load();
+    if (byLink) enter(location.hash.slice(1)).then(load, () => setSession(null));
+    else if (session === undefined) load();
     return () => document.removeEventListener("console:login", out);
   }, []);
   useEffect(() => {
@@ -61,7 +63,7 @@ function Login({ onIn }) {
   </form></main>`;
 }
 
-const Brand = () => html`<span class="brand"><img src="/console/static/console/icon.svg" alt="" width="24" height="24" /> Tact</span>`;
+const Brand = () => html`<span class="brand"><img src=${ICON} alt="" width="24" height="24" /> Tact</span>`;
 
 function Frame({ route, session }) {
   const [open, setOpen] = useState(false);
@@ -80,10 +82,10 @@ function Frame({ route, session }) {
 }
 
 function View({ route, session }) {
-  const found = VIEWS[route.view];
-  const [loaded, setLoaded] = useState(null);
+  const found = Object.hasOwn(VIEWS, route.view) ? VIEWS[route.view] : null;
+  const [loaded, setLoaded] = useState(parts[route.view] ? { Part: parts[route.view] } : null);
   useEffect(() => {
-    if (found) found.load().then((module) => setLoaded({ Part: module.default }), (error) => setLoaded({ error }));
+    if (found && !loaded) fetched(route.view).then((Part) => setLoaded({ Part }), (error) => setLoaded({ error }));
   }, [route.view]);
   if (!found) return route.view ? html`<${Page} title="Not here"><${Empty} title="There is no such view"><p>The navigation lists those there are.</p><//><//>` : null;
   if (!loaded) return html`<div class="working quiet"><span>Loading …</span></div>`;
@@ -102,8 +104,12 @@ document.addEventListener("click", (event) => {
   scrollTo(0, 0);
 });
 
-// The view is fetched while the session is being asked for, not after it.
-VIEWS[location.pathname.split("/")[2]]?.load().catch(() => null);
+const parts = {};
+const fetched = async (id) => (parts[id] ||= (await VIEWS[id].load()).default);
+
+// The first view is there before anything is drawn, as is what came with the page: both are drawn at once.
+const first = location.pathname.split("/")[2] || FIRST;
+if (Object.hasOwn(VIEWS, first) && whoCame?.shop) await fetched(first).catch(() => null);
 
 const root = document.getElementById("app");
 root.textContent = "";

@@ -1,5 +1,5 @@
 // Decisions: the latest as they come, a search over the log, and one told as a story.
-import { AsOf, Bar, Button, Card, Empty, Lake, Page, Pill, Problem, STAGES, Select, Table, address, fmt, get, html, named, navigate, post, useEffect, useLake, useLoad, useRef, useState, withParams } from "./kit.js";
+import { AsOf, Bar, Button, Card, Empty, Lake, Page, Pill, Problem, STAGES, Select, Table, address, ahead, fmt, get, html, named, navigate, post, useEffect, useLake, useLoad, useRef, useState, withParams } from "./kit.js";
 
 const KEPT = 60;
 
@@ -31,10 +31,11 @@ function Finder({ route }) {
 // ---- the live tail -----------------------------------------------------------------------------------------------
 
 function Live() {
-  const [rows, setRows] = useState(null);
+  const [came] = useState(() => ahead("decisions/tail"));
+  const [rows, setRows] = useState(came?.decisions.slice(0, KEPT) || null);
   const [paused, setPaused] = useState(false);
   const [error, setError] = useState(null);
-  const cursor = useRef("");
+  const cursor = useRef(came?.cursor || "");
   useEffect(() => {
     if (paused) return;
     let live = true;
@@ -53,7 +54,8 @@ function Live() {
       }
       if (live) timer = setTimeout(look, 1000);
     };
-    look();
+    if (rows) timer = setTimeout(look, 1000);
+    else look();
     return () => { live = false; clearTimeout(timer); };
   }, [paused]);
   return html`<${Problem} error=${error} title="The stream cannot be read" />

@@ -1,5 +1,5 @@
 // Journey map: channels, stages and outcomes as flows; friction; where sessions stop; what messages add at each stage.
-import { AsOf, Card, Empty, Interval, Lake, Page, Period, Pill, Select, Stat, Stats, Table, address, fmt, html, named, navigate, script, useEffect, useLake, useMemo, useRef, useState, withParams } from "./kit.js";
+import { AsOf, Card, Empty, Interval, Lake, Page, Period, Pill, Select, Stat, Stats, Table, address, fmt, html, named, navigate, script, useEffect, useLake, useLayoutEffect, useMemo, useRef, useState, withParams } from "./kit.js";
 
 const library = Promise.all(["d3-array.js", "d3-path.js", "d3-shape.js", "d3-sankey.js"].map(script));
 
@@ -69,7 +69,8 @@ const tone = (node) => (node.kind !== "outcome" ? node.kind : node.name === "bou
 
 function useWidth(box) {
   const [width, setWidth] = useState(0);
-  useEffect(() => {
+  useLayoutEffect(() => {
+    setWidth(Math.floor(box.current.clientWidth)); // at once: the observer speaks after the first picture
     const watch = new ResizeObserver(([entry]) => setWidth(Math.floor(entry.contentRect.width)));
     watch.observe(box.current);
     return () => watch.disconnect();
@@ -82,7 +83,7 @@ function Sankey({ answer, from, to, onPick }) {
   const width = useWidth(box);
   const [ready, setReady] = useState(Boolean(globalThis.d3?.sankey));
   const [over, setOver] = useState(null);
-  useEffect(() => { library.then(() => setReady(true)); }, []);
+  useLayoutEffect(() => { library.then(() => setReady(true)); }, []);
   const upright = width > 0 && width < 640; // a phone: columns become rows
   const drawn = useMemo(() => (ready && width ? layout(answer, width, upright) : null), [ready, width, answer]);
   return html`<div class="sankey" ref=${box}>${drawn ? html`<${Drawn} ...${{ answer, drawn, upright, width, over, setOver, from, to, onPick }} />` : html`<div class="sankey-space"></div>`}</div>`;

@@ -38,19 +38,43 @@ async function call(method, path, body) {
   throw new Refused(answer.status, told);
 }
 
+// What came with the page (service/console_ahead.py): each answer is for who asks the same first.
+const sent = (() => { try { return JSON.parse(document.getElementById("ahead").textContent); } catch { return {}; } })();
+const known = new Map((sent.answers || []).map(({ path, params, told }) => [keyOf(path, params), told]));
+export function ahead(path, params) {
+  const key = keyOf(path, params);
+  const told = known.get(key);
+  known.delete(key);
+  return told;
+}
+export const whoCame = sent.session;
+setTimeout(() => known.clear(), 5000); // what no view took by then is old
+
 export const get = (path, params) => call("GET", path + query(params));
 export const post = (path, body = {}) => call("POST", path, body);
 
+function given(params) {
+  return Object.entries(params || {}).filter(([, value]) => value !== undefined && value !== null && value !== "");
+}
+
 function query(params) {
-  const given = Object.entries(params || {}).filter(([, value]) => value !== undefined && value !== null && value !== "");
-  return given.length ? `?${new URLSearchParams(given)}` : "";
+  const told = given(params);
+  return told.length ? `?${new URLSearchParams(told)}` : "";
+}
+
+function keyOf(path, params) {
+  return `${path}?${new URLSearchParams(given(params).sort())}`;
 }
 
 // Loads now, again when `path` or `params` change, and every `everyS` seconds while the page is seen.
 export function useLoad(path, params = {}, everyS = 0) {
-  const [state, setState] = useState({ data: null, error: null, loading: true });
-  const [again, setAgain] = useState(0);
   const key = path + query(params);
+  const [state, setState] = useState(() => {
+    const data = ahead(path, params);
+    return data === undefined ? { data: null, error: null, loading: true } : { data, error: null, loading: false, key };
+  });
+  const came = useRef(state.key);
+  const [again, setAgain] = useState(0);
   useEffect(() => {
     let live = true;
     let timer = 0;
@@ -66,7 +90,9 @@ export function useLoad(path, params = {}, everyS = 0) {
     };
     const seen = () => document.addEventListener("visibilitychange", () => live && load(), { once: true });
     setState((before) => (before.key === key ? before : { data: null, error: null, loading: true, key }));
-    load();
+    if (came.current !== key) load();
+    else if (everyS) timer = setTimeout(load, 1000 * everyS);
+    came.current = null;
     return () => { live = false; clearTimeout(timer); };
   }, [key, everyS, again]);
   return { ...state, reload: () => setAgain((count) => count + 1) };
@@ -74,8 +100,12 @@ export function useLoad(path, params = {}, everyS = 0) {
 
 // A question about the lake: asks until it is answered, tells how far it is, and asks again while the answer is old.
 export function useLake(name, params = {}, everyS = 30) {
-  const [state, setState] = useState({ told: null, error: null, key: "" });
   const key = name + query(params);
+  const [state, setState] = useState(() => {
+    const told = ahead(`lake/${name}`, params);
+    return told ? { told, error: null, key } : { told: null, error: null, key: "" };
+  });
+  const came = useRef(state.told);
   useEffect(() => {
     let live = true;
     let timer = 0;
@@ -94,7 +124,9 @@ export function useLake(name, params = {}, everyS = 30) {
       timer = setTimeout(() => ask(1.5), 1000 * next);
     };
     setState((before) => (before.key === key ? before : { told: null, error: null, key }));
-    ask(0.6);
+    if (came.current) timer = setTimeout(() => ask(1.5), 1000 * (came.current.stale ? 2 : everyS));
+    else ask(0.6);
+    came.current = null;
     return () => { live = false; clearTimeout(timer); };
   }, [key, everyS]);
   const told = state.key === key ? state.told : null;
@@ -109,6 +141,9 @@ export function navigate(address, { replace = false } = {}) {
   document.dispatchEvent(new CustomEvent("console:moved"));
 }
 
+// A part of an address; one that somebody cut in the middle of a letter stays as it is.
+const plain = (part) => { try { return decodeURIComponent(part); } catch { return part; } };
+
 export function useRoute() {
   const [at, setAt] = useState(location.pathname + location.search);
   useEffect(() => {
@@ -119,7 +154,7 @@ export function useRoute() {
   }, []);
   return useMemo(() => {
     const url = new URL(at, location.origin);
-    const [, , view = "", ...rest] = url.pathname.split("/").map(decodeURIComponent);
+    const [, , view = "", ...rest] = url.pathname.split("/").map(plain);
     return { view, rest, params: Object.fromEntries(url.searchParams), path: url.pathname };
   }, [at]);
 }
@@ -292,20 +327,23 @@ export const Bar = ({ share, label, tone = "" }) => html`<svg class="bar ${tone}
   <rect class="track" width="100" height="6" rx="1" /><rect width=${Math.max(0, Math.min(100, 100 * share))} height="6" rx="1" /></svg>`;
 
 const loading = {};
+const vendored = (name) => new URL(`../vendor/${name}`, import.meta.url).href;
+// What the page itself brings has run, or stands, before any module does.
+const there = (tag, where, name) => document.querySelector(`head > ${tag}[${where}="${new URL(vendored(name)).pathname}"]`);
 // Scripts asked for together load together and run in the order of the asking.
 export function script(name) {
-  loading[name] ||= new Promise((done, failed) => {
+  loading[name] ||= there("script", "src", name) ? Promise.resolve() : new Promise((done, failed) => {
     const element = document.createElement("script");
-    Object.assign(element, { async: false, src: `/console/static/vendor/${name}`, onload: done, onerror: () => failed(new Error(`${name} did not load`)) });
+    Object.assign(element, { async: false, src: vendored(name), onload: done, onerror: () => failed(new Error(`${name} did not load`)) });
     document.head.append(element);
   });
   return loading[name];
 }
 
 export function sheet(name) {
-  loading[name] ||= new Promise((done) => {
+  loading[name] ||= there("link", "href", name) ? Promise.resolve() : new Promise((done) => {
     const element = document.createElement("link");
-    Object.assign(element, { rel: "stylesheet", href: `/console/static/vendor/${name}`, onload: done, onerror: done });
+    Object.assign(element, { rel: "stylesheet", href: vendored(name), onload: done, onerror: done });
     document.head.append(element);
   });
   return loading[name];
@@ -326,7 +364,7 @@ export function Chart({ times, series, bands = [], height = 200, unit = (value) 
     query.addEventListener("change", changed);
     return () => query.removeEventListener("change", changed);
   }, []);
-  useEffect(() => {
+  useLayoutEffect(() => {
     let plot = null;
     let watch = null;
     let live = true;

@@ -10,21 +10,24 @@ export default function Models({ route }) {
   const [asking, setAsking] = useState(null);
   const job = useJob(() => found.reload());
   const live = told?.live;
-  const tools = told && html`${bundle && id !== live && html`<${Button} tone="primary" onClick=${() => setAsking("publish")}>Make it live …<//>`}
-    ${live && told.history.length > 1 && html`<${Button} tone="danger" onClick=${() => setAsking("rollback_bundle")}>Roll back …<//>`}`;
+  const tools = told && html`${bundle && id !== live && html`<${Button} tone="primary" disabled=${job.busy} onClick=${() => setAsking("publish")}>Make it live …<//>`}
+    ${told.before && html`<${Button} tone="danger" disabled=${job.busy} onClick=${() => setAsking("rollback_bundle")}>Roll back …<//>`}`;
   return html`<${Page} title="Models" lead="What the engine believes with, and whether it still holds." actions=${tools}>
     <${Problem} error=${found.error} title="The registry cannot be read" /><${JobState} job=${job} good="Done: running services take it up within a second or two." bad="Refused: what was live stays." />
-    ${asking && html`<${Sure} what=${asking} id=${id} onGo=${(why, force) => job.start(asking, { why, force, bundle: asking === "publish" ? id : "" })} onClose=${() => setAsking(null)} />`}
+    ${asking && html`<${Sure} what=${asking} id=${id} told=${told} onGo=${(why, force) => job.start(asking, { why, force, bundle: asking === "publish" ? id : "" })} onClose=${() => setAsking(null)} />`}
     ${told && !told.bundles.length && html`<${Card}><${Empty} title="No bundle is published"><p>Until there is one every decision is degraded. <code>tact train</code>, then <code>tact publish</code>.</p><//><//>`}
+    ${told && told.bundles.length > 0 && !bundle && html`<${Card}><${Empty} title=${id ? "The registry has no such bundle" : "No bundle is live for this shop"}>${id && html`<p>There is none called <code class="wrap">${id}</code>. </p>`}<p>Those there are stand below.</p><//><//>`}
     ${bundle && html`<${One} key=${id} card=${bundle.card} id=${id} live=${id === live} />`}
     ${told && told.bundles.length > 0 && html`<${Bundles} told=${told} at=${id} /><${History} told=${told} />`}<//>`;
 }
 
-function Sure({ what, id, onGo, onClose }) {
-  const rollback = what === "rollback_bundle";
-  return html`<${Confirm} title=${rollback ? "Roll back to the bundle before?" : `Make bundle ${id} live?`} yes=${rollback ? "Roll back" : "Judge it, and make it live"} tone=${rollback ? "danger" : "primary"}
-    text=${rollback ? "The bundle that was live before this one serves again, within seconds. The registry's history and the audit log keep who and why." : "The gate compares it with the live one on later sessions, and refuses what is worse, leaky or suspicious. Only what passes goes live."}
-    fields=${[{ id: "why", label: "Why (kept in the history)", required: true, hint: "trained on newer days" }]} onYes=${async ({ why }) => onGo(why || "")} onClose=${onClose} />`;
+function Sure({ what, id, told, onGo, onClose }) {
+  const until = (one) => { const day = told.bundles.find((bundle) => bundle.id === one)?.card.window?.until; return day ? ` (learned until ${fmt.day(Date.parse(day))})` : ""; };
+  const back = what === "rollback_bundle";
+  const text = back ? html`<p><code>${told.before}</code>${until(told.before)} serves again within seconds, without a judgement. <code>${told.live}</code>${until(told.live)}, live now, ends; it stays in the registry.</p>`
+    : html`<p>The gate compares it with ${told.live ? html`<code>${told.live}</code>${until(told.live)}, live now,` : "the live one"} on later sessions, and refuses what is worse, leaky or suspicious. Only what passes goes live, within seconds; this takes a minute or so.</p>`;
+  return html`<${Confirm} title=${back ? "Roll back to the bundle before?" : `Make bundle ${id} live?`} yes=${back ? "Roll back" : "Judge it, and make it live"} tone=${back ? "danger" : "primary"} text=${text}
+    fields=${[{ id: "why", label: "Why (kept in the history and the audit log)", required: true, hint: back ? "fewer orders since it went live" : "trained on newer days" }]} onYes=${async ({ why }) => onGo(why || "")} onClose=${onClose} />`;
 }
 
 const LEVELS = { buy: "buys in this session", cart: "puts something into the cart", leave: "leaves now", help: "needs help next" };
