@@ -1,7 +1,6 @@
 """What a decision is made from, besides bundle, policy and draws: values the service gathers and a receipt keeps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -17,8 +16,7 @@ FOUND_BY: Final = ("together", "next", "alike", "own", "earlier", "category", "p
 at it in this session, or in an earlier one; it is of the same category; many look at it; it is new."""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """The page as the request described it; everything "" or () if not said.
 
     dismissed: actions this browser knows the visitor waved away; None if it does not keep them.
@@ -49,8 +47,7 @@ class Suggestion(msgspec.Struct, frozen=True):
     source: str = "popular"
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(msgspec.Struct, frozen=True):
     """Everything a decision is made from, besides bundle, policy and draws.
 
     placements: at least one. consent: purposes granted; None if the request said nothing.
@@ -75,7 +72,7 @@ class Inputs:
     context: Context = Context()
     consent: tuple[str, ...] | None = None
     tail: bytes | None = b""
-    attributes: Mapping[str, str | float | bool] = field(default_factory=dict)
+    attributes: Mapping[str, str | float | bool] = msgspec.field(default_factory=dict)
     facts: Facts | None = None
     product: Product | None = None
     recommended: tuple[Suggestion, ...] = ()

@@ -8,14 +8,14 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from operator import attrgetter
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import msgspec
 import numba
 import numpy as np
 import numpy.typing as npt
+from msgspec import structs
 
 from features.catalog import FACTS, Facts
 from features.schema import FINGERPRINT, INDEX, N_FEATURES
@@ -157,7 +157,7 @@ def encode(decision: Decision, body: bytes | None = None) -> bytes:
         features=FINGERPRINT,
         stage=decision.stage,
         degraded_because=decision.degraded_because,
-        inputs=inputs if inputs.facts is None else _without_facts(inputs),
+        inputs=inputs if inputs.facts is None else structs.replace(inputs, facts=None),
         facts=None if inputs.facts is None or decision.vector is None else KeptFacts.of(inputs.facts),
         vector=None if decision.vector is None else decision.vector.astype("<f4", copy=False).tobytes(),
         scores=None if scores is None else KeptScores(tuple(scores.stage.tolist()), tuple(scores.intent.tolist())),
@@ -167,17 +167,6 @@ def encode(decision: Decision, body: bytes | None = None) -> bytes:
         weariness=decision.weariness,
     )
     return msgspec.json.encode(receipt)
-
-
-_INPUTS: Final = tuple(name for name in Inputs.__slots__)
-_FACTS_AT: Final = _INPUTS.index("facts")
-_inputs_values = attrgetter(*_INPUTS)
-
-
-def _without_facts(inputs: Inputs) -> Inputs:
-    values = list(_inputs_values(inputs))
-    values[_FACTS_AT] = None
-    return Inputs(*values)
 
 
 def decode(data: bytes) -> Receipt:
@@ -229,7 +218,7 @@ def replay(
         raise BundleGone(receipt.bundle)
     draws = _draws(receipt, policy, find_draws)
     facts = receipt.facts.facts() if receipt.facts else None
-    again = decode(encode(decide(replace(receipt.inputs, facts=facts), bundle, policy, draws)))
+    again = decode(encode(decide(structs.replace(receipt.inputs, facts=facts), bundle, policy, draws)))
     pairs: dict[str, tuple[object, object]] = {
         "answer": (bytes(again.answer), bytes(receipt.answer)),
         "vector": (again.vector, receipt.vector),

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
+from msgspec import structs
 
 from features.record import pack
 from features.tail import tail_of
@@ -63,7 +64,7 @@ class Previewer:
         inputs = inputs_of(request, live, now_ms, decision_id, await self._see(request, access.shop, live, own))
         if locale_of(live.policy, inputs.context.locale):
             return inputs
-        return replace(inputs, context=replace(inputs.context, locale=live.policy.locales[0]))
+        return structs.replace(inputs, context=structs.replace(inputs.context, locale=live.policy.locales[0]))
 
     async def _see(self, request: DecisionRequest, shop: str, live: Live, own: bytes) -> Seen:
         """The visitor's past, only read; nothing of it without consent, or while the store is away."""

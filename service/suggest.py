@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 import structlog
+from msgspec import structs
 
 from features.catalog import Product
 from features.events import CODE, TOUCHES
@@ -71,7 +72,7 @@ class Suggester:
         """The inputs with products in them. left_s: until the decision has to be made."""
         needs = needed(live.needs, inputs.placements)
         found = self._ranked(inputs, known, live, left_s)
-        return replace(
+        return structs.replace(
             inputs,
             recommended=found.get(False, ()),
             returning=found.get(True, ()),

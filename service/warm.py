@@ -1,12 +1,12 @@
 """Before the first request: what numba keeps on disk is loaded, what it does not have is compiled."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import structlog
+from msgspec import structs
 
 from features.catalog import Catalog, Product
 from features.events import Row
@@ -109,7 +109,9 @@ def _decide(live: Live) -> None:
     scores = live.bundle if live.bundle is not None else _Even()
     known = Known.of(inputs, scores)
     found = _ranked(inputs, known, live)
-    inputs = replace(inputs, recommended=found.get(False, ()), returning=found.get(True, ()), degraded_because="")
+    inputs = structs.replace(
+        inputs, recommended=found.get(False, ()), returning=found.get(True, ()), degraded_because=""
+    )
     decision = decide(inputs, scores, live.policy, live.draws, known)
     receipt = decode(encode(decision, answer(decision)))
     why(receipt)

@@ -19,6 +19,7 @@ from math import isnan
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec import structs
 
 from features.catalog import no_facts
 from features.schema import FINGERPRINT
@@ -118,7 +119,7 @@ def _choices(receipt: Receipt, policy: Policy, draws: Draws, uplift: EffectsOf |
     taken: set[str] = set()
     for then in receipt.chosen:
         if then.placement in policy.at:
-            asked = replace(inputs, placements=(then.placement,))
+            asked = structs.replace(inputs, placements=(then.placement,))
             decision = decide(asked, bundle, _without(policy, then.placement, taken), draws, known)
             found[then.placement] = probabilities(decision.chosen[0])
         else:
@@ -136,7 +137,7 @@ def _as_then(receipt: Receipt, uplift: EffectsOf | None) -> tuple[Inputs, Known,
     effects = uplift(receipt.numbers) if uplift is not None else {}
     scores = Scores(np.array(receipt.scores.stage), np.array(receipt.scores.intent), named, effects)
     facts = receipt.facts.facts() if receipt.facts else no_facts(tail)
-    inputs = replace(receipt.inputs, facts=facts)
+    inputs = structs.replace(receipt.inputs, facts=facts)
     return inputs, Known(tail, receipt.numbers, scores), _AsScored(receipt.bundle, scores)
 
 

@@ -10,11 +10,12 @@ those that were shown in the log, and recommended products those that the old po
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
 import numpy as np
+from msgspec import structs
 
 from features.catalog import no_facts
 from features.schema import FINGERPRINT
@@ -86,16 +87,16 @@ def decided_again(
     gone = tuple(Chosen.silence(name, "no_candidate") for name in receipt.inputs.placements if name not in policy.at)
     if not there:
         return gone
-    inputs = replace(receipt.inputs, placements=there)
+    inputs = structs.replace(receipt.inputs, placements=there)
     if receipt.scores is None or receipt.numbers is None:
         because = inputs.degraded_because or receipt.degraded_because
-        return (*decide(replace(inputs, degraded_because=because), None, policy, draws).chosen, *gone)
+        return (*decide(structs.replace(inputs, degraded_because=because), None, policy, draws).chosen, *gone)
     tail = tail_of(inputs.tail or b"")
     named = STAGES.index(receipt.stage) if receipt.stage in STAGES else -1  # by weights, not always the likeliest
     scores = Scores(np.array(receipt.scores.stage), np.array(receipt.scores.intent), named, uplift)
     facts = receipt.facts.facts() if receipt.facts else no_facts(tail)
     known = Known(tail, receipt.numbers, scores)
-    made = decide(replace(inputs, facts=facts), AsScored(receipt.bundle, scores), policy, draws, known)
+    made = decide(structs.replace(inputs, facts=facts), AsScored(receipt.bundle, scores), policy, draws, known)
     return (*made.chosen, *gone)
 
 

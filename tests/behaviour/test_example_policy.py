@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
+from msgspec import structs
 
 from features.catalog import Product
 from models.arbitration import prior_draws
@@ -271,7 +272,7 @@ def test_fourteen_messages_are_enough_for_one_session():
 
 @pytest.mark.parametrize("placement", list(POLICY.at))
 def test_without_any_knowledge_only_safe_words_appear(placement):
-    inputs = replace(visitor().inputs(placement), tail=None, degraded_because="store", visitor_id="v2")
+    inputs = structs.replace(visitor().inputs(placement), tail=None, degraded_because="store", visitor_id="v2")
     made = decide(inputs, FixedScores(), replace(POLICY, holdout=0.0), prior_draws(POLICY))
     assert made.chosen[0].action in (None, "questions_welcome")
 

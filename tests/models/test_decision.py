@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from features.catalog import Product
 from features.fold import _fold
@@ -24,7 +25,7 @@ SURE = {"prior": {"mean": 0.5, "strength": 1000}}
 
 
 def decision(policy: Policy, visitor: Visitor = NOBODY, *placements: str, stage: str = "evaluation", **inputs: object):
-    made_from = replace(visitor.inputs(*placements), **inputs)
+    made_from = structs.replace(visitor.inputs(*placements), **inputs)
     return decide(made_from, FixedScores(stage), policy, prior_draws(policy))
 
 
@@ -63,7 +64,12 @@ def test_the_same_inputs_give_the_same_bytes():
     bodies = {answer(decide(inputs, FixedScores(), policy, draws)) for _ in range(3)}
     assert len(bodies) == 1
     assert (
-        len({answer(decide(replace(inputs, decision_id=f"d{i}"), FixedScores(), policy, draws)) for i in range(40)})
+        len(
+            {
+                answer(decide(structs.replace(inputs, decision_id=f"d{i}"), FixedScores(), policy, draws))
+                for i in range(40)
+            }
+        )
         > 20
     )
 
@@ -155,7 +161,7 @@ def test_a_fallback_still_respects_its_schedule_and_language():
 def test_a_shop_without_a_policy_is_silent_in_every_placement_asked_for():
     policy = empty_policy("demo")
     made = decide(
-        replace(Visitor().inputs("any", "other"), degraded_because="policy"), None, policy, prior_draws(policy)
+        structs.replace(Visitor().inputs("any", "other"), degraded_because="policy"), None, policy, prior_draws(policy)
     )
     assert json.loads(answer(made))["placements"] == {
         "any": {"action": None, "reason": "degraded"},
@@ -166,7 +172,10 @@ def test_a_shop_without_a_policy_is_silent_in_every_placement_asked_for():
 def test_a_visitor_whose_tail_may_not_be_read_is_decided_for_by_the_page_alone():
     policy = quiet(action("x", **SURE, when="event.page_type == 'product'"))
     made = decide(
-        replace(Visitor().on("product").inputs(), tail=None, facts=None), FixedScores(), policy, prior_draws(policy)
+        structs.replace(Visitor().on("product").inputs(), tail=None, facts=None),
+        FixedScores(),
+        policy,
+        prior_draws(policy),
     )
     assert not made.degraded
     assert made.chosen[0].action == "x"

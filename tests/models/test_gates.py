@@ -4,6 +4,7 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
 from features.record import hash64
 from models import gates
@@ -234,7 +235,7 @@ def test_history_ends_with_the_session():
 def remembering(policy: Policy, visitor: Visitor, no_ms: int) -> Moment:
     """The moment of a visitor of whom a no to `y` is kept beside the tail."""
     at = moment(policy, visitor)
-    inputs = replace(at.inputs, dismissed=((hash64("y"), no_ms),))
+    inputs = structs.replace(at.inputs, dismissed=((hash64("y"), no_ms),))
     return Moment.of(inputs, policy, at.tail, at.vector, at.scores)
 
 

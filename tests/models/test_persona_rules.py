@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from features.record import pack
 from features.tail import tail_of
@@ -47,7 +48,7 @@ def said(rule: str, visitor: Visitor) -> str | None:
     about = policy(rule)
     inputs = visitor.inputs("top")
     persona = live_of(about).persona(inputs.placements, tail_of(inputs.tail or b""))
-    (chosen,) = decide(replace(inputs, persona=persona), BUNDLE, about, prior_draws(about)).chosen
+    (chosen,) = decide(structs.replace(inputs, persona=persona), BUNDLE, about, prior_draws(about)).chosen
     return chosen.action
 
 
@@ -79,7 +80,7 @@ def test_a_shop_without_personas_or_a_store_that_is_away_has_none() -> None:
 def test_a_receipt_keeps_the_persona_and_replays_to_the_same_bytes() -> None:
     about = policy('visitor.persona == "by-day"')
     draws = prior_draws(about)
-    made = decide(replace(by_day().inputs("top"), persona="by-day"), BUNDLE, about, draws)
+    made = decide(structs.replace(by_day().inputs("top"), persona="by-day"), BUNDLE, about, draws)
     data = receipt.encode(made)
     kept = receipt.decode(data)
     assert kept.inputs.persona == "by-day" and made.chosen[0].action == "one"

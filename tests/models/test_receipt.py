@@ -1,11 +1,11 @@
 """Receipts: what a decision was made from replays to the same bytes, or says what is gone."""
 
 import json
-from dataclasses import replace
 
 import msgspec
 import numpy as np
 import pytest
+from msgspec import structs
 
 from features.events import CODE
 from features.record import hash64
@@ -91,7 +91,9 @@ def test_facts_are_kept_cut_to_the_tail():
 
 def test_a_degraded_decision_replays_without_bundle_or_draws():
     safe = shop(action("safe", fallback=True))
-    made = decide(replace(visitor().inputs(), tail=None, degraded_because="store"), BUNDLE, safe, prior_draws(safe))
+    made = decide(
+        structs.replace(visitor().inputs(), tail=None, degraded_because="store"), BUNDLE, safe, prior_draws(safe)
+    )
     kept = receipts.decode(receipts.encode(made))
     assert (kept.bundle, kept.vector, kept.scores, kept.stage) == ("", None, None, "")
     assert replay(kept, lambda _: None, lambda _: safe).identical
@@ -99,7 +101,7 @@ def test_a_degraded_decision_replays_without_bundle_or_draws():
 
 def test_a_decision_without_a_policy_replays():
     none = empty_policy("demo")
-    made = decide(replace(visitor().inputs("any"), degraded_because="policy"), None, none, prior_draws(none))
+    made = decide(structs.replace(visitor().inputs("any"), degraded_because="policy"), None, none, prior_draws(none))
     assert replay(receipts.decode(receipts.encode(made)), lambda _: None, lambda _: None).identical
 
 
@@ -220,7 +222,7 @@ def test_an_explanation_names_the_features_that_moved_each_score():
 def test_what_was_refused_is_in_the_receipt_and_replays():
     policy = shop(action("x", kind="chat", placements=["side"]), action("y"))
     refused = ((hash64("x"), NOW - DAY), (2**64 - 1, NOW))
-    inputs = replace(visitor().on(dismissed=("y",)).inputs("top", "side"), dismissed=refused)
+    inputs = structs.replace(visitor().on(dismissed=("y",)).inputs("top", "side"), dismissed=refused)
     kept = receipts.decode(receipts.encode(decide(inputs, BUNDLE, policy, prior_draws(policy))))
     assert (kept.inputs.dismissed, kept.inputs.context.dismissed) == (refused, ("y",))
     assert why(kept, "x")["placements"][0]["gate"] == "cooldown"

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from models.arbitration import prior_draws
 from models.decision import decide
@@ -15,7 +16,7 @@ DAYS = 24 * 60
 
 
 def made(policy, *switches, placements=("top",), visitor=NOBODY, **fields):
-    inputs = replace(visitor.inputs(*placements), switches=switches, **fields)
+    inputs = structs.replace(visitor.inputs(*placements), switches=switches, **fields)
     return decide(inputs, FixedScores(), policy, prior_draws(policy))
 
 

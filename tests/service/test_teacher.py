@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 from prometheus_client import CollectorRegistry
 
 from features.catalog import Product
@@ -53,7 +54,7 @@ def visit(pupil: Teacher, settings: Settings, number: int, draws: Draws | None =
     policy = load_policy((settings.policies / f"{SHOP}.yaml").read_text(), "p.yaml")
     now_ms, decision_id = NOW + number * 1000, f"{number:026d}-00"
     inputs = Visitor().inputs(decision_id=decision_id, now_ms=now_ms)
-    inputs = type(inputs)(**{f: getattr(inputs, f) for f in inputs.__dataclass_fields__} | {"visitor_id": f"v{number}"})
+    inputs = structs.replace(inputs, visitor_id=f"v{number}")
     made = decide(inputs, FixedScores(), policy, draws or prior_draws(policy))
     pupil.decided(SHOP, encode(made))
     chosen = made.chosen[0].action or ""

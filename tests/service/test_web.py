@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from msgspec import structs
 
 from features.catalog import Product
 from service.errors import CATALOGUE
@@ -162,7 +163,7 @@ def test_every_product_of_the_example_has_a_picture_of_well_formed_svg() -> None
 
 
 def test_stores_show_what_lies_in_them() -> None:
-    lamp = replace(LAMP, stores={"Gent": 3})
+    lamp = structs.replace(LAMP, stores={"Gent": 3})
     front = Front("demo", "Noordzee Outdoor", "pk_0123", (StoreInfo("Gent", "Veldstraat 41", "Mon-Sat"),))
     there = Shown(front, {"glim": lamp}, frozenset(), parse_cart("", {}), ("glim",))
     html = pages.render(TEMPLATES, there, pages.stores(there))
@@ -171,7 +172,9 @@ def test_stores_show_what_lies_in_them() -> None:
 
 
 def test_a_category_can_be_sorted_by_price_and_an_unknown_order_is_the_first() -> None:
-    more = {one: replace(TENT, item_id=one, price=price) for one, price in (("a", 30.0), ("b", 10.0), ("c", 20.0))}
+    more = {
+        one: structs.replace(TENT, item_id=one, price=price) for one, price in (("a", 30.0), ("b", 10.0), ("c", 20.0))
+    }
     there = replace(shown(), products=more)
     page, odd = pages.listing(there, "tents", "price"), pages.listing(there, "tents", "colour")
     assert page is not None

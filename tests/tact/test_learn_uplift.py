@@ -2,12 +2,13 @@
 
 import json
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
+from msgspec import structs
 from typer.testing import CliRunner
 
 from features import lakefile
@@ -90,7 +91,7 @@ def logged(number: int, bundle: Bundle, draws: Draws) -> Decision:
     """A visit of the one half or the other, 10 seconds after the one before; the vector is that of the first."""
     who = {"visitor_id": f"v{number}", "decision_id": decision_id(number), "now_ms": NOW + number * 10_000}
     seen = SEEN[number % 2]
-    return decide(replace(seen, **who), bundle, load_policy(POLICY, "demo.yaml"), draws, Known.of(seen, bundle))
+    return decide(structs.replace(seen, **who), bundle, load_policy(POLICY, "demo.yaml"), draws, Known.of(seen, bundle))
 
 
 def visit(number: int, bundle: Bundle, draws: Draws, odds: Odds) -> tuple[Decision, list[Row]]:
@@ -173,7 +174,7 @@ def test_it_decides_otherwise_for_each_half_and_its_receipts_replay(opposite: Se
     made, policy = bundles.load(opposite.folder), load_policy(POLICY, "demo.yaml")
     shares = [0, 0]
     for number in range(400):
-        inputs = replace(SEEN[number % 2], visitor_id=f"v{number}", decision_id=decision_id(number))
+        inputs = structs.replace(SEEN[number % 2], visitor_id=f"v{number}", decision_id=decision_id(number))
         now = decide(inputs, made, policy, prior_draws(policy))
         shares[number % 2] += now.chosen[0].action is not None
         found = receipts.replay(receipts.decode(receipts.encode(now)), {made.id: made}.get, lambda _: policy)

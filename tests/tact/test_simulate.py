@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 import typer
+from msgspec import structs
 from typer.testing import CliRunner
 
 from features import lakefile
@@ -54,12 +55,12 @@ def inputs() -> Iterator[tuple[Inputs, FixedScores]]:
         visitor = replace(visitor, rows=tuple(replace(row, ts_ms=row.ts_ms - ago) for row in visitor.rows))
         on_page = visitor.on("product", item_id="p2")
         made = on_page.inputs("top", "side", decision_id=f"D{n:04d}", now_ms=NOW - ago)
-        yield replace(made, visitor_id=f"v{n % 60}"), FixedScores(STAGES[n % 6])
+        yield structs.replace(made, visitor_id=f"v{n % 60}"), FixedScores(STAGES[n % 6])
 
 
 def rows(policy: Policy, degraded: int = 0) -> Iterator[lakefile.DecisionRow]:
     for n, (given, bundle) in enumerate(inputs()):
-        given = replace(given, degraded_because="store", tail=None) if n < degraded else given
+        given = structs.replace(given, degraded_because="store", tail=None) if n < degraded else given
         made = decide(given, bundle, policy, prior_draws(policy))
         yield lakefile.DecisionRow(
             "demo",
@@ -134,7 +135,7 @@ def test_expected_shows_are_the_sums_of_exact_propensities(home: Path, tmp_path:
     draws = draws_between(new, old, prior_draws(old))
     expected = 0.0
     for given, bundle in inputs():
-        made = decide(replace(given, placements=("top",)), bundle, new, draws)
+        made = decide(structs.replace(given, placements=("top",)), bundle, new, draws)
         expected += sum(c.propensity or 0.0 for c in made.chosen[0].candidates if c.action == "late")
     found = of(figures(home, tmp_path, text), "late")
     assert found["shown"]["new"] == pytest.approx(expected, abs=1e-9)

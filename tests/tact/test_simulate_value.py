@@ -1,13 +1,13 @@
 """What a changed policy is worth, in `tact simulate`: right where the truth is known, unsaid where nobody can know."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import typer
+from msgspec import structs
 from typer.testing import CliRunner
 
 from features import lakefile
@@ -41,8 +41,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draws, decided, events = prior_draws(policy), [], []
     for n in range(DECISIONS):
         at = THEN + n * 30_000
-        given = replace(Visitor().inputs(decision_id=f"D{n:05d}"), visitor_id=f"v{n % 1500}", now_ms=at, tail=b"")
-        made = decide(replace(given, facts=None), bundle, policy, draws)
+        given = structs.replace(
+            Visitor().inputs(decision_id=f"D{n:05d}"), visitor_id=f"v{n % 1500}", now_ms=at, tail=b""
+        )
+        made = decide(structs.replace(given, facts=None), bundle, policy, draws)
         row = (made.bundle_id, policy.version, made.stage, made.silent, made.actions, receipts.encode(made))
         decided.append(lakefile.DecisionRow("demo", f"D{n:05d}", given.visitor_id, at, False, *row))
         if random.random() < (SILENT if made.silent else SHOWN):

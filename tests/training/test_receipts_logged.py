@@ -5,6 +5,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
+from msgspec import structs
 
 from features.record import hash64
 from models import receipt as receipts
@@ -45,7 +46,7 @@ DECISIONS = 3_000
 
 
 def made(at: int, policy: Policy = LIVE, draws: Draws = SPREAD) -> Receipt:
-    inputs = replace(SEEN[at % 3], decision_id=f"d{at}", visitor_id=f"v{at // 2}")
+    inputs = structs.replace(SEEN[at % 3], decision_id=f"d{at}", visitor_id=f"v{at // 2}")
     return receipts.decode(receipts.encode(decide(inputs, BUNDLE, policy, draws, KNOWN[at % 3])))
 
 

@@ -1,8 +1,9 @@
 """Visits of a made-up shop in a lake: decisions as the service keeps them, and what followed them, by a hash."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec import structs
 
 from features import lakefile
 from features.events import Row
@@ -32,7 +33,7 @@ def decided(number: int, policy: Policy, draws: Draws, visitor: str = "", at_ms:
     """The decision of a visit, its placements all those of the policy. Visits are 10 seconds apart."""
     at_ms = at_ms or NOW + number * 10_000
     who = {"visitor_id": visitor or f"v{number}", "decision_id": decision_id(number), "now_ms": at_ms}
-    inputs = replace(_SEEN, **who, placements=tuple(policy.at))
+    inputs = structs.replace(_SEEN, **who, placements=tuple(policy.at))
     return decide(inputs, BUNDLE, policy, draws, _KNOWN)
 
 
