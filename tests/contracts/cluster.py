@@ -36,7 +36,7 @@ def _server(folder: Path, port: int) -> Iterator[redis.Redis]:
             yield client
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def _knows_all(node: redis.Redis) -> bool:
 
 
 def _wait(holds) -> None:  # type: ignore[no-untyped-def]
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < give_up, "the cluster did not come up"
         time.sleep(0.05)

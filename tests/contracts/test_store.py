@@ -172,7 +172,7 @@ def test_a_tail_twice_too_long_is_cut_and_keeps_its_time_to_live(do: Do) -> None
     async def body(store: Store) -> tuple[int, int, bytes]:
         await store.append(SHOP, visitor, [[row(visitor, at)] for at in range(n)])
         key = stream.tail_key(store.partition(visitor), SHOP, visitor)
-        for _ in range(200):
+        for _ in range(6000):
             if await store.client.strlen(key) <= TAIL_BYTES:
                 break
             await asyncio.sleep(0.01)
@@ -413,7 +413,7 @@ def test_only_so_many_noes_outlast_a_trim_the_latest(do: Do) -> None:
     async def body(store: Store) -> Any:
         await store.set_attributes(SHOP, visitor, {"tier": "gold"})
         await store.append(SHOP, visitor, [no(visitor, at, f"a{at}") for at in range(n)])
-        for _ in range(200):
+        for _ in range(6000):
             seen = await store.append_and_read(SHOP, visitor, [])
             if len(seen.dismissed) <= MAX_DISMISSED:
                 break

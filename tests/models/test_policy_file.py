@@ -40,9 +40,9 @@ def test_an_alias_bomb_is_refused_at_once():
     bomb = "a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
         f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in pairwise(levels)
     )
-    began = time.perf_counter()
+    began = time.process_time()
     assert "aliases count each time" in refused(bomb)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_an_alias_to_itself_is_refused():

@@ -20,6 +20,7 @@ from service.errors import Problem
 from service.routes.console_models import _shown
 from service.routes.web import CSP
 from tests.service.shop import SHOP, Running
+from tests.support import PATIENCE_S
 
 HOME = "/console/api"
 
@@ -33,7 +34,9 @@ def browser(live: Running) -> Iterator[Browser]:
     with ExitStack() as opened:
 
         def make(**login: str) -> httpx2.Client:
-            client = opened.enter_context(httpx2.Client(base_url=live.url, headers={"origin": live.url}))
+            client = opened.enter_context(
+                httpx2.Client(base_url=live.url, headers={"origin": live.url}, timeout=PATIENCE_S)
+            )
             answer = client.post(f"{HOME}/login", json=login or {"key": live.shop.secret})
             assert answer.status_code == 204, answer.text
             return client
@@ -292,8 +295,9 @@ def test_a_decision_comes_by_in_the_tail_once_and_can_be_told_as_a_story(live: R
     decided = live.decide(visitor_id="story", context={"page_type": "product", "item_id": "i1"})
     found: list[dict[str, object]] = []
 
-    def came() -> bool:
-        found.extend(client.get(f"{HOME}/decisions/tail?cursor={before}").json()["decisions"])
+    def came() -> bool:  # among what other tests' visitors were told, which may be written late
+        told = client.get(f"{HOME}/decisions/tail?cursor={before}").json()["decisions"]
+        found[:] = [one for one in told if one["visitor_id"] == "story"]
         return bool(found)
 
     live.wait(came)

@@ -10,7 +10,7 @@ from tests.service.test_learner import learning
 PUBLISH_S = 1.0
 LOOK_AGAIN_S = 1.0
 """How often the service looks for a new snapshot."""
-ROOM_S = 8.0
+ROOM_S = 40.0
 """For a machine that is busy with other tests."""
 
 

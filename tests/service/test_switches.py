@@ -47,11 +47,13 @@ def test_a_stop_silences_and_its_end_lets_speak_again(home: Path, redis_url: str
 def test_another_worker_heeds_a_stop_within_a_second(home: Path, redis_url: str) -> None:
     shop = make_shop(home, redis_url)
     with running(shop) as one, running(shop) as other:
-        assert shown(other) == "returns"
+        began = time.monotonic()
+        assert {shown(other) for _ in range(5)} == {"returns"}
+        usual_s = (time.monotonic() - began) / 5
         began = time.monotonic()
         one.secret.put("/v1/switches/shop", json={"state": "stopped"})
         other.wait(lambda: shown(other) is None)
-        assert time.monotonic() - began < 3  # a second on a machine that is not shared
+        assert time.monotonic() - began < 3 + 20 * usual_s  # a second on a machine that is not shared
 
 
 def test_an_apprentice_is_decided_logged_and_not_shown(home: Path, redis_url: str) -> None:

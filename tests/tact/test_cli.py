@@ -23,7 +23,7 @@ def tact(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
         env=inherited | {"COLUMNS": "200", "NO_COLOR": "1", "TERMINAL_WIDTH": "200"} | environ,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 
@@ -35,7 +35,7 @@ def test_help_lists_every_verb_with_its_line() -> None:
 def imported(script: str, packages: tuple[str, ...]) -> str:
     """Which of these packages are imported after a script ran."""
     script += f"\nimport sys; print(*sorted(set(sys.modules) & {set(packages)!r}), file=sys.stderr, end='')"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300)
     return done.stderr
 
 

@@ -34,7 +34,7 @@ def dev(checkout: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     path = f"{checkout / 'programs'}:{os.environ['PATH']}"
     environ = os.environ | {"PATH": path, "CALLS": str(checkout / "calls")}
     return subprocess.run(
-        [checkout / "dev", *arguments], env=environ, cwd="/", capture_output=True, text=True, timeout=30
+        [checkout / "dev", *arguments], env=environ, cwd="/", capture_output=True, text=True, timeout=120
     )
 
 

@@ -17,7 +17,7 @@ from service.embedded import running_url
 from service.live import load_live
 from service.process import alive
 from tact.supervisor import get
-from tests.support import until
+from tests.support import PATIENCE_S, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,7 +51,7 @@ def test_serve_answers_and_ctrl_c_stops_every_process(tmp_path: Path) -> None:
         assert "Ctrl-C" in said, said
         port = re.search(r"http://127\.0\.0\.1:(\d+)", said)
         assert port is not None, said
-        assert get("127.0.0.1", int(port[1]), "/healthz")[0] == 200
+        assert until(lambda: get("127.0.0.1", int(port[1]), "/healthz")[0] == 200)
         assert "not ready yet    default: no bundle: decisions are degraded until" in said
         assert re.search(r"secret key +sk_[\w-]{32}", said)
         parts = children(serve.pid)
@@ -104,7 +104,7 @@ def send(url: str, key: str, visitor: str) -> bool:
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     request = urllib.request.Request(f"{url}/v1/events", json.dumps(event).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return bool(json.loads(answer.read())["accepted"] == 1)
     except urllib.error.HTTPError as error:
         error.close()
@@ -147,7 +147,7 @@ def test_a_home_that_cannot_be_written_to_is_told_without_a_traceback(
     (tmp_path / "a-file").touch()
     environ = {**os.environ, "TACT_HOME": str(tmp_path / home), "REDIS_URL": "redis://127.0.0.1:1"}
     command = [sys.executable, "-m", "tact", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2
     assert f"TACT_HOME is {tmp_path / home}, which cannot be used" in done.stderr
     assert "Traceback" not in done.stderr
@@ -159,6 +159,6 @@ def test_a_verb_that_only_reads_makes_no_home_and_refuses_a_file_as_one(tmp_path
     for home in ("none", "a-file"):
         environ = {**os.environ, "TACT_HOME": str(tmp_path / home)}
         command = [sys.executable, "-m", "tact", "keys", "list"]
-        ended[home] = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, timeout=60).returncode
+        ended[home] = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, timeout=120).returncode
     assert ended == {"none": 0, "a-file": 2}
     assert not (tmp_path / "none").exists()
