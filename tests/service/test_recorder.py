@@ -66,17 +66,23 @@ def until(fact: Callable[[], bool], seconds: float = 15) -> None:
 def recording(settings: Settings) -> Iterator[recorder.RecorderMetrics]:
     """A recorder at work in a thread; ended gracefully at the end."""
     stop, metrics = threading.Event(), recorder.RecorderMetrics()
-    failures: list[BaseException] = []
+    began, failures = threading.Event(), list[BaseException]()
+
+    class Recorder(recorder.Recorder):
+        def _follow(self, reader: GroupReader) -> None:
+            began.set()
+            super()._follow(reader)
 
     def work() -> None:
         try:
-            recorder.Recorder(settings, stop, metrics).run()
+            Recorder(settings, stop, metrics).run()
         except BaseException as error:  # noqa: BLE001  # told to the test below
             failures.append(error)
 
     thread = threading.Thread(target=work)
     thread.start()
     try:
+        assert began.wait(20)  # one that is stopped before it begins has nothing to end gracefully
         yield metrics
     finally:
         stop.set()
