@@ -1,6 +1,6 @@
 """How long a decision takes in one process, without HTTP and Redis.
 
-    .venv/bin/python -m load_tests.in_process [--home artifacts] [--placements pdp.trust]
+    .venv/bin/python -m load_tests.in_process [--home artifacts] [--placements pdp.trust] [--pause-ms 20]
 
 What the service does between the two: the body read, the event packed, the tail put in order, facts, vector, scores,
 gates, arbitration, the answer and the receipt written, with what is live in a home (`./dev demo` makes one) and the
@@ -185,6 +185,7 @@ def main() -> None:
     parser.add_argument("--placements", default="pdp.trust", help="separated by commas")
     parser.add_argument("--visitors", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pause-ms", type=float, default=0.0, help="before each decision, as at a low rate")
     given = parser.parse_args()
     settings = Settings(home=given.home)
     live, now_ms = live_of(settings, given.shop), time.time_ns() // 1_000_000
@@ -192,6 +193,8 @@ def main() -> None:
     suggester, warm, watch = Suggester(Metrics()), Stopwatch(), Stopwatch()
     for stopwatch, rounds in ((warm, 1), (watch, given.rounds)):
         for visit in some * rounds:
+            if given.pause_ms:
+                time.sleep(given.pause_ms / 1000)
             one(visit, live, settings, suggester, now_ms, stopwatch)
     print(
         f"{len(live.policy.actions)} actions, {EVENTS} events, {given.placements}: {len(watch.took['all'])} decisions"
