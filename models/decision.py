@@ -6,7 +6,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import compress, count, repeat
-from operator import is_
+from operator import is_, not_
 from typing import Final, Protocol
 
 import msgspec
@@ -185,9 +185,8 @@ def _fill(
     contest = Contest.of(policy, draws, eligible, at, weariness, arm, moment.scores.uplift)
     gates = dict(zip(plan.places, asked, strict=True))
     if arm in LEARNED and eligible:
-        for place, hopeful in zip(eligible, contest.all_hopeful(), strict=True):
-            if not hopeful:
-                gates[place] = NO_HOPE
+        for place in compress(eligible, map(not_, contest.all_hopeful())):
+            gates[place] = NO_HOPE
     learning = _apprentices(policy, eligible, switches)
     rows = dict(zip(eligible, count()))
     page = _Page(moment, draws, timing, switches, learning, gates, contest, rows, worths_of(policy))
@@ -204,7 +203,7 @@ def _fill(
 def _apprentices(policy: Policy, eligible: tuple[int, ...], switches: Switches) -> frozenset[int]:
     """Which of the eligible are only decided and logged."""
     if not switches.states and not policy.apprentice:
-        return frozenset([place for place in eligible if policy.actions[place].apprentice])
+        return worths_of(policy).apprentices.intersection(eligible)
     return frozenset([place for place in eligible if switches.apprentice(policy.actions[place], policy)])
 
 
@@ -223,7 +222,7 @@ def _place(page: _Page, placement: str, taken: dict[int, str]) -> tuple[Chosen, 
         learning = tuple([place for place in open_here if place in page.learning])
         told = _candidates(page, learning, [share[place] for place in learning], [0.0] * len(learning), True)
         found |= zip(learning, told, strict=True)
-    shut = [place for place in here if place not in found]
+    shut = tuple(compress(here, map(closed.__getitem__, here)))
     ids = page.worths.ids
     found |= zip(shut, map(_blocked, map(ids.__getitem__, shut), map(closed.__getitem__, shut)), strict=True)
     candidates = tuple(map(found.__getitem__, here))
@@ -273,7 +272,7 @@ def _candidates(
     """The actions of a contest as candidates, each with its share of the draws and its chance."""
     worths, numbers = page.worths, page.contest.numbers
     if len(places) < len(page.places):
-        numbers = numbers[:, [page.places[place] for place in places]]
+        numbers = numbers[:, list(map(page.places.__getitem__, places))]
     probability, cost, net = numbers.tolist()
     ids, units, levers = (map(of.__getitem__, places) for of in (worths.ids, worths.units, worths.levers))
     none = repeat("")

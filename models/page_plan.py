@@ -99,12 +99,14 @@ def plan_of(policy: Policy, placements: tuple[str, ...], granted: tuple[str, ...
 class Worths(msgspec.Struct, frozen=True):
     """What a policy's actions are worth and cost, by position in the policy. worth: unit x lever; plain: the unit.
 
-    ids, units, levers: the same as plain values, for what is told of a decision.
+    ids, units, levers: the same as plain values, for what is told of a decision. apprentices: positions of those that
+    the file has as such.
     """
 
     ids: tuple[str, ...]
     units: tuple[float, ...]
     levers: tuple[float, ...]
+    apprentices: frozenset[int]
     worth: Floats
     plain: Floats
     cost: Floats
@@ -128,6 +130,7 @@ def worths_of(policy: Policy) -> Worths:
             tuple(action.id for action in policy.actions),
             units,
             levers,
+            frozenset(place for place, action in enumerate(policy.actions) if action.apprentice),
             np.array([unit * lever for unit, lever in zip(units, levers, strict=True)], np.float64),
             np.array(units, np.float64),
             np.array([action.cost for action in policy.actions], np.float64),
