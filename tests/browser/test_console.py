@@ -60,7 +60,7 @@ def console(browser: Browser, visited: Demo) -> Iterator[Open]:
     def make(path: str, log_in: bool = True, **options: Any) -> Page:
         context = browser.new_context(**{"viewport": WIDE, **options})
         contexts.append(context)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         context.add_init_script(WATCH)
         if log_in:
             headers = {"origin": visited.url}
