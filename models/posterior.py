@@ -321,12 +321,23 @@ class Belief:
 def _fitted(
     mean: Floats, prior: Floats, information: Floats, evidence: Floats, widths: Sequence[float], usual: float
 ) -> Belief:
-    """The belief under the prior width of most likelihood, a little in favour of the usual one."""
+    """The belief under the prior width of most likelihood, a little in favour of the usual one.
+
+    Where effects are found smaller than the prior says, its mean shrinks with its spread: a narrow prior about a
+    hopeful mean would be sure that everything helps, on the strength of having seen that nothing does much.
+    """
     width = usual
     if information.any():
-        told = [_log_likelihood(w, mean, prior, information, evidence) - 0.5 * math.log(w / usual) ** 2 for w in widths]
+        told = [
+            _log_likelihood(w, _scaled(mean, w), prior, information, evidence) - 0.5 * math.log(w / usual) ** 2
+            for w in widths
+        ]
         width = widths[int(np.argmax(told))]
-    return Belief.of(mean, width**2 * prior, information, evidence, width)
+    return Belief.of(_scaled(mean, width), width**2 * prior, information, evidence, width)
+
+
+def _scaled(mean: Floats, width: float) -> Floats:
+    return min(width, 1.0) * mean
 
 
 def _log_likelihood(width: float, mean: Floats, prior: Floats, information: Floats, evidence: Floats) -> float:

@@ -140,6 +140,17 @@ def test_caution_fades_as_trials_come_and_is_back_when_they_are_forgotten() -> N
     assert posterior.believed(policy).untried == pytest.approx(1.0, rel=0.03)
 
 
+def test_where_effects_are_smaller_than_their_prior_says_its_hope_shrinks_too() -> None:
+    """A message without data beside two that do nothing: once a narrow prior was sure of the first mean."""
+    hopeful = {"mean": 0.2, "strength": 3}
+    policy = shop(*(action(name, prior=hopeful, **MONEY) for name in ("a", "b")), action("new", prior=hopeful, **MONEY))
+    posterior = Posterior()
+    posterior.learn(world(20_000, {"a": 0.0, "b": 0.0}, [(0.4, 0.3, 0.3)]))
+    belief = posterior.believed(policy)
+    assert belief.width < 1.0
+    assert at_stage(belief, 2) < belief.width * 0.2 + 0.01
+
+
 def halves(n: int, soon: float, late: float, seed: int = 1) -> list[Trial]:
     """Visits of two decisions; the first one's message adds `soon` before the second decision and `late` after it."""
     random = np.random.default_rng(seed)
