@@ -39,7 +39,9 @@ def models(browser: Browser, demo: Demo) -> Iterator[Page]:
     context.set_default_timeout(20_000)
     body, headers = {"key": demo.secret_key}, {"origin": demo.url}
     assert context.request.post(f"{demo.url}/console/api/login", data=body, headers=headers).status == 204
+    expect.set_options(timeout=20_000)  # the gate takes a processor from the page
     yield context.new_page()
+    expect.set_options(timeout=5_000)
     context.close()
 
 
