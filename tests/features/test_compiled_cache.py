@@ -115,3 +115,11 @@ def test_what_was_compiled_is_loaded_without_what_only_compiling_needs(tmp_path:
 def test_new_types_are_compiled_and_kept_beside_what_was_loaded(tmp_path: Path) -> None:
     (tmp_path / "sums.py").write_text(SUMS)
     assert [run(tmp_path, kind)[2] for kind in ("i8", "f8", "f8", "i8")] == ["True", "True", "False", "False"]
+
+
+def test_what_is_compiled_anew_calls_what_was_loaded_and_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "sums.py").write_text(SUMS)
+    run(tmp_path, "i8")
+    for file in (tmp_path / "__pycache__").glob("sums.again*"):
+        file.unlink()
+    assert [run(tmp_path, "i8")[3:] for _ in range(2)] == [["too", "few", "1"], ["too", "few", "0"]]
