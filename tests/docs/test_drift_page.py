@@ -30,7 +30,9 @@ def metrics() -> Iterator[tuple[str, str, str, str]]:
     """(name, type, labels, meaning) of every metric of service and learner."""
     for registry in (Metrics().registry, LearnerMetrics().registry):
         for collector in registry._collector_to_names:
-            (family,) = collector.collect()
+            family = next(iter(collector.collect()), None)
+            if family is None:
+                continue  # it has others counted, and nothing of its own
             labels = ", ".join(f"`{label}`" for label in collector._labelnames)  # type: ignore[attr-defined]
             name = family.name + ("_total" if family.type == "counter" else "")
             yield name, family.type, labels, family.documentation
