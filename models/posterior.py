@@ -42,8 +42,7 @@ from models.trial import SILENCE, Trial
 Floats = npt.NDArray[np.float64]
 
 DAY_MS: Final = 86_400_000
-SOON_WIDTHS: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""None below 1: a narrower prior about the same hopeful mean would be sure that everything helps."""
+SOON_WIDTHS: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 LATE_WIDTHS: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 SOON_WIDTH, LATE_WIDTH = 1.0, 0.2
 """How wide the priors are where data say nothing of it, in the policy's own widths."""
@@ -332,12 +331,23 @@ class Belief:
 def _fitted(
     mean: Floats, prior: Floats, information: Floats, evidence: Floats, widths: Sequence[float], usual: float
 ) -> Belief:
-    """The belief under the prior width of most likelihood, a little in favour of the usual one."""
+    """The belief under the prior width of most likelihood, a little in favour of the usual one.
+
+    Where effects are found smaller than the prior says, its mean shrinks with its spread: a narrow prior about a
+    hopeful mean would be sure that everything helps, on the strength of having seen that nothing does much.
+    """
     width = usual
     if information.any():
-        told = [_log_likelihood(w, mean, prior, information, evidence) - 0.5 * math.log(w / usual) ** 2 for w in widths]
+        told = [
+            _log_likelihood(w, _scaled(mean, w), prior, information, evidence) - 0.5 * math.log(w / usual) ** 2
+            for w in widths
+        ]
         width = widths[int(np.argmax(told))]
-    return Belief.of(mean, width**2 * prior, information, evidence, width)
+    return Belief.of(_scaled(mean, width), width**2 * prior, information, evidence, width)
+
+
+def _scaled(mean: Floats, width: float) -> Floats:
+    return min(width, 1.0) * mean
 
 
 def _log_likelihood(width: float, mean: Floats, prior: Floats, information: Floats, evidence: Floats) -> float:

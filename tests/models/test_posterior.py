@@ -17,7 +17,6 @@ from models.posterior import (
     CAUTION_LAST,
     EXPLORED,
     LATE_WIDTH,
-    SOON_WIDTHS,
     Belief,
     Posterior,
     _fitted,
@@ -169,11 +168,12 @@ def test_half_of_the_first_draws_explore_the_rest_keep_silent_and_it_is_done_onc
     assert posterior.believed(policy).bold == BOLD_LAST
 
 
-def test_where_effects_are_nought_their_prior_does_not_become_surer_of_those_without_data() -> None:
+def test_where_effects_are_smaller_than_their_prior_says_its_hope_shrinks_too() -> None:
+    """Two effects that are known to be nought, and one without data that was believed to be as good as they."""
     mean, prior, information = np.full(3, 0.2), 0.04 * np.eye(3), np.diag([1e4, 1e4, 0.0])
-    belief = _fitted(mean, prior, information, np.zeros(3), SOON_WIDTHS, 1.0)
-    assert belief.width == 1.0
-    assert belief.spread[2] == pytest.approx(0.2)
+    belief = _fitted(mean, prior, information, np.zeros(3), (0.25, 0.5, 1.0, 2.0), 1.0)
+    assert belief.width == 0.25
+    assert belief.mean[2] == pytest.approx(0.05)
 
 
 def halves(n: int, soon: float, late: float, seed: int = 1) -> list[Trial]:
