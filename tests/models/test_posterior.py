@@ -19,7 +19,6 @@ from models.posterior import (
     LATE_WIDTH,
     Belief,
     Posterior,
-    _fitted,
 )
 from models.trial import SILENCE, Next, Trial
 from tests.models.deciding import action, shop
@@ -169,11 +168,14 @@ def test_half_of_the_first_draws_explore_the_rest_keep_silent_and_it_is_done_onc
 
 
 def test_where_effects_are_smaller_than_their_prior_says_its_hope_shrinks_too() -> None:
-    """Two effects that are known to be nought, and one without data that was believed to be as good as they."""
-    mean, prior, information = np.full(3, 0.2), 0.04 * np.eye(3), np.diag([1e4, 1e4, 0.0])
-    belief = _fitted(mean, prior, information, np.zeros(3), (0.25, 0.5, 1.0, 2.0), 1.0)
-    assert belief.width == 0.25
-    assert belief.mean[2] == pytest.approx(0.05)
+    """A message without data beside two that do nothing: once a narrow prior was sure of the first mean."""
+    hopeful = {"mean": 0.2, "strength": 3}
+    policy = shop(*(action(name, prior=hopeful, **MONEY) for name in ("a", "b")), action("new", prior=hopeful, **MONEY))
+    posterior = Posterior()
+    posterior.learn(world(20_000, {"a": 0.0, "b": 0.0}, [(0.4, 0.3, 0.3)]))
+    belief = posterior.believed(policy)
+    assert belief.width < 1.0
+    assert at_stage(belief, 2) < belief.width * 0.2 + 0.01
 
 
 def halves(n: int, soon: float, late: float, seed: int = 1) -> list[Trial]:
