@@ -46,11 +46,9 @@ SOON_WIDTHS: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 LATE_WIDTHS: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 SOON_WIDTH, LATE_WIDTH = 1.0, 0.2
 """How wide the priors are where data say nothing of it, in the policy's own widths."""
-BOLD_FIRST, BOLD_LAST = 0.5, 0.05
-"""The share of the draws that is as wide as the belief: at first, and from EXPLORED on."""
-EXPLORED: Final = 5000.0
-"""Trials by which the first exploration is over."""
-CAUTION_FIRST, CAUTION_LAST = 3.0, 1.0
+BOLD: Final = 0.05
+"""The share of the draws that is as wide as the belief."""
+CAUTION_FIRST, CAUTION_LAST = 2.0, 1.0
 CALM_FIRST, CALM_LAST = 0.7, 0.3
 """How many spreads below the belief the other draws lie, and how wide they are in its width: at first, in the end."""
 CALMED: Final = 1500.0
@@ -214,18 +212,12 @@ class Posterior:
         one = _fitted(mean, prior, *soon, SOON_WIDTHS, SOON_WIDTH)
         other = _fitted(0 * mean, late_prior_of(policy), *late, LATE_WIDTHS, LATE_WIDTH)
         root = np.hstack([one.root, other.root])
-        return Belief(one.mean + other.mean, root, one.width, self._untried(policy), self._bold())
+        return Belief(one.mean + other.mean, root, one.width, self._untried(policy))
 
     def _untried(self, policy: Policy) -> float:
         """How new all of it is, from 1 down to 0 as trials come, for what was believed was tried by then."""
         before, told = CALMED * max(len(policy.actions), 1), float(self.soon.noise[:, 1].sum())
         return before / (before + told)
-
-    def _bold(self) -> float:
-        """The share of the draws that explores: much at first, so that messages are compared with silence while the
-        rest keep silent; then little. Once only, or a small shop, whose trials fade as fast as they come, would never
-        be done."""
-        return BOLD_LAST + (BOLD_FIRST - BOLD_LAST) * max(0.0, 1.0 - self.trials / EXPLORED)
 
     def _spots(self, policy: Policy) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Where the policy's actions stand in the sums, and there in the policy."""
@@ -275,14 +267,12 @@ def _usual(at: Floats, moments: Sequence[Any]) -> Floats:
 @dataclass(frozen=True, slots=True)
 class Belief:
     """A normal belief in the effects of a policy's actions. mean: (n C,). root: (n C, any), its covariance is root
-    root'. width: by how much the prior was widened to fit the data. untried: from 1 to 0, how new all of it is. bold:
-    the share of draws that explore."""
+    root'. width: by how much the prior was widened to fit the data. untried: from 1 to 0, how new all of it is."""
 
     mean: Floats
     root: Floats
     width: float
     untried: float = 1.0
-    bold: float = BOLD_FIRST
 
     @classmethod
     def of(cls, mean: Floats, prior: Floats, information: Floats, evidence: Floats, width: float) -> "Belief":
@@ -307,7 +297,7 @@ class Belief:
     def draws(self, seed: int, count: int = DRAWS) -> Draws:
         """Draws to decide by, float32 (n, C, count), in pairs that mirror each other about their mean.
 
-        A share `bold` of them is as the belief is, and explores (Thompson sampling). The others lie close together,
+        A share BOLD of them is as the belief is, and explores (Thompson sampling). The others lie close together,
         calm times as wide as the belief, and cautious: by stage some spreads of an effect below it. For the best
         of several wide draws is nearly always some message, and mostly a wrong one while little is known, and silence
         is the one choice whose worth is known (Chapelle and Li 2011, "An Empirical Evaluation of Thompson Sampling", on
@@ -320,7 +310,7 @@ class Belief:
         half = random.standard_normal((self.root.shape[1], (count + 1) // 2))
         calm = CALM_LAST + (CALM_FIRST - CALM_LAST) * self.untried
         caution = CAUTION_LAST + (CAUTION_FIRST - CAUTION_LAST) * self.untried
-        bold = np.arange((count + 1) // 2) < self.bold * count / 2
+        bold = np.arange((count + 1) // 2) < BOLD * count / 2
         noise = np.concatenate([half, -half], axis=1)[:, :count] * np.tile(np.where(bold, 1.0, calm), 2)[:count]
         by_stage = np.tile(np.arange(N_EFFECTS) < len(STAGES), self.mean.size // N_EFFECTS)
         lower = np.outer(caution * self.spread * by_stage, ~np.tile(bold, 2)[:count])
@@ -331,23 +321,12 @@ class Belief:
 def _fitted(
     mean: Floats, prior: Floats, information: Floats, evidence: Floats, widths: Sequence[float], usual: float
 ) -> Belief:
-    """The belief under the prior width of most likelihood, a little in favour of the usual one.
-
-    Where effects are found smaller than the prior says, its mean shrinks with its spread: a narrow prior about a
-    hopeful mean would be sure that everything helps, on the strength of having seen that nothing does much.
-    """
+    """The belief under the prior width of most likelihood, a little in favour of the usual one."""
     width = usual
     if information.any():
-        told = [
-            _log_likelihood(w, _scaled(mean, w), prior, information, evidence) - 0.5 * math.log(w / usual) ** 2
-            for w in widths
-        ]
+        told = [_log_likelihood(w, mean, prior, information, evidence) - 0.5 * math.log(w / usual) ** 2 for w in widths]
         width = widths[int(np.argmax(told))]
-    return Belief.of(_scaled(mean, width), width**2 * prior, information, evidence, width)
-
-
-def _scaled(mean: Floats, width: float) -> Floats:
-    return min(width, 1.0) * mean
+    return Belief.of(mean, width**2 * prior, information, evidence, width)
 
 
 def _log_likelihood(width: float, mean: Floats, prior: Floats, information: Floats, evidence: Floats) -> float:

@@ -29,7 +29,7 @@ from service.watched import mark
 
 LEARN_S: Final = 5.0
 MOVED: Final = 0.1
-FEW: Final = 250
+FEW: Final = 2000
 """Trials before anything is published: until then the priors say all there is."""
 
 _log = structlog.get_logger("tact.teacher")

@@ -28,7 +28,7 @@ from training.truth_world import Ints, World
 
 MOVED = 0.1
 """New draws are taken when what is believed moved by this share of its spread somewhere (as service/teacher.py)."""
-FEW = 250
+FEW = 2000
 """Trials before the first of them: until then the priors decide (as service/teacher.py)."""
 
 

@@ -8,18 +8,7 @@ import pytest
 
 from models.arbitration import Contest, arbitrate
 from models.effects import N_EFFECTS, effects_of
-from models.posterior import (
-    BOLD_FIRST,
-    BOLD_LAST,
-    CALM_FIRST,
-    CALM_LAST,
-    CAUTION_FIRST,
-    CAUTION_LAST,
-    EXPLORED,
-    LATE_WIDTH,
-    Belief,
-    Posterior,
-)
+from models.posterior import BOLD, CALM_FIRST, CALM_LAST, CAUTION_FIRST, CAUTION_LAST, LATE_WIDTH, Belief, Posterior
 from models.trial import SILENCE, Next, Trial
 from tests.models.deciding import action, shop
 
@@ -131,7 +120,7 @@ def test_a_share_of_the_draws_is_as_the_belief_is_and_the_others_are_calm_and_ca
     posterior.learn(world(4000, {"a": 0.1, "b": 0.0}, [(0.4, 0.3, 0.3)]))
     belief = posterior.believed(shop(action("a", **MONEY), action("b", **MONEY)))
     flat = belief.draws(7, 8000).table.reshape(-1, 8000)
-    bold = np.tile(np.arange(4000) < belief.bold * 4000, 2)
+    bold = np.tile(np.arange(4000) < BOLD * 4000, 2)
     caution = CAUTION_LAST + (CAUTION_FIRST - CAUTION_LAST) * belief.untried
     lower = caution * belief.spread * (np.arange(belief.mean.size) % N_EFFECTS < 6)
     assert flat[:, bold].mean(axis=1) == pytest.approx(belief.mean, abs=1e-5)
@@ -149,33 +138,6 @@ def test_caution_fades_as_trials_come_and_is_back_when_they_are_forgotten() -> N
     assert posterior.believed(policy).untried == pytest.approx(0.5, rel=0.03)
     posterior.learn([trial(SILENCE, 0.0, ["a"], (0.5, 0.5), T + 20 * DAY)])
     assert posterior.believed(policy).untried == pytest.approx(1.0, rel=0.03)
-
-
-def test_half_of_the_first_draws_explore_the_rest_keep_silent_and_it_is_done_once() -> None:
-    policy, posterior = shop(action("a", **MONEY), action("b", **MONEY)), Posterior(half_life_days=1)
-    fresh = posterior.believed(policy)
-    assert fresh.bold == BOLD_FIRST
-    contest = Contest.of(policy, fresh.draws(3), (0, 1), effects_of(STAGE, INTENT))
-    assert 0.5 <= arbitrate(contest, (0, 1), "d", "top", 0.0).share[0] < 0.8
-    posterior.learn(world(2500, {"a": 0.0, "b": 0.0}, [(0.4, 0.3, 0.3)]))
-    assert posterior.believed(policy).bold == pytest.approx(
-        BOLD_LAST + (BOLD_FIRST - BOLD_LAST) * (1 - 2500 / EXPLORED)
-    )
-    posterior.learn(world(2500, {"a": 0.0, "b": 0.0}, [(0.4, 0.3, 0.3)]))
-    assert posterior.believed(policy).bold == BOLD_LAST
-    posterior.learn([trial(SILENCE, 0.0, ["a"], (0.5, 0.5), T + 20 * DAY)])  # all of it has faded
-    assert posterior.believed(policy).bold == BOLD_LAST
-
-
-def test_where_effects_are_smaller_than_their_prior_says_its_hope_shrinks_too() -> None:
-    """A message without data beside two that do nothing: once a narrow prior was sure of the first mean."""
-    hopeful = {"mean": 0.2, "strength": 3}
-    policy = shop(*(action(name, prior=hopeful, **MONEY) for name in ("a", "b")), action("new", prior=hopeful, **MONEY))
-    posterior = Posterior()
-    posterior.learn(world(20_000, {"a": 0.0, "b": 0.0}, [(0.4, 0.3, 0.3)]))
-    belief = posterior.believed(policy)
-    assert belief.width < 1.0
-    assert at_stage(belief, 2) < belief.width * 0.2 + 0.01
 
 
 def halves(n: int, soon: float, late: float, seed: int = 1) -> list[Trial]:
