@@ -437,13 +437,12 @@ def test_without_consent_every_page_of_an_application_has_an_id_of_its_own(shopp
     for count in (2, 3):
         page.evaluate("tact.page({page_type: 'home'})")
         until(page, lambda count=count: len(asked) == count, "the next page")  # type: ignore[misc]
-    page.evaluate("tact.consent(['analytics'])")
-    until(page, lambda: len(asked) == 4, "the same page with consent")
-    page.evaluate("tact.page({page_type: 'home'})")
-    until(page, lambda: len(asked) == 5, "the page after")
+    page.evaluate("tact.consent(['analytics'])")  # asks again for the places that are still empty, if any are
+    page.evaluate("tact.page({page_type: 'cart'})")
+    until(page, lambda: asked[-1]["context"]["page_type"] == "cart", "the page after")
     who = [one["visitor_id"] for one in asked]
     assert len({*who[:3]}) == 3
-    assert who[2] == who[3] == who[4] == page.evaluate("tact.visitor")
+    assert {*who[2:]} == {page.evaluate("tact.visitor")}
 
 
 @pytest.mark.parametrize(("slept_s", "shown"), [(31, 1), (7200, 0)])
