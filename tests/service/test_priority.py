@@ -17,6 +17,16 @@ print(os.nice(0), *(group.read_text().split()[-1:] if os.access(group, os.W_OK) 
 """
 
 
+BY_HAND = """
+import contextlib, time
+for _ in range(20):
+    with contextlib.suppress(OSError):
+        pathlib.Path("/proc/self/autogroup").write_text("5")
+        break
+    time.sleep(0.11)
+"""
+
+
 def said(act: str, own_session: bool) -> list[int]:
     """Its nice, and its session's where the kernel names one (not of the first session) and lets it be changed."""
     told = subprocess.check_output([sys.executable, "-c", SAY.format(act=act)], start_new_session=own_session)
@@ -25,6 +35,8 @@ def said(act: str, own_session: bool) -> list[int]:
 
 @pytest.mark.parametrize("own_session", [True, False])
 def test_a_part_gives_way_and_its_session_with_it_if_it_is_its_own(own_session: bool) -> None:
+    if own_session and said(BY_HAND, own_session)[1:] != [5]:
+        pytest.skip("this kernel takes no nice for a session")
     before = said("", own_session)
     after = said("give_way(5)", own_session)
     assert after[0] == min(before[0] + 5, 19)
