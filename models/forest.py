@@ -19,11 +19,11 @@ Rows = npt.NDArray[np.int32]
 Nodes = npt.NDArray[np.void]
 
 NODE: Final = np.dtype(
-    [("threshold", "<f4"), ("feature", "<u2"), ("unknown", "<u2"), ("left", "<i4"), ("right", "<i4")]
+    [("threshold", "<f4"), ("feature", "<u2"), ("unknown", "u1"), ("heavier", "u1"), ("left", "<i4"), ("right", "<i4")]
 )
 """A split in 16 bytes, so that a step of a walk touches one cache line. threshold: the largest float32 not above the
-text's, which splits float32 numbers the same way. unknown: 1 where an unknown number goes left. Children below 0 are
-leaves: -1 - child is the place in leaf."""
+text's, which splits float32 numbers the same way. unknown: 1 where an unknown number goes left. heavier: 1 where more
+of the training's rows went right. Children below 0 are leaves: -1 - child is the place in leaf."""
 
 
 @numba.njit(cache=True)
@@ -143,8 +143,12 @@ def _tree(names: tuple[str, ...], tree: dict[str, str]) -> Forest:
     if bool(np.any(kind == 1)):
         raise InvalidModel("trained with zero_as_missing, which this engine does not walk")
     nodes["unknown"] = np.where(kind == 0, threshold >= 0.0, (decision & 2) != 0)
+    rows = {True: _numbers(tree, "internal_count", np.float64), False: _numbers(tree, "leaf_count", np.float64)}
+    went = {}
     for side in ("left", "right"):
-        nodes[side] = _numbers(tree, f"{side}_child", np.int32)
+        child = nodes[side] = _numbers(tree, f"{side}_child", np.int32)
+        went[side] = np.where(child >= 0, rows[True][np.maximum(child, 0)], rows[False][np.maximum(-1 - child, 0)])
+    nodes["heavier"] = went["right"] > went["left"]
     return Forest(names, nodes, np.zeros(1, np.int32), leaf)
 
 

@@ -18,6 +18,9 @@ import numpy.typing as npt
 from features.schema import N_FEATURES
 from models.calibration import Calibration, calibrate, squash
 from models.forest import Forest, walk
+from models.forest_layout import PLACE
+from models.forest_quick import QuickForest, add_leaves, reachable
+from models.forest_rows import ForestRows
 from models.linear import N_KINDS, Blended, Linear, blend, logs_of
 from models.scorer import ConstantScorer, Predictor, Scorer
 
@@ -26,46 +29,112 @@ Vector = npt.NDArray[np.float32]
 
 
 @numba.njit(cache=True, nogil=True)
-def _score(x, table, share, rates, nodes, roots, leaf, columns, kinds, xs, ys, starts, out):  # type: ignore[no-untyped-def]
-    """All models of one vector, into out. table: for each model where its trees, its outputs and its rows of `columns`
-    begin and end; one without trees is constant (`rates`)."""
-    logs = np.empty(x.size)
-    logs_of(x, logs)
+def _finish(x, logs, table, share, rates, columns, kinds, xs, ys, starts, out):  # type: ignore[no-untyped-def]
+    """Trees' sums in out to calibrated probabilities. table: for each model where its trees, its outputs and its
+    rows of `columns` begin and end; one without trees is constant (`rates`)."""
     for m in range(table.shape[0]):
-        first, last, begin, end = table[m, 0], table[m, 1], table[m, 2], table[m, 3]
+        begin, end = table[m, _OUTPUTS], table[m, _OUTPUTS + 1]
         said = out[begin:end]
-        if first == last:
+        if table[m, _TREES] == table[m, _TREES + 1]:
             said[:] = rates[begin:end]
         else:
-            said[:] = 0.0
-            walk(x, nodes, roots[first:last], leaf, said)
             squash(said, said.max())
             if share[m] > 0.0:
-                blend(x, logs, columns[table[m, 4] : table[m, 5]], kinds[begin:end], share[m], said)
+                blend(x, logs, columns[table[m, _ROWS] : table[m, _ROWS + 1]], kinds[begin:end], share[m], said)
         calibrate(said, xs, ys, starts[begin : end + 1], said)
+
+
+@numba.njit(cache=True, nogil=True)
+def _score(x, models, quick, place, out):  # type: ignore[no-untyped-def]
+    """All models of one vector, into out, without walking."""
+    features, thresholds, ends, splits, leaf, first_leaf = quick
+    table = models[0]
+    left, logs = np.empty(first_leaf.size, np.uint32), np.empty(x.size)
+    reachable(x, features, thresholds, ends, splits, left)
+    out[:] = 0.0
+    for m in range(table.shape[0]):
+        said = out[table[m, _OUTPUTS] : table[m, _OUTPUTS + 1]]
+        add_leaves(left, table[m, _TREES], table[m, _TREES + 1], leaf, first_leaf, place, said)
+    logs_of(x, logs)
+    _finish(x, logs, *models, out)  # type: ignore[call-arg]
+
+
+@numba.njit(cache=True, nogil=True)
+def _walked(x, models, trees, out):  # type: ignore[no-untyped-def]
+    """The same of trees that are to be walked."""
+    nodes, roots, leaf = trees
+    table, logs = models[0], np.empty(x.size)
+    out[:] = 0.0
+    for m in range(table.shape[0]):
+        said = out[table[m, _OUTPUTS] : table[m, _OUTPUTS + 1]]
+        if table[m, _TREES] < table[m, _TREES + 1]:
+            walk(x, nodes, roots[table[m, _TREES] : table[m, _TREES + 1]], leaf, said)
+    logs_of(x, logs)
+    _finish(x, logs, *models, out)  # type: ignore[call-arg]
+
+
+@numba.njit(cache=True, nogil=True)
+def _finish_rows(x, models, sums, out):  # type: ignore[no-untyped-def]
+    """Trees' sums (outputs, n) to probabilities in out (n, outputs)."""
+    logs = np.empty(x.shape[1])
+    for row in range(x.shape[0]):
+        out[row] = sums[:, row]
+        logs_of(x[row], logs)
+        _finish(x[row], logs, *models, out[row])  # type: ignore[call-arg]
+
+
+_TREES, _OUTPUTS, _ROWS = 0, 2, 4
+"""Columns of a panel's table, each followed by where it ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Models side by side. arrays: what _score reads, in its order. outputs: how many numbers all of them give."""
+    """Models side by side. models: what _finish reads but for the row, in its order. forest: all models' trees; quick
+    and rows: the same for one vector and for many, None where they have no such form. outputs: how many numbers all
+    models give."""
 
-    arrays: tuple[Any, ...]
+    models: tuple[Any, ...]
+    forest: Forest
+    quick: QuickForest | None
+    rows: ForestRows | None
     outputs: int
 
     @classmethod
     def of(cls, models: Sequence[tuple[Predictor, Calibration]]) -> Self | None:
         """The panel of some models, in order; None if one of them is none this pass can score."""
         parts = [_parts(model) for model, _ in models]
-        forests = [part for part in parts if part is not None]
-        if len(forests) < len(parts):
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts):
             return None
-        return cls(_joined(forests, [curves for _, curves in models]), sum(m.outputs for m, _ in models))
+        arrays = _joined(known, [curves for _, curves in models])
+        forest = Forest.joined([part.forest for part in known if part.forest is not None])
+        rows = ForestRows.of(forest, _outputs_of(arrays[0]))
+        return cls(arrays, forest, QuickForest.of(forest), rows, sum(m.outputs for m, _ in models))
 
     def score(self, vector: Vector) -> Floats:
         """Calibrated probabilities of all models, one after another. vector: float32 (N,) -> float64 (outputs,)."""
         out = np.empty(self.outputs)
-        _score(vector, *self.arrays, out)  # type: ignore[call-arg]
+        if self.quick is not None:
+            _score(vector, self.models, self.quick.arrays, PLACE, out)
+        else:
+            trees = self.forest.nodes, self.forest.roots, self.forest.leaf
+            _walked(vector, self.models, trees, out)
         return out
+
+    def score_rows(self, matrix: Vector) -> Floats:
+        """The same of many vectors, tree after tree. matrix: float32 (n, N) -> float64 (n, outputs)."""
+        if self.rows is None:
+            return np.array([self.score(row) for row in matrix]).reshape(-1, self.outputs)
+        out = np.empty((len(matrix), self.outputs))
+        _finish_rows(matrix, self.models, self.rows.scores(matrix, self.outputs), out)
+        return out
+
+
+def _outputs_of(table: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    """Of each tree which of the panel's outputs it adds to."""
+    trees, first = table[:, _TREES + 1] - table[:, _TREES], table[:, _OUTPUTS]
+    each = [begin + np.arange(n) % max(end - begin, 1) for begin, end, n in zip(first, table[:, 3], trees, strict=True)]
+    return np.concatenate(each).astype(np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +155,15 @@ def _parts(model: Predictor) -> _Part | None:
 
 
 def _joined(parts: Sequence[_Part], curves: Sequence[Calibration]) -> tuple[Any, ...]:
-    """The arrays of _score."""
+    """The arrays of _finish."""
     trees = np.cumsum([0, *(0 if part.forest is None else part.forest.roots.size for part in parts)])
     outputs = np.cumsum([0, *(part.outputs for part in parts)])
     rows = np.cumsum([0, *(0 if part.linear is None else len(part.linear.columns) for part in parts)])
     knots = np.cumsum([0, *(len(one.xs) for one in curves)])
-    forest = Forest.joined([part.forest for part in parts if part.forest is not None])
     return (
         np.column_stack([trees[:-1], trees[1:], outputs[:-1], outputs[1:], rows[:-1], rows[1:]]).astype(np.int64),
         np.array([0.0 if part.linear is None else part.linear.share for part in parts]),
         np.concatenate([part.rates for part in parts]),
-        forest.nodes,
-        forest.roots,
-        forest.leaf,
         np.concatenate(
             [np.zeros((0, N_FEATURES)), *(part.linear.columns for part in parts if part.linear is not None)]
         ),

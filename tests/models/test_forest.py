@@ -4,7 +4,9 @@ import pytest
 
 from features.schema import N_FEATURES
 from models.forest import Forest
-from models.forest_rows import LEAVES, ForestRows
+from models.forest_layout import LEAVES, PLACE
+from models.forest_quick import QuickForest, add_leaves, reachable
+from models.forest_rows import ForestRows
 from models.modeltext import InvalidModel
 from models.ranker import COLUMNS, Ranker
 from models.scorer import Scorer
@@ -17,9 +19,20 @@ def predicted(text: str, matrix: np.ndarray) -> np.ndarray:
     rows, found = ForestRows.of(forest), forest.predict(matrix)
     assert rows is not None
     np.testing.assert_array_equal(rows.predict(matrix), found)
+    np.testing.assert_array_equal([without_walking(forest, row) for row in matrix], found)
     for few in (0, 1, 5, 121):
         np.testing.assert_array_equal(rows.predict(matrix[:few]), found[:few])
     return found
+
+
+def without_walking(forest: Forest, row: np.ndarray) -> float:
+    quick = QuickForest.of(forest)
+    assert quick is not None
+    *splits, leaf, first_leaf = quick.arrays
+    left, out = np.empty(len(forest.roots), np.uint32), np.zeros(1)
+    reachable(row, *splits, left)
+    add_leaves(left, 0, left.size, leaf, first_leaf, PLACE, out)
+    return float(out[0])
 
 
 def test_the_forest_says_what_the_booster_says_bit_by_bit() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import lightgbm as lgb
 import numba
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from models.calibration import Calibration
 from models.linear import N_KINDS, Linear
 from models.panel import Panel
 from models.scorer import ConstantScorer, Scorer
-from tests.models.bundles import model_text, parts, vectors
+from tests.models.bundles import FIXED, model_text, parts, vectors
 
 ROWS = 500
 
@@ -63,6 +64,8 @@ def test_one_pass_equals_the_models_asked_one_by_one_and_as_a_batch(loaded: Bund
     batch = [loaded.stage.probabilities_batch(matrix), loaded.intent.probabilities_batch(matrix)]
     assert np.array_equal(said, np.stack(one_by_one))
     assert np.array_equal(said, np.concatenate(batch, axis=1))
+    for few in (0, 1, 5, ROWS):
+        assert np.array_equal(loaded.panel.score_rows(matrix[:few]), said[:few])
 
 
 def test_a_bundle_scores_by_the_pass(loaded: Bundle) -> None:
@@ -83,4 +86,21 @@ def test_a_model_with_another_objective_is_left_to_the_library(loaded: Bundle) -
 def test_a_panel_of_constants_is_of_the_same_types_so_that_it_compiles_for_all(loaded: Bundle) -> None:
     constants = Panel.of([(ConstantScorer(np.full(n, 0.5), N_FEATURES), Calibration.identity(n)) for n in (6, 1)])
     assert constants is not None and loaded.panel is not None
-    assert [numba.typeof(a) for a in constants.arrays] == [numba.typeof(a) for a in loaded.panel.arrays]
+    for one, other in ((constants.models, loaded.panel.models), (constants.quick.arrays, loaded.panel.quick.arrays)):  # type: ignore[union-attr]
+        assert numba.typeof(one) == numba.typeof(other)
+    said = constants.score(rows()[0])
+    assert said[6] == 0.5 and np.allclose(said[:6], 1 / 6)
+    assert np.array_equal(constants.score_rows(rows()), np.tile(said, (ROWS, 1)))
+
+
+def test_trees_of_many_leaves_are_walked_and_say_what_the_library_says() -> None:
+    random = np.random.default_rng(1)
+    matrix = vectors(3000, seed=2).copy()
+    matrix[random.random(matrix.shape) < 0.2] = np.nan
+    target = (np.nan_to_num(matrix[:, 0]) + random.normal(size=3000) > 0).astype(float)
+    model = lgb.train({**FIXED, "num_leaves": 50, "objective": "binary"}, lgb.Dataset(matrix, target), 5)
+    scorer = Scorer(model.model_to_string(), N_FEATURES)
+    panel = Panel.of([(scorer, Calibration.identity(1))])
+    assert panel is not None and panel.quick is None and panel.rows is None
+    expected = Calibration.identity(1).apply(scorer.predict_batch(matrix[:ROWS]))
+    assert np.array_equal(panel.score_rows(matrix[:ROWS]), expected)

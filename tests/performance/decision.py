@@ -82,7 +82,7 @@ def _forest(outputs: int) -> Forest:
             first = tree * inner
             low, high = 2 * at + 1, 2 * at + 2
             ends = [first + child if child < inner else -1 - (tree * leaves + child - inner) for child in (low, high)]
-            nodes[first + at] = (float(at % 7), (13 * tree + 5 * at) % N_FEATURES, at % 2, *ends)
+            nodes[first + at] = (float(at % 7), (13 * tree + 5 * at) % N_FEATURES, at % 2, at % 3 == 0, *ends)
     leaf = np.sin(np.arange(TREES * leaves)) / 10
     return Forest((), nodes, np.arange(TREES, dtype=np.int32) * inner, leaf, outputs)
 
