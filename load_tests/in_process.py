@@ -1,12 +1,13 @@
 """How long a decision takes in one process, without HTTP and Redis.
 
-    .venv/bin/python -m load_tests.in_process [--home artifacts] [--placements pdp.trust] [--pause-ms 20]
+    .venv/bin/python -m load_tests.in_process [--json FILE] [--home artifacts --placements pdp.trust] [--pause-ms 20]
 
 What the service does between the two: the body read, the event packed, the tail put in order, facts, vector, scores,
-gates, arbitration, the answer and the receipt written, with what is live in a home (`./dev demo` makes one) and the
-tails of its lake, cut to 20 events that end now. Prints medians by step in microseconds, of the time that the thread
-was at work, so that other processes count little; and the scores' beside those of the library called model by model in
-the same run.
+gates, arbitration, the answer and the receipt written, one after another and in batches of 64. Without a home it is
+what objective 4 is about: the load tests' shop with 20 messages at one placement, all of them open, and visitors with
+20 events. With one: what is live there (`./dev demo` makes a home) and the tails of its lake, cut to 20 events that end
+now. Prints medians by step in microseconds, of the time that the thread was at work, so that other processes count
+little; and the scores' beside those of the library called model by model in the same run.
 """
 
 import argparse
@@ -15,87 +16,29 @@ import secrets
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from features.catalog import Catalog
-from features.events import Row
-from features.lake_catalog import read_catalog
-from features.lakefile import read_events
 from features.record import pack
 from features.tail import tail_of
-from models import bundle as bundles
+from load_tests.in_process_shop import EVENTS, Visit, bench_live, bench_visits, live_of, visits
 from models.answer import answer
-from models.arbitration import prior_draws
-from models.decision import Known, decide
+from models.decision import Decision, Known, decide
 from models.inputs import Inputs
-from models.recommend import with_facts
-from models.registry import Registry
-from service import policy_files, stream
+from service import stream
 from service.decide import Seen, entry_of, events_of, inputs_of
 from service.ingest import terms
 from service.metrics import Metrics
-from service.needs import needs_of
 from service.settings import Settings
-from service.shop_live import Live, arrivals, index_of, popular, recommender_of, stats_of
+from service.shop_live import Live
 from service.suggest import Suggester
 from service.wire import read_decision
 
-EVENTS = 20
 STEPS = ("read", "pack", "tail", "inputs", "scores", "products", "decide", "answer", "receipt")
 
 SUMS = ("answered", "all")
 """To the answer, which is what a page waits for; and with the receipt, which is written behind it."""
-
-
-@dataclass(frozen=True)
-class Visit:
-    """A request and the visitor's tail as Redis holds it before."""
-
-    body: bytes
-    tail: bytes
-
-
-def live_of(settings: Settings, shop: str) -> Live:
-    """What a shop of a home is served with, without the learner's share."""
-    registry = Registry(settings.registry)
-    bundle = bundles.load(registry.path(registry.live(shop) or ""))
-    policy = policy_files.load(policy_files.find(settings.policies)[shop][0], settings.home / "policies-archive")
-    catalog = Catalog.of(read_catalog(settings.lake, shop), stats_of(shop, bundle, None))
-    index = index_of(shop, bundle, None)
-    recommender = recommender_of(with_facts(index, catalog), bundle) if index is not None else None
-    return Live(
-        shop=shop,
-        bundle=bundle,
-        policy=policy,
-        has_policy=True,
-        draws=prior_draws(policy),
-        catalog=catalog,
-        recommender=recommender,
-        popular=popular(recommender, catalog),
-        arrivals=arrivals(catalog.listed),
-        needs=needs_of(policy),
-    )
-
-
-def visits(settings: Settings, live: Live, placements: Sequence[str], now_ms: int, most: int) -> list[Visit]:
-    """Visitors of the lake with as many events, moved so that the last was three seconds ago."""
-    by_visitor: dict[str, list[Row]] = {}
-    names = [field.name for field in fields(Row)]
-    for found in read_events(settings.lake, live.shop).to_pylist():
-        by_visitor.setdefault(found["visitor_id"], []).append(Row(**{name: found[name] for name in names}))
-    items = [product.item_id for product in live.catalog.listed]
-    made = []
-    for number, (visitor, rows) in enumerate(by_visitor.items()):
-        latest = sorted(rows, key=lambda row: row.ts_ms)[-EVENTS:]
-        if len(latest) < EVENTS or len(made) == most:
-            continue
-        later = now_ms - latest[-1].ts_ms - 3000
-        context = {"page_type": "product", "item_id": items[number % len(items)]}
-        body = json.dumps({"visitor_id": visitor, "placements": placements, "context": context}).encode()
-        made.append(Visit(body, pack(replace(row, ts_ms=row.ts_ms + later) for row in latest).tobytes()))
-    return made
 
 
 class Stopwatch:
@@ -134,7 +77,7 @@ def one(
     now_ms: int,
     watch: Watch,
     random: Callable[[int], bytes] = secrets.token_bytes,
-) -> None:
+) -> Decision:
     """A decision as service.decide makes it, from the body's bytes to the receipt's."""
     watch.begin()
     request = read_decision(visit.body)
@@ -160,6 +103,7 @@ def one(
     watch.lap("answer")
     stream.encode_decision(entry_of(decision, body))
     watch.lap("receipt")
+    return decision
 
 
 def microseconds(work: Callable[[int], object], times: int) -> float:
@@ -177,34 +121,72 @@ def percentile(figures: Iterable[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
+@dataclass(frozen=True)
+class Load:
+    """What is measured: a shop, its visitors and when they come."""
+
+    settings: Settings
+    live: Live
+    visits: Sequence[Visit]
+    now_ms: int
+
+    @classmethod
+    def of(cls, given: argparse.Namespace) -> "Load":
+        """As the command line asks."""
+        now_ms = time.time_ns() // 1_000_000
+        if given.home is None:
+            live = bench_live(given.folder)
+            return cls(Settings(), live, bench_visits(live, now_ms, given.visitors), now_ms)
+        settings = Settings(home=given.home)
+        live = live_of(settings, given.shop)
+        found = visits(settings, live, given.placements.split(","), now_ms, given.visitors)
+        return cls(settings, live, found, now_ms)
+
+
+def singly(load: Load, rounds: int, pause_s: float) -> tuple[Stopwatch, list[Decision]]:
+    """Every visit, again and again, each after the one before; what was decided the last time."""
+    suggester, watch = Suggester(Metrics()), Stopwatch()
+    for turn in range(rounds + 1):
+        if turn == 1:
+            watch = Stopwatch()  # the first only warms up
+        made = []
+        for visit in load.visits:
+            if pause_s:
+                time.sleep(pause_s)
+            made.append(one(visit, load.live, load.settings, suggester, load.now_ms, watch))
+    return watch, made
+
+
 def main() -> None:
     """Read the arguments, run, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path, default=Path("artifacts"))
-    parser.add_argument("--shop", default="demo")
-    parser.add_argument("--placements", default="pdp.trust", help="separated by commas")
+    parser.add_argument("--folder", type=Path, default=Path("artifacts/bench"), help="where the load tests' shop is")
+    parser.add_argument("--home", type=Path, help="a home, instead of the load tests' shop")
+    parser.add_argument("--shop", default="demo", help="of the home")
+    parser.add_argument("--placements", default="pdp.trust", help="of the home's shop, separated by commas")
     parser.add_argument("--visitors", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pause-ms", type=float, default=0.0, help="before each decision, as at a low rate")
+    parser.add_argument("--json", type=Path, help="a file to write the figures to, as objectives.toml names them")
     given = parser.parse_args()
-    settings = Settings(home=given.home)
-    live, now_ms = live_of(settings, given.shop), time.time_ns() // 1_000_000
-    some = visits(settings, live, given.placements.split(","), now_ms, given.visitors)
-    suggester, warm, watch = Suggester(Metrics()), Stopwatch(), Stopwatch()
-    for stopwatch, rounds in ((warm, 1), (watch, given.rounds)):
-        for visit in some * rounds:
-            if given.pause_ms:
-                time.sleep(given.pause_ms / 1000)
-            one(visit, live, settings, suggester, now_ms, stopwatch)
-    print(
-        f"{len(live.policy.actions)} actions, {EVENTS} events, {given.placements}: {len(watch.took['all'])} decisions"
-    )
+    load = Load.of(given)
+    watch, made = singly(load, given.rounds, given.pause_ms / 1000)
+    figures = {"p50_us": statistics.median(watch.took["answered"]), "receipt_us": statistics.median(watch.took["all"])}
+    _print(load, watch, made)
+    if given.json:
+        given.json.write_text(json.dumps({"in_process": figures}, indent=1))
+
+
+def _print(load: Load, watch: Stopwatch, made: Sequence[Decision]) -> None:
+    considered = [chosen.candidates for decision in made for chosen in decision.chosen]
+    open_ = statistics.median(sum(not candidate.gate for candidate in each) for each in considered)
+    print(f"{statistics.median(map(len, considered)):g} actions, {open_:g} of them open, {EVENTS} events")
     for step in (*STEPS, *SUMS):
         took = watch.took[step]
         print(f"{step:9} p50 {statistics.median(took):8.1f} us  p99 {percentile(took, 0.99):8.1f} us")
-    bundle = live.bundle
+    bundle = load.live.bundle
     assert bundle is not None
-    vectors = [Known.of(i, bundle).vector for i in (_inputs(visit, live, settings, now_ms) for visit in some)]
+    vectors = [Known.of(inputs, bundle).vector for inputs in _inputs(load)]
     ours = microseconds(lambda n: bundle.score(vectors[n % len(vectors)]), 2000)
     plain = replace(bundle, panel=None)
     theirs = microseconds(lambda n: plain.score(vectors[n % len(vectors)]), 2000)
@@ -213,9 +195,10 @@ def main() -> None:
     )
 
 
-def _inputs(visit: Visit, live: Live, settings: Settings, now_ms: int) -> Inputs:
-    request = read_decision(visit.body)
-    return inputs_of(request, live, now_ms, stream.decision_id(now_ms, bytes(10), 0), Seen(visit.tail, {}))
+def _inputs(load: Load) -> Iterable[Inputs]:
+    identifier = stream.decision_id(load.now_ms, bytes(10), 0)
+    for visit in load.visits:
+        yield inputs_of(read_decision(visit.body), load.live, load.now_ms, identifier, Seen(visit.tail, {}))
 
 
 if __name__ == "__main__":

@@ -35,8 +35,11 @@ STAGES: Final[tuple[list[str], ...]] = (
 )
 
 
-def policy() -> str:
-    """The policy file."""
+OPEN_RULE: Final = "session.events >= 1 && time.idle_s < 7200"
+
+
+def policy(all_open: bool = False) -> str:
+    """The policy file. all_open: one whose messages no gate closes for a visitor who looks at products now."""
     places = [{"id": at, "kinds": sorted(set(KINDS)), "max_chars": 200} for at in PLACEMENTS]
     row = {"id": ROW, "kinds": ["recommend"], "max_items": ROW_PRODUCTS}
     head = {
@@ -49,12 +52,12 @@ def policy() -> str:
         "exploration_floor": 0.01,
         "consent": {"assumed": ["analytics", "personalization"]},
         "placements": [*places, row],
-        "actions": [*(_message(n) for n in range(ACTIONS)), _row()],
+        "actions": [*(_message(n, all_open) for n in range(ACTIONS)), _row()],
     }
     return yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
 
 
-def _message(n: int) -> dict[str, Any]:
+def _message(n: int, is_open: bool) -> dict[str, Any]:
     kind, rule, stages = KINDS[n % len(KINDS)], RULES[n % len(RULES)], STAGES[n % len(STAGES)]
     made: dict[str, Any] = {
         "id": f"message_{n:02}",
@@ -76,6 +79,10 @@ def _message(n: int) -> dict[str, Any]:
         made["claims"] = [{"text": "It is in stock", "evidence": "catalog:stock"}]
     if n == 0:
         made["fallback"] = True
+    if is_open:
+        made |= {"kind": "badge", "prior": {"mean": 0.1, "strength": 50}}
+        made = {name: value for name, value in made.items() if name not in ("stages", "claims", "fallback", "when")}
+        return made | ({"when": OPEN_RULE} if rule else {})
     return made
 
 
