@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from features.record import pack
+from features.record import packed
 from features.tail import tail_of
 from load_tests.in_process_shop import EVENTS, Visit, bench_live, bench_visits, live_of, visits
 from models.answer import answer
@@ -84,7 +84,7 @@ def one(
     against = terms(live.shop, live.policy, now_ms, settings, request.clock_ms)
     decision_id = stream.decision_id(now_ms, random(10), 0)
     watch.lap("read")
-    own = pack(row for rows in events_of(request, against, live, decision_id) for row in rows).tobytes()
+    own = packed([row for rows in events_of(request, against, live, decision_id) for row in rows])
     watch.lap("pack")
     seen = Seen(visit.tail + own, {})
     tail = tail_of(seen.tail or b"")

@@ -30,7 +30,7 @@ def answer(decision: Decision) -> bytes:
         "decision_id": inputs.decision_id,
         "stage": stage,
         "intent": intent,
-        "placements": {chosen.placement: _filled(decision, chosen, locale) for chosen in decision.chosen},
+        "placements": {chosen.placement: _filled(decision, chosen, locale) for chosen in decision.placed},
         "degraded": decision.degraded,
         "degraded_because": decision.degraded_because or None,
         "bundle": decision.bundle_id or None,

@@ -17,7 +17,7 @@ effect in draw d = mixed draw d - mean of the mixed draws + tau.
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -96,40 +96,46 @@ def _beta(random: np.random.Generator, mean: float, strength: float, count: int)
 
 
 @numba.njit(cache=True, nogil=True)
-def _net_values(table, mean, rows, at, worths, costs, weariness, shift, out, numbers, lifted):  # type: ignore[no-untyped-def]
-    """out[i, d] = worth * sum over s of at[s] * table[row, s, d] - cost, in float32, of the action that is row rows[i]
-    of table, mean, worths and costs; its cost is costs[row] * weariness. numbers[:, i]: its effect, the sum over s of
-    mean[row, s] * at[s] in that order, its cost, and the mean of its net value. lifted[i]: in how many draws it is
-    above 0.
+def net_value(draws, mean, at, stage, worth, cost, shift, net):  # type: ignore[no-untyped-def]
+    """net[d] = worth * sum over s of at[s] * draws[s, d] - cost, in float32. stage: at, in float32. Returns the effect,
+    the sum over s of mean[s] * at[s] in that order, and in how many draws net is above 0.
 
-    Where shift has numbers and shift[i] is one it is the effect instead, and the row moves with it, its spread over the
-    draws unchanged.
+    Where shift is a number it is the effect instead, and net moves with it, its spread over the draws unchanged.
+    """
+    effect = 0.0
+    for s in range(at.size):
+        effect += mean[s] * at[s]
+    for d in range(net.size):
+        net[d] = -np.float32(cost)
+    for s in range(stage.size):
+        weight = np.float32(worth) * stage[s]
+        if weight == 0:
+            continue
+        for d in range(net.size):
+            net[d] += weight * draws[s, d]
+    if not np.isnan(shift):
+        by = np.float32(worth * (shift - effect))
+        for d in range(net.size):
+            net[d] += by
+        effect = shift
+    count = 0
+    for d in range(net.size):
+        count += net[d] > 0
+    return effect, count
+
+
+@numba.njit(cache=True, nogil=True)
+def _net_values(table, mean, rows, at, worths, costs, weariness, shift, out, numbers, lifted):  # type: ignore[no-untyped-def]
+    """out[i]: the net value in each draw of the action that is row rows[i] of table, mean, worths and costs; its cost
+    is costs[row] * weariness. numbers[:, i]: its effect, its cost, and the mean of its net value. lifted[i]: in how
+    many draws it is above 0. shift: empty, or of each action the effect that is known better, NaN where none is.
     """
     stage = at.astype(np.float32)
     for i in range(rows.size):
         row = rows[i]
         worth, cost = worths[row], costs[row] * weariness
-        effect = 0.0
-        for s in range(at.size):
-            effect += mean[row, s] * at[s]
-        draws, net = table[row], out[i]
-        for d in range(net.size):
-            net[d] = -np.float32(cost)
-        for s in range(stage.size):
-            weight = np.float32(worth) * stage[s]
-            if weight == 0:
-                continue
-            for d in range(net.size):
-                net[d] += weight * draws[s, d]
-        if shift.size > 0 and not np.isnan(shift[i]):
-            by = np.float32(worth * (shift[i] - effect))
-            for d in range(net.size):
-                net[d] += by
-            effect = shift[i]
-        count = 0
-        for d in range(net.size):
-            count += net[d] > 0
-        lifted[i] = count
+        known = shift[i] if shift.size > 0 else np.nan
+        effect, lifted[i] = net_value(table[row], mean[row], at, stage, worth, cost, known, out[i])
         numbers[0, i], numbers[1, i], numbers[2, i] = effect, cost, worth * effect - cost
 
 
@@ -187,9 +193,7 @@ class Contest(msgspec.Struct, frozen=True):
         worth, cost = worths_of(policy).of(arm)
         net, numbers = np.empty((count, draws.table.shape[2]), np.float32), np.empty((3, count))
         lifted, rows = np.empty(count, np.int64), np.array(actions, np.int64)
-        known = _UNSHIFTED
-        if shift:
-            known = np.array([shift.get(policy.actions[place].hash, math.nan) for place in actions], np.float64)
+        known = shifts_of(policy, actions, shift)
         _net_values(draws.table, draws.mean, rows, at, worth, cost, weariness, known, net, numbers, lifted)
         return cls(actions, numbers, net, lifted, arm)
 
@@ -212,6 +216,19 @@ class Contest(msgspec.Struct, frozen=True):
 _UNSHIFTED: Final = np.empty(0)
 
 
+def shifts_of(policy: Policy, actions: Iterable[int], shift: Mapping[int, float]) -> Floats:
+    """What net_value shifts each action's effect to, NaN where it does not; empty where it shifts none."""
+    if not shift:
+        return _UNSHIFTED
+    return np.array([shift.get(policy.actions[place].hash, math.nan) for place in actions], np.float64)
+
+
+def lots_of(decision_id: str, placement: str, draws: int) -> tuple[int, float]:
+    """The draw that decides a placement, and a number from 0 to 1 that decides where it explores."""
+    key = f"{decision_id}|{placement}"
+    return hash64(key) % draws, hash64(f"{key}|explore") / _WHOLE
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """Who won a placement. winner: SILENCE or place + 1. share, propensity: (m + 1,), silence first, each summing to 1.
 
@@ -229,8 +246,7 @@ def arbitrate(contest: Contest, places: tuple[int, ...], decision_id: str, place
     """Decides a placement among the contest's places (positions in `contest.actions`) and silence."""
     if contest.arm == "rules_only":
         return _first(len(places))
-    key = f"{decision_id}|{placement}"
-    draw = hash64(key) % contest.net.shape[1]
+    draw, explore = lots_of(decision_id, placement, contest.net.shape[1])
     if not places:  # silence alone, for certain
         return Outcome(SILENCE, (1.0,), (1.0,), draw, contest.arm == "random")
     count = len(places) + 1
@@ -238,7 +254,6 @@ def arbitrate(contest: Contest, places: tuple[int, ...], decision_id: str, place
     out = np.empty((2, count))
     winner = _winners(contest.net, np.array(places, np.int64), draw, each, out)
     share, propensity = out.tolist()
-    explore = hash64(f"{key}|explore") / _WHOLE
     if explore < count * each:
         return Outcome(min(int(explore / each), count - 1), tuple(share), tuple(propensity), draw, True)
     return Outcome(int(winner), tuple(share), tuple(propensity), draw, False)

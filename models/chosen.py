@@ -1,7 +1,6 @@
 """A decision's result as frozen values: what each placement got, beside everything it did not get and why."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import numpy as np
@@ -63,9 +62,19 @@ class Chosen(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return cls(placement, None, 1.0, reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What was decided. vector and scores are None where degraded. chosen: in the policy's order of placements.
+class Untold(Protocol):
+    """How a decision's only placement was settled, before its candidates are put into words."""
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The actions considered."""
+
+    def gates(self) -> list[str]:
+        """What closed each of them, "" for nothing."""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What was decided. vector and scores are None where degraded. placed: in the policy's order of placements, what
+    each got; while `untold` is there, without candidates: the answer needs none, and `chosen` adds them when asked.
 
     arm: which of models/arms.py serves the visitor.
     """
@@ -76,10 +85,26 @@ class Decision:
     draws_id: str
     vector: npt.NDArray[np.float32] | None
     scores: Scores | None
-    chosen: tuple[Chosen, ...]
+    placed: tuple[Chosen, ...]
     degraded_because: str
     arm: str = "full"
     weariness: float = 1.0
+    untold: Untold | None = None
+
+    @property
+    def chosen(self) -> tuple[Chosen, ...]:
+        """What each placement got, with its candidates."""
+        if self.untold is not None:
+            whole = msgspec.structs.replace(self.placed[0], candidates=self.untold.candidates())
+            msgspec.structs.force_setattr(self, "placed", (whole,))
+            msgspec.structs.force_setattr(self, "untold", None)
+        return self.placed
+
+    def gates(self) -> list[str]:
+        """What closed each candidate of each placement, "" for nothing."""
+        if self.untold is not None:
+            return self.untold.gates()
+        return [candidate.gate for chosen in self.placed for candidate in chosen.candidates]
 
     @property
     def degraded(self) -> bool:
@@ -94,12 +119,12 @@ class Decision:
     @property
     def silent(self) -> bool:
         """Whether no placement got an action."""
-        return all(chosen.action is None for chosen in self.chosen)
+        return all(chosen.action is None for chosen in self.placed)
 
     @property
     def actions(self) -> tuple[str, ...]:
         """`placement=action` of each placement that got one."""
-        return tuple(f"{chosen.placement}={chosen.action}" for chosen in self.chosen if chosen.action is not None)
+        return tuple(f"{chosen.placement}={chosen.action}" for chosen in self.placed if chosen.action is not None)
 
     @property
     def rule_errors(self) -> int:

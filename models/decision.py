@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from itertools import compress, count, repeat
 from operator import is_, not_
 from typing import Final, Protocol
@@ -18,17 +17,18 @@ from features.fold import fold
 from features.record import Records
 from features.tail import as_read, tail_of
 from models.answer import answer
-from models.arbitration import SILENCE, Contest, Draws, Outcome, arbitrate
+from models.arbitration import SILENCE, Contest, Draws, Outcome, arbitrate, lots_of
 from models.arms import LEARNED, arm_of
 from models.bundle import Scores
 from models.chosen import Candidate, Chosen, Decision
-from models.closed import Closed
+from models.closed import NO_HOPE, Closed
 from models.effects import effects_of
-from models.gates import NO_HOPE, closed_gates, first_closed_without_state
+from models.gates import closed_gates, first_closed_without_state
 from models.inputs import Context, Inputs, Suggestion
 from models.intent import LEAVE
 from models.moment import Moment, granted, locale_of
-from models.page_plan import Worths, plan_of, worths_of
+from models.one_place import NOBODY, Settled, blocked
+from models.page_plan import Plan, Worths, plan_of, worths_of
 from models.policy_terms import Action, Policy
 from models.switches import Switches
 from models.timing import Timing
@@ -118,12 +118,11 @@ def decide(
     known = known or Known.of(inputs, bundle)
     tail, vector, scores = known.tail, known.vector, known.scores
     if arm == "holdout":
-        chosen, weariness = tuple(Chosen.silence(placement, "holdout") for placement in placements), 1.0
-    else:
-        moment = Moment.of(inputs, policy, tail, vector, scores)
-        chosen = _fill(moment, draws, placements, arm, getattr(bundle, "timing", None))
-        weariness = moment.weariness
-    return Decision(inputs, policy, bundle.id, draws.id, vector, scores, chosen, "", arm, weariness)
+        chosen = tuple(Chosen.silence(placement, "holdout") for placement in placements)
+        return Decision(inputs, policy, bundle.id, draws.id, vector, scores, chosen, "", arm, 1.0)
+    moment = Moment.of(inputs, policy, tail, vector, scores)
+    chosen, untold = _fill(moment, draws, placements, arm, getattr(bundle, "timing", None))
+    return Decision(inputs, policy, bundle.id, draws.id, vector, scores, chosen, "", arm, moment.weariness, untold)
 
 
 def _without_state(inputs: Inputs, policy: Policy, placements: tuple[str, ...], arm: str) -> tuple[Chosen, ...]:
@@ -173,14 +172,19 @@ def _stopped(action: Action, placement: str, switches: Switches) -> Closed | Non
 
 def _fill(
     moment: Moment, draws: Draws, placements: tuple[str, ...], arm: str, timing: Timing | None
-) -> tuple[Chosen, ...]:
-    """Arbitrates placement after placement; an action stands at most once on a page."""
+) -> tuple[tuple[Chosen, ...], Settled | None]:
+    """Arbitrates placement after placement; an action stands at most once on a page. Where there is one placement its
+    candidates are left out, for Decision.chosen to add."""
     policy = moment.policy
     plan = plan_of(policy, placements, moment.granted, moment.locale)
     asked = closed_gates(plan, moment)
+    weariness = moment.weariness
+    if _alone(moment, placements, plan, arm):
+        lots = lots_of(moment.inputs.decision_id, placements[0], draws.count)
+        settled = Settled.of(policy, draws, plan.places, asked, moment.scores, weariness, arm, lots)
+        return (_settled(moment, placements[0], settled, timing),), settled
     eligible = _open(plan.places, asked)
     switches = Switches.of(moment.inputs.switches)
-    weariness = moment.weariness
     at = effects_of(moment.scores.stage, moment.scores.intent, weariness)
     contest = Contest.of(policy, draws, eligible, at, weariness, arm, moment.scores.uplift)
     gates = dict(zip(plan.places, asked, strict=True))
@@ -197,7 +201,35 @@ def _fill(
         if winner is not None:
             taken[winner] = placement
         filled.append(chosen)
-    return tuple(filled)
+    return tuple(filled), None
+
+
+def _alone(moment: Moment, placements: tuple[str, ...], plan: Plan, arm: str) -> bool:
+    """Whether a page is one placement in which nothing is stopped, learning or decided without the draws."""
+    policy = moment.policy
+    plain = len(placements) == 1 and not moment.inputs.switches and not policy.apprentice and arm != "rules_only"
+    return plain and worths_of(policy).apprentices.isdisjoint(plan.places)
+
+
+def _settled(moment: Moment, placement: str, settled: Settled, timing: Timing | None) -> Chosen:
+    """What a placement got, without its candidates."""
+    numbers = settled.numbers
+    silent = numbers.item(3, 0), numbers.item(4, 0)
+    if settled.winner == NOBODY:
+        reason = "explored" if settled.explored else _SILENT_BECAUSE[settled.hopeful == 0]
+        return Chosen(placement, None, settled.propensity, reason, (), *silent, settled.draw)
+    action = moment.policy.actions[settled.winner]
+    reason = "explored" if settled.explored else "won"
+    offers = moment.offers(action) if action.recommend is not None else ()
+    shown_s = _show_after_s(moment, action, timing)
+    return Chosen(placement, action.id, settled.propensity, reason, (), *silent, settled.draw, offers, "", shown_s)
+
+
+def _show_after_s(moment: Moment, action: Action, timing: Timing | None) -> float | None:
+    """When a timed action shows, for this visitor; None for the action's own."""
+    if not action.timed or timing is None:
+        return None
+    return timing.moment_s(moment.inputs.context.page_type, float(moment.scores.intent[LEAVE]), action.show_after_s)
 
 
 def _apprentices(policy: Policy, eligible: tuple[int, ...], switches: Switches) -> frozenset[int]:
@@ -224,17 +256,14 @@ def _place(page: _Page, placement: str, taken: dict[int, str]) -> tuple[Chosen, 
         found |= zip(learning, told, strict=True)
     shut = tuple(compress(here, map(closed.__getitem__, here)))
     ids = page.worths.ids
-    found |= zip(shut, map(_blocked, map(ids.__getitem__, shut), map(closed.__getitem__, shut)), strict=True)
+    found |= zip(shut, map(blocked, map(ids.__getitem__, shut), map(closed.__getitem__, shut)), strict=True)
     candidates = tuple(map(found.__getitem__, here))
     winner = None if outcome.winner == SILENCE else eligible[outcome.winner - 1]
     would_be = None if shadow.winner == SILENCE else open_here[shadow.winner - 1]
     chosen = _chosen(page.moment, placement, winner, outcome, candidates)
-    if winner is not None and policy.actions[winner].timed and page.timing is not None:
-        action, context = policy.actions[winner], page.moment.inputs.context
-        leave = float(page.moment.scores.intent[LEAVE])
-        chosen = msgspec.structs.replace(
-            chosen, show_after_s=page.timing.moment_s(context.page_type, leave, action.show_after_s)
-        )
+    if winner is not None:
+        shown_s = _show_after_s(page.moment, policy.actions[winner], page.timing)
+        chosen = chosen if shown_s is None else msgspec.structs.replace(chosen, show_after_s=shown_s)
     if would_be in page.learning:
         chosen = msgspec.structs.replace(chosen, withheld=policy.actions[would_be].id)
     return chosen, winner
@@ -279,12 +308,6 @@ def _candidates(
     return list(
         map(Candidate, ids, none, none, units, probability, levers, cost, net, share, propensity, repeat(apprentice))
     )
-
-
-@lru_cache(maxsize=4096)
-def _blocked(action: str, closed: Closed) -> Candidate:
-    """A candidate that a gate closed: the same few come again and again."""
-    return Candidate(action, closed.gate, closed.detail)
 
 
 _SILENT_BECAUSE: Final = {True: "no_candidate", False: "silence"}

@@ -30,9 +30,6 @@ from models.policy_terms import Action
 from models.rule_vector import NO, YES
 from models.schedule import outside
 
-NO_HOPE: Final = Closed("no_hope", "hardly any draw of what is believed makes it worth more than silence here")
-"""Closed by what was learned, not by a rule: exploring it costs, and is left to the arm of random visitors."""
-
 
 def first_closed_gate(action: Action, moment: Moment) -> Closed | None:
     """The first gate that blocks an action at a moment; None if all are open."""

@@ -7,7 +7,6 @@ only actions marked as safe without knowledge of the visitor may show, else sile
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -41,7 +40,6 @@ RECEIPT_BYTES: Final = 4096
 PRODUCT_BYTES: Final = 500
 """Of a receipt with its vector and facts, and of each product in it: what waits is bounded by this estimate."""
 
-_gate_of = attrgetter("gate")
 _log = structlog.get_logger("tact.decide")
 
 
@@ -162,16 +160,16 @@ class Decider:
         """What the metrics tell of a decision."""
         if decision.degraded:
             self._metrics.degraded(decision.degraded_because)
-        for chosen in decision.chosen:
+        for chosen in decision.placed:
             action = live.policy.action(chosen.action) if chosen.action is not None else None
             placement = chosen.placement if live.has_policy else "unknown"  # else a caller's word would be a label
             self._metrics.decided(live.shop, placement, action.kind if action is not None else "silence")
-            gates = list(map(_gate_of, chosen.candidates))
-            self._metrics.gates_closed(gates)
-            if "rule_error" in gates:
-                for candidate in chosen.candidates:
-                    if candidate.gate == "rule_error":
-                        self._metrics.rule_failed(live.shop, candidate.action)
+        gates = decision.gates()
+        self._metrics.gates_closed(gates)
+        if "rule_error" in gates:
+            for candidate in (candidate for chosen in decision.chosen for candidate in chosen.candidates):
+                if candidate.gate == "rule_error":
+                    self._metrics.rule_failed(live.shop, candidate.action)
 
 
 def _packed(events: Sequence[Sequence[Row]]) -> bytes:

@@ -5,7 +5,6 @@ It reads what is known of the visitor and writes nothing: no event, no receipt, 
 
 import asyncio
 import secrets
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -87,7 +86,7 @@ def forced(inputs: Inputs, live: Live, placement: str, action: Action, suggester
         _with(one, decision, live, action, suggester) if one.placement == placement else _without(one, action)
         for one in decision.chosen
     ]
-    return replace(decision, chosen=tuple(chosen))
+    return msgspec.structs.replace(decision, placed=tuple(chosen))
 
 
 def _with(chosen: Chosen, decision: Decision, live: Live, action: Action, suggester: Suggester) -> Chosen:

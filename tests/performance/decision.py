@@ -14,7 +14,7 @@ from features.record import pack
 from features.schema import N_FEATURES
 from features.tail import tail_of
 from load_tests.in_process import Visit, one
-from models import arbitration, decision
+from models import decision, one_place
 from models.arbitration import prior_draws
 from models.bundle import Scores
 from models.calibration import Calibration
@@ -149,11 +149,11 @@ def slower_in_python() -> Callable[[], object]:
 
 def slower_when_compiled() -> Callable[[], object]:
     """The decision with the worth of each action worked out twice in every draw."""
-    work, value = full(), arbitration._net_values
+    work, settle = full(), one_place.settle
 
-    def again(*given: object) -> None:
-        value(*given)
-        value(*given)
+    def again(*given: object) -> object:
+        settle(*given)
+        return settle(*given)
 
-    arbitration._net_values = again
+    one_place.settle = again
     return work
