@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+import numba
+import numpy as np
+import numpy.typing as npt
 
 from models.chosen import Chosen, Decision
 from models.inputs import Inputs, Suggestion
@@ -23,39 +26,92 @@ def answer(decision: Decision) -> bytes:
     inputs, scores = decision.inputs, decision.scores
     stage = intent = None
     if scores is not None:
-        stage = {"name": decision.stage, "probabilities": _rounded(STAGES, scores.stage)}
-        intent = _rounded(INTENTS, scores.intent)
+        stage = _Stage(decision.stage, _Stages(*rounded(scores.stage)))
+        intent = _Intents(*rounded(scores.intent))
     locale = locale_of(decision.policy, inputs.context.locale)
-    body = {
-        "decision_id": inputs.decision_id,
-        "stage": stage,
-        "intent": intent,
-        "placements": {chosen.placement: _filled(decision, chosen, locale) for chosen in decision.placed},
-        "degraded": decision.degraded,
-        "degraded_because": decision.degraded_because or None,
-        "bundle": decision.bundle_id or None,
-        "policy": decision.policy.version,
-    }
+    placements = {chosen.placement: _filled(decision, chosen, locale) for chosen in decision.placed}
+    because = decision.degraded_because
+    body = _Body(
+        inputs.decision_id,
+        stage,
+        intent,
+        placements,
+        bool(because),
+        because or None,
+        decision.bundle_id or None,
+        decision.policy.version,
+    )
     return _encode(body)
 
 
-def _rounded(names: tuple[str, ...], numbers: Any) -> dict[str, float]:
-    return dict(zip(names, [round(number, 6) for number in numbers.tolist()], strict=True))
+_Stages: Final[Any] = msgspec.defstruct("_Stages", [(name, float) for name in STAGES], frozen=True, gc=False)
+_Intents: Final[Any] = msgspec.defstruct("_Intents", [(name, float) for name in INTENTS], frozen=True, gc=False)
 
 
-def _filled(decision: Decision, chosen: Chosen, locale: str) -> dict[str, Any]:
+class _Stage(msgspec.Struct, frozen=True, gc=False):
+    name: str
+    probabilities: Any
+
+
+class _Body(msgspec.Struct, frozen=True, gc=False):
+    """The answer's fields, in the order they are sent."""
+
+    decision_id: str
+    stage: _Stage | None
+    intent: Any
+    placements: dict[str, Any]
+    degraded: bool
+    degraded_because: str | None
+    bundle: str | None
+    policy: str
+
+
+class _Message(msgspec.Struct, frozen=True, gc=False):
+    """A placement that shows words alone."""
+
+    action: str
+    kind: str
+    content: msgspec.Raw
+    show_after_s: float
+    expires_at: str
+    reason: str
+
+
+def rounded(numbers: npt.NDArray[np.float64]) -> list[float]:
+    """Each number as round(number, 6) has it. shape (n,)."""
+    out = np.empty(numbers.size)
+    if not _round(numbers, out):
+        return [round(number, 6) for number in numbers.tolist()]
+    told: list[float] = out.tolist()
+    return told
+
+
+@numba.njit(cache=True, nogil=True)
+def _round(numbers, out):  # type: ignore[no-untyped-def]
+    """Rounds to six digits; False where a number is too near the middle of two to say so by a product, or unknown."""
+    for i in range(numbers.size):
+        millionths = numbers[i] * 1e6
+        whole = np.rint(millionths)
+        if not (abs(millionths) < 1e9 and abs(millionths - whole) < 0.4999):
+            return False
+        out[i] = whole / 1e6
+    return True
+
+
+def _filled(decision: Decision, chosen: Chosen, locale: str) -> Any:
     """One placement of the answer."""
     action = decision.policy.action(chosen.action) if chosen.action is not None else None
     if action is None:
         return {"action": None, "reason": chosen.reason}
     content = action.content[locale]
-    filled: dict[str, Any] = {"action": action.id, "kind": action.kind, "content": _words(content)}
-    if action.recommend or action.kind == "availability":
-        filled.update(_products(action, content, locale, chosen, decision.inputs))
-    filled["show_after_s"] = action.show_after_s if chosen.show_after_s is None else chosen.show_after_s
-    filled["expires_at"] = _iso(decision.inputs.now_ms + action.ttl_s * 1000)
-    filled["reason"] = action.reason.get(locale, "")
-    return filled
+    words = _words(content)
+    after_s = action.show_after_s if chosen.show_after_s is None else chosen.show_after_s
+    expires, reason = _iso(decision.inputs.now_ms + action.ttl_s * 1000), action.reason.get(locale, "")
+    if not action.recommend and action.kind != "availability":
+        return _Message(action.id, action.kind, words, after_s, expires, reason)
+    products = _products(action, content, locale, chosen, decision.inputs)
+    last = {"show_after_s": after_s, "expires_at": expires, "reason": reason}
+    return {"action": action.id, "kind": action.kind, "content": words, **products, **last}
 
 
 @lru_cache(maxsize=4096)

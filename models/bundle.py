@@ -142,11 +142,12 @@ class Bundle:
     def score(self, vector: Vector) -> Scores:
         """Stage, intent and the actions' effects of one vector, shape (N,)."""
         if self.panel is not None:
-            said = self.panel.score(vector)
+            said, named = self.panel.score(vector)
             stages, intents = said[: len(STAGES)], said[len(STAGES) :]
         else:
             stages, intents = self.stage.probabilities(vector), self.intent.probabilities(vector)
-        return Scores(stages, intents, int(self.stage.named(stages)), self.uplift(vector))
+            named = int(self.stage.named(stages))
+        return Scores(stages, intents, named, self.uplift(vector))
 
     def uplift(self, vector: Vector) -> dict[int, float]:
         """The effect of each action that has an uplift model, by the action's hash. vector: shape (N,)."""
@@ -311,7 +312,7 @@ def decode(identifier: str, files: Mapping[str, bytes]) -> Bundle:
         stage = StageModel(scorers["stage"], curves["stage"], weights)
         intents = [f"intent_{name}" for name in INTENTS]
         intent = IntentModel(tuple(scorers[i] for i in intents), tuple(curves[i] for i in intents))
-        panel = Panel.of([(scorers[name], curves[name]) for name in MODELS])
+        panel = Panel.of([(scorers[name], curves[name]) for name in MODELS], weights)
         items, factors = ItemIndex.from_arrays(indexed), _factors(indexed)
         ranker = files.get(RANKER, b"").decode("ascii", "replace")
         if ranker:

@@ -35,15 +35,16 @@ _RANDOM: Final = -1.0
 
 
 @numba.njit(cache=True, nogil=True)
-def settle(table, mean, rows, moment, wearier, worths, costs, weariness, shift, least, floor, lots, told):  # type: ignore[no-untyped-def]
+def settle(  # type: ignore[no-untyped-def]
+    table, mean, rows, stage, intent, wearier, worths, costs, weariness, shift, least, floor, draw, explore, told
+):
     """Settles a placement among the actions that are `rows` of table, mean, worths and costs.
 
-    moment: the scores of stage and intent. least: in how many draws an action has to be above 0 to be tried. floor: the
-    least chance of each, or _RANDOM. lots: see lots_of. told: (5, m + 1), silence first: effect, cost, mean net value,
-    share of the draws won, chance; the last two are NaN where there is no hope. Returns the winner's place in rows or
-    NOBODY, whether the floor decided, and how many had hope.
+    stage, intent: the scores. least: in how many draws an action has to be above 0 to be tried. floor: the
+    least chance of each, or _RANDOM. draw, explore: see lots_of. told: (5, m + 1), silence first: effect,
+    cost, mean net value, share of the draws won, chance; the last two are NaN where there is no hope. Returns the
+    winner's place in rows or NOBODY, whether the floor decided, and how many had hope.
     """
-    (stage, intent), (draw, explore) = moment, lots
     at, draws, count = np.empty(N_EFFECTS), table.shape[2], 0
     effects_into(stage, intent, wearier, at)
     small = at.astype(np.float32)
@@ -125,7 +126,8 @@ class Settled(msgspec.Struct, frozen=True, gc=False):
             draws.table,
             draws.mean,
             np.array(open_, np.int64),
-            (scores.stage, scores.intent),
+            scores.stage,
+            scores.intent,
             wearier_of(weariness),
             worth,
             cost,
@@ -133,7 +135,7 @@ class Settled(msgspec.Struct, frozen=True, gc=False):
             shifts_of(policy, open_, scores.uplift),
             max(HOPE * count, 1.0) if arm in LEARNED else 0.0,
             _RANDOM if arm == "random" else policy.exploration_floor,
-            lots,
+            *lots,
             told,
         )
         won = open_[winner] if winner != NOBODY else NOBODY

@@ -25,6 +25,7 @@ from models.linear import N_KINDS, Blended, Linear, blend, logs_of
 from models.scorer import ConstantScorer, Predictor, Scorer
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Vector = npt.NDArray[np.float32]
 
 
@@ -45,10 +46,12 @@ def _finish(x, logs, table, share, rates, columns, kinds, xs, ys, starts, out): 
 
 
 @numba.njit(cache=True, nogil=True)
-def _score(x, models, quick, place, out):  # type: ignore[no-untyped-def]
-    """All models of one vector, into out, without walking."""
-    features, thresholds, ends, splits, leaf, first_leaf = quick
-    table = models[0]
+def _score(  # type: ignore[no-untyped-def]
+    x, features, thresholds, ends, splits, leaf, first_leaf, place,
+    table, share, rates, columns, kinds, xs, ys, starts, weights, out,
+):  # fmt: skip
+    """All models of one vector, into out, without walking; which output is named (_named). Each array by itself:
+    to tell the types in a tuple takes as long again."""
     left, logs = np.empty(first_leaf.size, np.uint32), np.empty(x.size)
     reachable(x, features, thresholds, ends, splits, left)
     out[:] = 0.0
@@ -56,31 +59,43 @@ def _score(x, models, quick, place, out):  # type: ignore[no-untyped-def]
         said = out[table[m, _OUTPUTS] : table[m, _OUTPUTS + 1]]
         add_leaves(left, table[m, _TREES], table[m, _TREES + 1], leaf, first_leaf, place, said)
     logs_of(x, logs)
-    _finish(x, logs, *models, out)  # type: ignore[call-arg]
+    _finish(x, logs, table, share, rates, columns, kinds, xs, ys, starts, out)
+    return _named(weights, out)
 
 
 @numba.njit(cache=True, nogil=True)
-def _walked(x, models, trees, out):  # type: ignore[no-untyped-def]
+def _walked(x, nodes, roots, leaf, table, share, rates, columns, kinds, xs, ys, starts, weights, out):  # type: ignore[no-untyped-def]
     """The same of trees that are to be walked."""
-    nodes, roots, leaf = trees
-    table, logs = models[0], np.empty(x.size)
+    logs = np.empty(x.size)
     out[:] = 0.0
     for m in range(table.shape[0]):
         said = out[table[m, _OUTPUTS] : table[m, _OUTPUTS + 1]]
         if table[m, _TREES] < table[m, _TREES + 1]:
             walk(x, nodes, roots[table[m, _TREES] : table[m, _TREES + 1]], leaf, said)
     logs_of(x, logs)
-    _finish(x, logs, *models, out)  # type: ignore[call-arg]
+    _finish(x, logs, table, share, rates, columns, kinds, xs, ys, starts, out)
+    return _named(weights, out)
 
 
 @numba.njit(cache=True, nogil=True)
-def _finish_rows(x, models, sums, out):  # type: ignore[no-untyped-def]
+def _named(weights, out):  # type: ignore[no-untyped-def]
+    """The first of the outputs that weights are of whose probability times its weight is largest."""
+    best = 0
+    for k in range(1, weights.size):
+        if out[k] * weights[k] > out[best] * weights[best]:
+            best = k
+    return best
+
+
+@numba.njit(cache=True, nogil=True)
+def _finish_rows(x, table, share, rates, columns, kinds, xs, ys, starts, weights, sums, out, named):  # type: ignore[no-untyped-def]
     """Trees' sums (outputs, n) to probabilities in out (n, outputs)."""
     logs = np.empty(x.shape[1])
     for row in range(x.shape[0]):
         out[row] = sums[:, row]
         logs_of(x[row], logs)
-        _finish(x[row], logs, *models, out[row])  # type: ignore[call-arg]
+        _finish(x[row], logs, table, share, rates, columns, kinds, xs, ys, starts, out[row])
+        named[row] = _named(weights, out[row])
 
 
 _TREES, _OUTPUTS, _ROWS = 0, 2, 4
@@ -89,9 +104,9 @@ _TREES, _OUTPUTS, _ROWS = 0, 2, 4
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Models side by side. models: what _finish reads but for the row, in its order. forest: all models' trees; quick
-    and rows: the same for one vector and for many, None where they have no such form. outputs: how many numbers all
-    models give."""
+    """Models side by side. models: what _finish reads but for the row, in its order, and last the weights by which one
+    of the first model's outputs is named. forest: all models' trees; quick and rows: the same for one vector and for
+    many, None where they have no such form. outputs: how many numbers all models give."""
 
     models: tuple[Any, ...]
     forest: Forest
@@ -100,7 +115,7 @@ class Panel:
     outputs: int
 
     @classmethod
-    def of(cls, models: Sequence[tuple[Predictor, Calibration]]) -> Self | None:
+    def of(cls, models: Sequence[tuple[Predictor, Calibration]], weights: Floats | None = None) -> Self | None:
         """The panel of some models, in order; None if one of them is none this pass can score."""
         parts = [_parts(model) for model, _ in models]
         known = [part for part in parts if part is not None]
@@ -109,25 +124,28 @@ class Panel:
         arrays = _joined(known, [curves for _, curves in models])
         forest = Forest.joined([part.forest for part in known if part.forest is not None])
         rows = ForestRows.of(forest, _outputs_of(arrays[0]))
-        return cls(arrays, forest, QuickForest.of(forest), rows, sum(m.outputs for m, _ in models))
+        weights = np.ones(models[0][0].outputs) if weights is None else weights
+        return cls((*arrays, weights), forest, QuickForest.of(forest), rows, sum(m.outputs for m, _ in models))
 
-    def score(self, vector: Vector) -> Floats:
-        """Calibrated probabilities of all models, one after another. vector: float32 (N,) -> float64 (outputs,)."""
+    def score(self, vector: Vector) -> tuple[Floats, int]:
+        """Calibrated probabilities of all models, one after another, float64 (outputs,), and which of the first model's
+        is named. vector: float32 (N,)."""
         out = np.empty(self.outputs)
         if self.quick is not None:
-            _score(vector, self.models, self.quick.arrays, PLACE, out)
-        else:
-            trees = self.forest.nodes, self.forest.roots, self.forest.leaf
-            _walked(vector, self.models, trees, out)
-        return out
+            return out, _score(vector, *self.quick.arrays, PLACE, *self.models, out)  # type: ignore[call-arg]
+        forest = self.forest
+        return out, _walked(vector, forest.nodes, forest.roots, forest.leaf, *self.models, out)  # type: ignore[call-arg]
 
-    def score_rows(self, matrix: Vector) -> Floats:
-        """The same of many vectors, tree after tree. matrix: float32 (n, N) -> float64 (n, outputs)."""
-        if self.rows is None:
-            return np.array([self.score(row) for row in matrix]).reshape(-1, self.outputs)
-        out = np.empty((len(matrix), self.outputs))
-        _finish_rows(matrix, self.models, self.rows.scores(matrix, self.outputs), out)
-        return out
+    def score_rows(self, matrix: Vector) -> tuple[Floats, Ints]:
+        """The same of many vectors, tree after tree. matrix: float32 (n, N) -> float64 (n, outputs), int64 (n,)."""
+        out, named = np.empty((len(matrix), self.outputs)), np.empty(len(matrix), np.int64)
+        if self.rows is not None:
+            sums = self.rows.scores(matrix, self.outputs)
+            _finish_rows(matrix, *self.models, sums, out, named)  # type: ignore[call-arg]
+            return out, named
+        for i, row in enumerate(matrix):
+            out[i], named[i] = self.score(row)
+        return out, named
 
 
 def _outputs_of(table: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:

@@ -81,6 +81,8 @@ class Uplift:
 
     def predict(self, vector: Matrix) -> dict[int, float]:
         """The effect of each action that has a model, by the hash of its id. vector: float32 (N,)."""
+        if not self.effects:
+            return {}
         row = vector.reshape(1, -1)
         return {hash64(action): float(effect.predict(row)[0]) for action, effect in self.effects.items()}
 

@@ -201,8 +201,15 @@ def decision_id(now_ms: int, random: bytes, p: int) -> str:
     """
     if len(random) != 10 or not 0 <= now_ms < 1 << 48:
         raise ValueError("a decision id needs 10 random bytes and a time in milliseconds below 2^48")
-    number = now_ms << 80 | int.from_bytes(random, "big")
-    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)]) + f"-{p:02d}"
+    number = int.from_bytes(random, "big")
+    last = "".join([_PAIRS[number >> shift & 1023] for shift in range(70, -1, -10)])
+    return f"{_beginning(now_ms)}{last}-{p:02d}"
+
+
+@lru_cache(maxsize=64)
+def _beginning(now_ms: int) -> str:
+    """What ids of a millisecond begin with."""
+    return "".join([_PAIRS[now_ms >> shift & 1023] for shift in range(40, -1, -10)])
 
 
 def partition_of(decision_id: str) -> int:

@@ -61,8 +61,8 @@ class _Even:
 
     def score(self, vector: npt.NDArray[np.float32]) -> Scores:
         assert self._panel is not None
-        said = self._panel.score(vector)
-        return Scores(said[: len(STAGES)], said[len(STAGES) :])
+        said, named = self._panel.score(vector)
+        return Scores(said[: len(STAGES)], said[len(STAGES) :], named)
 
 
 def warm_up(shops: Iterable[Live]) -> None:

@@ -10,6 +10,7 @@ from msgspec import structs
 from features.catalog import Product
 from features.fold import _fold
 from features.tail import tail_of
+from models.answer import rounded
 from models.arbitration import Draws, prior_draws
 from models.bundle import decode, encode
 from models.chosen import REASONS
@@ -289,3 +290,14 @@ def test_the_gate_of_hope_is_of_the_arms_that_decide_by_what_was_learned(arm, cl
 def test_another_gate_is_told_before_hope():
     policy = shop(action("dear", **HOPELESS, when="session.views > 3"))
     assert candidate_of(decision(policy), "dear").gate == "rule"
+
+
+def test_probabilities_are_rounded_as_python_rounds_them() -> None:
+    random = np.random.default_rng(5)
+    middles = (np.arange(2000) + 0.5) / 1e6
+    near = [np.nextafter(middles, 2.0), np.nextafter(middles, -2.0), middles + 1e-11, middles + 4e-8]
+    few = np.array([0.0, 1.0, 5e-7, 1e-300, 0.9999995, 0.9999994, 1 / 3, -0.25, 1e12])
+    for numbers in (random.random(20_000), random.random(2000) ** 9, middles, *near, few):
+        for part in np.array_split(numbers, max(len(numbers) // 6, 1)):
+            assert rounded(part) == [round(number, 6) for number in part.tolist()]
+    assert np.isnan(rounded(np.array([0.5, np.nan]))[1])

@@ -38,7 +38,8 @@ def curves(seed: int) -> dict[str, Calibration]:
 def blended() -> Parts:
     """Every model blended but two; one of those is constant."""
     mixed = {"stage": linear(6, 1), "intent_buy": linear(1, 2), "intent_leave": linear(1, 3)}
-    return replace(parts(), linears=mixed, calibrations=curves(4))
+    weights = np.array([1.0, 2.0, 0.5, 3.0, 1.0, 9.0])
+    return replace(parts(), linears=mixed, calibrations=curves(4), stage_weights=weights)
 
 
 @pytest.fixture(params=["trees", "blended"])
@@ -59,19 +60,22 @@ def rows() -> np.ndarray:
 def test_one_pass_equals_the_models_asked_one_by_one_and_as_a_batch(loaded: Bundle) -> None:
     assert loaded.panel is not None
     matrix = rows()
-    said = np.stack([loaded.panel.score(row) for row in matrix])
+    said = np.stack([loaded.panel.score(row)[0] for row in matrix])
     one_by_one = [np.concatenate([loaded.stage.probabilities(r), loaded.intent.probabilities(r)]) for r in matrix]
     batch = [loaded.stage.probabilities_batch(matrix), loaded.intent.probabilities_batch(matrix)]
     assert np.array_equal(said, np.stack(one_by_one))
     assert np.array_equal(said, np.concatenate(batch, axis=1))
     for few in (0, 1, 5, ROWS):
-        assert np.array_equal(loaded.panel.score_rows(matrix[:few]), said[:few])
+        scores, named = loaded.panel.score_rows(matrix[:few])
+        assert np.array_equal(scores, said[:few])
+        assert named.tolist() == [loaded.panel.score(row)[1] for row in matrix[:few]]
+        assert np.array_equal(named, loaded.stage.named(said[:few, :6]))
 
 
 def test_a_bundle_scores_by_the_pass(loaded: Bundle) -> None:
     row = rows()[9]
     scores = loaded.score(row)
-    assert np.array_equal(np.concatenate([scores.stage, scores.intent]), loaded.panel.score(row))  # type: ignore[union-attr]
+    assert np.array_equal(np.concatenate([scores.stage, scores.intent]), loaded.panel.score(row)[0])  # type: ignore[union-attr]
 
 
 def test_a_model_with_another_objective_is_left_to_the_library(loaded: Bundle) -> None:
@@ -88,9 +92,9 @@ def test_a_panel_of_constants_is_of_the_same_types_so_that_it_compiles_for_all(l
     assert constants is not None and loaded.panel is not None
     for one, other in ((constants.models, loaded.panel.models), (constants.quick.arrays, loaded.panel.quick.arrays)):  # type: ignore[union-attr]
         assert numba.typeof(one) == numba.typeof(other)
-    said = constants.score(rows()[0])
+    said, _ = constants.score(rows()[0])
     assert said[6] == 0.5 and np.allclose(said[:6], 1 / 6)
-    assert np.array_equal(constants.score_rows(rows()), np.tile(said, (ROWS, 1)))
+    assert np.array_equal(constants.score_rows(rows())[0], np.tile(said, (ROWS, 1)))
 
 
 def test_trees_of_many_leaves_are_walked_and_say_what_the_library_says() -> None:
@@ -103,4 +107,4 @@ def test_trees_of_many_leaves_are_walked_and_say_what_the_library_says() -> None
     panel = Panel.of([(scorer, Calibration.identity(1))])
     assert panel is not None and panel.quick is None and panel.rows is None
     expected = Calibration.identity(1).apply(scorer.predict_batch(matrix[:ROWS]))
-    assert np.array_equal(panel.score_rows(matrix[:ROWS]), expected)
+    assert np.array_equal(panel.score_rows(matrix[:ROWS])[0], expected)

@@ -58,8 +58,8 @@ class _Model:
         self._panel = panel
 
     def score(self, vector: npt.NDArray[np.float32]) -> Scores:
-        said = self._panel.score(vector)
-        return Scores(said[: len(STAGES)], said[len(STAGES) :])
+        said, named = self._panel.score(vector)
+        return Scores(said[: len(STAGES)], said[len(STAGES) :], named)
 
 
 class _Trees(Scorer):
