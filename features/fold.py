@@ -96,9 +96,14 @@ def fold(tail: Records, now_ms: int, facts: Facts) -> Vector:
     facts: of each record's item. Returns float32 (N_FEATURES,), NaN where unknown.
     """
     out = np.empty(N_FEATURES, np.float32)
+    fold_into(tail, now_ms, facts, out)
+    return out
+
+
+def fold_into(tail: Records, now_ms: int, facts: Facts, out: Vector) -> None:
+    """The same into `out`, a row of a matrix."""
     m = _scratch
     _fold(tail, facts.table, facts.rows, now_ms, m.state, m.items, m.categories, m.counts, m.messages, out)
-    return out
 
 
 def replay(log: Records, visitor: npt.NDArray[np.int64], facts: Facts) -> Matrix:

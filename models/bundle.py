@@ -149,6 +149,15 @@ class Bundle:
             named = int(self.stage.named(stages))
         return Scores(stages, intents, named, self.uplift(vector))
 
+    def score_rows(self, matrix: Vector) -> list[Scores]:
+        """The same of many vectors, shape (n, N)."""
+        if self.panel is None:
+            return [self.score(row) for row in matrix]
+        said, named = self.panel.score_rows(matrix)
+        cut = len(STAGES)
+        pairs = zip(said, named.tolist(), matrix, strict=True)
+        return [Scores(row[:cut], row[cut:], which, self.uplift(vector)) for row, which, vector in pairs]
+
     def uplift(self, vector: Vector) -> dict[int, float]:
         """The effect of each action that has an uplift model, by the action's hash. vector: shape (N,)."""
         return self.effects.predict(vector)

@@ -7,7 +7,7 @@
 * FeaturesGone     the decision was made from another feature table than this code's: only that version replays it
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -25,6 +25,7 @@ from models.chosen import Candidate, Chosen, Decision
 from models.decision import Scoring, decide
 from models.inputs import Inputs
 from models.intent import INTENTS
+from models.many import decide_many
 from models.policy import empty_policy
 from models.policy_terms import Policy
 from models.rules import FEATURE_NAMES, mentioned
@@ -208,17 +209,55 @@ def replay(
 
     find_draws: learned draws by id; where it is left out or finds none, those of the policy's priors are tried.
     """
+    inputs = _inputs(receipt)
+    bundle, policy, draws = _parts(receipt, find_bundle, find_policy, find_draws)
+    return _compared(receipt, decide(inputs, bundle, policy, draws))
+
+
+def replay_many(
+    receipts: Sequence[Receipt], find_bundle: FindBundle, find_policy: FindPolicy, find_draws: FindDraws | None = None
+) -> list[ReplayResult | Gone]:
+    """The same of each receipt, those made from the same parts together; what is gone in place of raising it."""
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for place, receipt in enumerate(receipts):
+        alike.setdefault((receipt.shop, receipt.bundle, receipt.policy, receipt.draws, receipt.features), []).append(
+            place
+        )
+    found: dict[int, ReplayResult | Gone] = {}
+    for places in alike.values():
+        try:
+            inputs = [_inputs(receipts[place]) for place in places]
+            bundle, policy, draws = _parts(receipts[places[0]], find_bundle, find_policy, find_draws)
+        except Gone as gone:
+            found |= dict.fromkeys(places, gone)
+            continue
+        for place, again in zip(places, decide_many(inputs, bundle, policy, draws), strict=True):
+            found[place] = _compared(receipts[place], again)
+    return [found[place] for place in range(len(receipts))]
+
+
+def _inputs(receipt: Receipt) -> Inputs:
+    """What the decision was made from, besides bundle, policy and draws. Raises FeaturesGone."""
     if receipt.vector is not None and receipt.features != FINGERPRINT:
         raise FeaturesGone(receipt.features)
+    return structs.replace(receipt.inputs, facts=receipt.facts.facts() if receipt.facts else None)
+
+
+def _parts(
+    receipt: Receipt, find_bundle: FindBundle, find_policy: FindPolicy, find_draws: FindDraws | None
+) -> tuple[Scoring | None, Policy, Draws]:
+    """Bundle, policy and draws. Raises PolicyGone, BundleGone, DrawsGone."""
     policy = empty_policy(receipt.shop) if receipt.policy == "none" else find_policy(receipt.policy)
     if policy is None:
         raise PolicyGone(receipt.policy)
     bundle = find_bundle(receipt.bundle) if receipt.bundle else None
     if receipt.bundle and bundle is None:
         raise BundleGone(receipt.bundle)
-    draws = _draws(receipt, policy, find_draws)
-    facts = receipt.facts.facts() if receipt.facts else None
-    again = decode(encode(decide(structs.replace(receipt.inputs, facts=facts), bundle, policy, draws)))
+    return bundle, policy, _draws(receipt, policy, find_draws)
+
+
+def _compared(receipt: Receipt, decision: Decision) -> ReplayResult:
+    again = decode(encode(decision))
     pairs: dict[str, tuple[object, object]] = {
         "answer": (bytes(again.answer), bytes(receipt.answer)),
         "vector": (again.vector, receipt.vector),

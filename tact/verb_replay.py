@@ -1,13 +1,13 @@
 """`tact replay`: make decisions again from their receipts and compare the bytes."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from models.receipt import Gone, InvalidReceipt, Receipt, replay
+from models.receipt import Gone, InvalidReceipt, Receipt, ReplayResult, replay_many
 from service.settings import Settings
 from tact.console import console, fail, load_settings
 from tact.learning import ShopOption, shop_of
@@ -52,13 +52,11 @@ def _named(settings: Settings, shop: str, decision_ids: Iterable[str]) -> list[R
     return receipts
 
 
-def _replayed(receipts: Iterable[Receipt], archive: Archive) -> Counter[str]:
-    outcomes: Counter[str] = Counter()
-    for receipt in receipts:
-        try:
-            result = replay(receipt, archive.bundle, archive.policy, archive.draws)
-        except Gone as gone:
-            outcomes[f"{gone}"] += 1
-            continue
-        outcomes["identical" if result.identical else f"differs in {', '.join(result.differs)}"] += 1
-    return outcomes
+def _replayed(receipts: Sequence[Receipt], archive: Archive) -> Counter[str]:
+    return Counter(map(_outcome, replay_many(receipts, archive.bundle, archive.policy, archive.draws)))
+
+
+def _outcome(result: ReplayResult | Gone) -> str:
+    if isinstance(result, Gone):
+        return str(result)
+    return "identical" if result.identical else f"differs in {', '.join(result.differs)}"
