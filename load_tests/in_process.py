@@ -26,6 +26,7 @@ from load_tests.in_process_shop import EVENTS, Visit, bench_live, bench_visits, 
 from models.answer import answer
 from models.decision import Decision, Known, decide
 from models.inputs import Inputs
+from models.many import BATCH, decide_many
 from service import stream
 from service.decide import Seen, entry_of, events_of, inputs_of
 from service.ingest import terms
@@ -157,6 +158,20 @@ def singly(load: Load, rounds: int, pause_s: float) -> tuple[Stopwatch, list[Dec
     return watch, made
 
 
+def in_batches(load: Load, rounds: int) -> list[float]:
+    """Microseconds a decision, batch by batch: from what the service gathers for it (the tail's bytes, facts, the page)
+    to the answer's bytes, as replays decide."""
+    inputs, took = list(_inputs(load)), []
+    for turn in range(rounds + 1):
+        for first in range(0, len(inputs) - BATCH + 1, BATCH):
+            began = time.thread_time_ns()
+            made = decide_many(inputs[first : first + BATCH], load.live.bundle, load.live.policy, load.live.draws)
+            list(map(answer, made))
+            if turn:  # the first only warms up
+                took.append((time.thread_time_ns() - began) / 1000 / BATCH)
+    return took
+
+
 def main() -> None:
     """Read the arguments, run, print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -173,6 +188,10 @@ def main() -> None:
     watch, made = singly(load, given.rounds, given.pause_ms / 1000)
     figures = {"p50_us": statistics.median(watch.took["answered"]), "receipt_us": statistics.median(watch.took["all"])}
     _print(load, watch, made)
+    batches = in_batches(load, given.rounds)
+    if batches:
+        figures["batch_us"] = statistics.median(batches)
+        print(f"in batches of {BATCH}, from a decision's inputs to its answer: {figures['batch_us']:.1f} us")
     if given.json:
         given.json.write_text(json.dumps({"in_process": figures}, indent=1))
 

@@ -24,10 +24,14 @@ _SPLIT: Final = np.dtype([("threshold", "<f4"), ("feature", "<u2"), ("unknown", 
 """threshold, feature, unknown: as models.forest.NODE. mask: a bit for each leaf that not going left can still reach."""
 
 
+_ROWS: Final = 64
+"""So many are asked at once: a number that is known when this is compiled needs no care for what is left over."""
+
+
 @numba.njit(cache=True, error_model="numpy")
 def _ask(column, threshold, unknown, mask, left):  # type: ignore[no-untyped-def]
-    """Takes from `left` the leaves that each row cannot reach any more after one split."""
-    for row in range(left.size):
+    """Takes from `left` the leaves that each of _ROWS rows cannot reach any more after one split."""
+    for row in range(_ROWS):
         value = column[row]
         goes_left = (value <= threshold) | ((value != value) & unknown)
         left[row] &= ALL if goes_left else mask
@@ -36,19 +40,20 @@ def _ask(column, threshold, unknown, mask, left):  # type: ignore[no-untyped-def
 @numba.njit(cache=True, error_model="numpy")
 def _add(x, splits, first_split, outputs, leaf, first_leaf, place, out):  # type: ignore[no-untyped-def]
     """Adds each row's leaves to out (K, n)."""
-    columns = np.empty((x.shape[1], x.shape[0]), np.float32)
-    for row in range(x.shape[0]):
-        for column in range(x.shape[1]):
-            columns[column, row] = x[row, column]
-    left = np.empty(x.shape[0], np.uint32)
-    for tree in range(first_leaf.size):
-        left[:] = ALL
-        for at in range(first_split[tree], first_split[tree + 1]):
-            split = splits[at]
-            _ask(columns[split.feature], split.threshold, split.unknown != 0, split.mask, left)
-        said, begin = out[outputs[tree]], first_leaf[tree]
-        for row in range(left.size):
-            said[row] += leaf[begin + first_of(left[row], place)]
+    columns, left = np.zeros((x.shape[1], _ROWS), np.float32), np.empty(_ROWS, np.uint32)
+    for first in range(0, x.shape[0], _ROWS):
+        count = min(_ROWS, x.shape[0] - first)
+        for row in range(count):
+            for column in range(x.shape[1]):
+                columns[column, row] = x[first + row, column]
+        for tree in range(first_leaf.size):
+            left[:] = ALL
+            for at in range(first_split[tree], first_split[tree + 1]):
+                split = splits[at]
+                _ask(columns[split.feature], split.threshold, split.unknown != 0, split.mask, left)
+            said, begin = out[outputs[tree]], first_leaf[tree]
+            for row in range(count):
+                said[first + row] += leaf[begin + first_of(left[row], place)]
 
 
 @dataclass(frozen=True, slots=True)

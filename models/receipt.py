@@ -220,9 +220,8 @@ def replay_many(
     """The same of each receipt, those made from the same parts together; what is gone in place of raising it."""
     alike: dict[tuple[str, ...], list[int]] = {}
     for place, receipt in enumerate(receipts):
-        alike.setdefault((receipt.shop, receipt.bundle, receipt.policy, receipt.draws, receipt.features), []).append(
-            place
-        )
+        made_of = receipt.shop, receipt.bundle, receipt.policy, receipt.draws, receipt.features
+        alike.setdefault(made_of, []).append(place)
     found: dict[int, ReplayResult | Gone] = {}
     for places in alike.values():
         try:
