@@ -20,7 +20,6 @@ from models.policy_terms import Policy
 ARMS: Final = ("full", "holdout", "random", "propensity_only", "no_levers", "rules_only")
 LEARNED: Final = ("full", "no_levers")
 """Arms that leave out what hardly any draw lifts above silence; `random` still tries it, so that it can come back."""
-_OTHERS: Final = ARMS[2:]
 _WHOLE: Final = float(1 << 64)
 
 
@@ -34,12 +33,17 @@ def shares_of(policy: Policy) -> dict[str, float]:
 def arm_of(policy: Policy, visitor_id: str) -> str:
     """The arm of a visitor. The holdout lies at one end of the hash's range and the others follow, so that a changed
     share moves as few visitors as possible."""
-    arms = policy.arms
     left = hash64(f"{visitor_id}|{policy.shop}|holdout") / _WHOLE
     if left < policy.holdout:
         return "holdout"
     left -= policy.holdout
-    for arm, share in zip(_OTHERS, (arms.random, arms.propensity_only, arms.no_levers, arms.rules_only), strict=True):
+    arms = policy.arms
+    for arm, share in (
+        ("random", arms.random),
+        ("propensity_only", arms.propensity_only),
+        ("no_levers", arms.no_levers),
+        ("rules_only", arms.rules_only),
+    ):
         if left < share:
             return arm
         left -= share

@@ -64,9 +64,12 @@ def settle(  # type: ignore[no-untyped-def]
             higher = net[d] > best[d]
             best[d] = net[d] if higher else best[d]
             winner[d] = np.int32(place) if higher else winner[d]
-    told[3, 0] = 0.0
+    won = np.zeros((4, rows.size + 1), np.int64)  # four counts in turn: one alone would wait for itself
     for d in range(draws):
-        told[3, winner[d]] += 1.0
+        won[d & 3, winner[d]] += 1
+    for place in range(rows.size + 1):
+        if place == 0 or told[3, place] == 0.0:
+            told[3, place] = won[0, place] + won[1, place] + won[2, place] + won[3, place]
     size = count + 1
     each = 0.0
     if count > 0:
