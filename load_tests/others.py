@@ -54,6 +54,12 @@ MEMORY: Final = tuple(
 )
 
 
+def in_process(folder: Path) -> Other:
+    """A decision without HTTP and Redis, one at a time and in batches."""
+    names = ("in_process.p50_us", "in_process.batch_us")
+    return Other("in_process", "load_tests.in_process", ("--folder", str(folder)), {name: name for name in names})
+
+
 def start(folder: Path, say: Callable[[str, float], None]) -> tuple[Other, Other]:
     """Start and memory of a service with 100,000 products; its shop is made once."""
     shop = ensure(folder, LARGE, lambda what: say(f"training a shop of {LARGE.products:,} products, once: {what}", 0.0))
@@ -70,7 +76,7 @@ def others(folder: Path, say: Callable[[str, float], None], problems: list[str])
     """All of them. What fails is told among the problems, and its figures are left out."""
     found: dict[str, Any] = {"others": {}}
     known: dict[tuple[str, ...], Any] = {}
-    for other in (GROWTH, *MEMORY, *start(folder, say)):
+    for other in (in_process(folder), GROWTH, *MEMORY, *start(folder, say)):
         command = (other.module, *other.arguments)
         say(" ".join(command[:3]), 0.0)
         if command not in known:

@@ -137,7 +137,7 @@ class Settled(msgspec.Struct, frozen=True, gc=False):
             weariness,
             shifts_of(policy, open_, scores.uplift),
             max(HOPE * count, 1.0) if arm in LEARNED else 0.0,
-            _RANDOM if arm == "random" else policy.exploration_floor,
+            _RANDOM if arm == "random" else float(policy.exploration_floor),
             *lots,
             told,
         )

@@ -40,10 +40,11 @@ shop: warm
 locales: [en]
 placements:
   - {id: page.place, kinds: [badge]}
+  - {id: page.other, kinds: [badge]}
 actions:
   - id: one
     kind: badge
-    placements: [page.place]
+    placements: [page.place, page.other]
     value: 1
     when: session.views >= 1.0
     content: {en: {title: One}}
@@ -67,10 +68,11 @@ class _Even:
 
 def warm_up(shops: Iterable[Live]) -> None:
     """A made-up shop's decision and one of each real shop, as requests have them made, explained and replayed."""
-    _decide(_made_up())
-    for live in shops:
-        if live.policy.placements:
-            _decide(live)
+    for live in (_made_up(), *shops):
+        placements = [placement.id for placement in live.policy.placements]
+        for asked in [placements] if len(placements) == 1 else [placements[:1], placements]:
+            if asked:
+                _decide(live, asked)
 
 
 def _made_up() -> Live:
@@ -95,14 +97,15 @@ def _index() -> ItemIndex:
     return index.index()
 
 
-def _decide(live: Live) -> None:
+def _decide(live: Live, placements: list[str]) -> None:
+    """One placement is settled another way than several (models/one_place.py)."""
     kinds = ("view_item", "add_to_cart")
     records = pack(
         Row(live.shop, "v", f"e{i}", NOW_MS + i, kind, item_id="a", received_ms=NOW_MS) for i, kind in enumerate(kinds)
     )
     request = DecisionRequest(
         visitor_id="v",
-        placements=[placement.id for placement in live.policy.placements],
+        placements=placements,
         context=RequestContext(page_type="product", item_id="a", consent=list(PURPOSES)),
     )
     inputs = inputs_of(request, live, NOW_MS + len(kinds), _ID, Seen(records.tobytes(), {}))

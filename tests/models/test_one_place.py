@@ -13,6 +13,7 @@ from models.bundle import Scores
 from models.chosen import Decision
 from models.decision import answer, decide
 from models.effects import N_EFFECTS, effects_into, effects_of, wearier_of
+from models.one_place import settle
 from models.policy_terms import Policy
 from models.receipt import encode
 from tests.models.deciding import FixedScores, Visitor, action, shop
@@ -115,3 +116,14 @@ def test_compiled_effects_of_a_moment_are_the_same_numbers() -> None:
         weariness = 1.0 + number % 7 * random.random()
         effects_into(stage, intent, wearier_of(weariness), out)
         assert np.array_equal(out, effects_of(stage, intent, weariness))
+
+
+def test_it_is_compiled_for_one_set_of_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(6):
+        policy = policy_of(seed, arms=ARMED, holdout=0.1)
+        whole = shop(action("x", value=3, cost=0), exploration_floor=0, dismissal_weight=1)
+        for number in range(20):
+            both(monkeypatch, policy, learned(policy, seed), number)
+            visitor = Visitor().did("view_promotion", 5.0, action="x").did("dismiss_promotion", 4.0, action="x")
+            decide(visitor.inputs("top", decision_id=f"d{number}"), FixedScores(), whole, prior_draws(whole))
+    assert len(settle.signatures) == 1, "another type would be compiled for within a request"
