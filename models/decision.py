@@ -28,7 +28,7 @@ from models.inputs import Context, Inputs, Suggestion
 from models.intent import LEAVE
 from models.moment import Moment, granted, locale_of
 from models.one_place import NOBODY, Settled, blocked
-from models.page_plan import Plan, Worths, plan_of, worths_of
+from models.page_plan import Plan, Worths, in_order, plan_of, worths_of
 from models.policy_terms import Action, Policy
 from models.switches import Switches
 from models.timing import Timing
@@ -106,11 +106,11 @@ def decide(
     Without a bundle, or with `inputs.degraded_because`, only fallback actions and silence are possible.
     known: Known.of(inputs, bundle), from a caller that has it already; a replay makes it anew.
     """
-    unknown = policy.unknown(inputs.placements)
+    there, unknown = in_order(policy, inputs.placements)
     if unknown and inputs.degraded_because != "policy":
         raise UnknownPlacement(unknown, tuple(policy.at))
     because = inputs.degraded_because or ("" if bundle is not None else "bundle")
-    placements = tuple(p.id for p in policy.placements if p.id in inputs.placements) + unknown
+    placements = there + unknown if unknown else there
     arm = arm_of(policy, inputs.visitor_id)
     if because or bundle is None:
         chosen = _without_state(inputs, policy, placements, arm)

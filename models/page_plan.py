@@ -5,7 +5,7 @@ only what depends on its moment.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import msgspec
 import numpy as np
@@ -83,16 +83,29 @@ def without_consent(action: Action, granted: tuple[str, ...]) -> Closed | None:
     return Closed("consent", f"needs consent for {action.consent}; granted: {', '.join(granted) or 'nothing'}")
 
 
+def in_order(policy: Policy, placements: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those of the placements asked for that a policy has, in its order, and those it has not. Remembered with it."""
+    found: tuple[tuple[str, ...], tuple[str, ...]] | None = policy.remembered.get(placements)
+    if found is None:
+        found = tuple(p.id for p in policy.placements if p.id in placements), policy.unknown(placements)
+        _remember(policy, placements, found)
+    return found
+
+
+def _remember(policy: Policy, key: Any, found: object) -> None:
+    if len(policy.remembered) > MOST:
+        policy.remembered.clear()
+    policy.remembered[key] = found
+
+
 def plan_of(policy: Policy, placements: tuple[str, ...], granted: tuple[str, ...], locale: str) -> Plan:
     """The plan of a page's placements, remembered with the policy."""
     key = (placements, granted, locale)
     plan: Plan | None = policy.remembered.get(key)
     if plan is None:
-        if len(policy.remembered) > MOST:
-            policy.remembered.clear()
         places = tuple(dict.fromkeys(place for placement in placements for place in policy.at[placement]))
         plan = Plan.of(places, [policy.actions[place] for place in places], granted, locale)
-        policy.remembered[key] = plan
+        _remember(policy, key, plan)
     return plan
 
 

@@ -20,6 +20,7 @@ from models import receipt
 from models.arms import arm_of
 from models.decision import Decision, Known, answer, decide
 from models.inputs import Inputs
+from models.page_plan import in_order
 from service import fallback, stream
 from service.auth import check_clock
 from service.errors import Problem, StoreUnavailable
@@ -178,7 +179,7 @@ def _packed(events: Sequence[Sequence[Row]]) -> bytes:
 
 
 def _check_placements(placements: Sequence[str], live: Live) -> None:
-    unknown = live.policy.unknown(tuple(placements)) if live.has_policy else ()
+    _, unknown = in_order(live.policy, tuple(placements)) if live.has_policy else ((), ())
     if unknown:
         there_are = ", ".join(live.policy.at) or "none"
         at = placements.index(unknown[0])

@@ -395,7 +395,7 @@ def test_the_first_replay_finds_everything_warm(monkeypatch: pytest.MonkeyPatch)
     done = []
     monkeypatch.setattr(warm, "replay", lambda *given: done.append(receipts.replay(*given).identical))
     warm_up(())
-    assert done == [True]
+    assert done == [True, True], "of one placement, and of several"
 
 
 def test_personas_in_use_go_live_and_broken_ones_leave_those_before(home: Path, redis_url: str) -> None:
