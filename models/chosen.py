@@ -69,7 +69,7 @@ class Untold(Protocol):
         """The actions considered."""
 
     def gates(self) -> list[str]:
-        """What closed each of them, "" for nothing."""
+        """What closed each of them, "" for nothing; in no order."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -101,7 +101,7 @@ class Decision(msgspec.Struct, frozen=True):
         return self.placed
 
     def gates(self) -> list[str]:
-        """What closed each candidate of each placement, "" for nothing."""
+        """What closed each candidate of each placement, "" for nothing; in no order."""
         if self.untold is not None:
             return self.untold.gates()
         return [candidate.gate for chosen in self.placed for candidate in chosen.candidates]

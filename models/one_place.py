@@ -8,7 +8,7 @@ to the bit (tests/models/test_one_place.py). Most pages ask for one placement, a
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import compress, repeat
-from operator import is_
+from operator import attrgetter, is_
 from typing import Final
 
 import msgspec
@@ -145,10 +145,9 @@ class Settled(msgspec.Struct, frozen=True, gc=False):
         return cls(won, explored, hopeful, lots[0], told.item(4, winner + 1), told, worths, places, asked)
 
     def gates(self) -> list[str]:
-        """Of each action considered what closed it, "" for nothing."""
-        if self.hopeful == self.numbers.shape[1] - 1:
-            return [closed.gate if closed is not None else "" for closed in self.asked]
-        return [candidate.gate for candidate in self.candidates()]
+        """What closed each of the actions considered, "" for nothing; in no order."""
+        hopeless = self.numbers.shape[1] - 1 - self.hopeful
+        return [*map(_gate_of, filter(None, self.asked)), *[""] * self.hopeful, *[NO_HOPE.gate] * hopeless]
 
     def candidates(self) -> tuple[Candidate, ...]:
         """The actions considered, each with its share of the draws and its chance."""
@@ -161,9 +160,13 @@ class Settled(msgspec.Struct, frozen=True, gc=False):
             made = [one if one.share == one.share else blocked(one.action, NO_HOPE) for one in made]
         if len(made) == len(self.places):
             return tuple(made)
-        each = iter(made)
-        pairs = zip(self.places, self.asked, strict=True)
-        return tuple([next(each) if shut is None else blocked(worths.ids[place], shut) for place, shut in pairs])
+        shut = list(compress(self.places, self.asked))
+        found = dict(zip(open_, made, strict=True))
+        found |= zip(shut, map(blocked, map(worths.ids.__getitem__, shut), filter(None, self.asked)), strict=True)
+        return tuple(map(found.__getitem__, self.places))
+
+
+_gate_of = attrgetter("gate")
 
 
 @lru_cache(maxsize=4096)
