@@ -27,7 +27,9 @@ Position = tuple[int, int]
 
 PAGE: Final = 1000
 READ_BYTES: Final = 512 * 1024
-"""What one read asks for at most, by the entries of the last one: the server answers nobody else meanwhile."""
+"""What one read asks for at most, by the size of the entries of the last ones: the server answers nobody else meanwhile."""
+FADING: Final = 0.99
+"""By which a read takes entries for smaller than they were: after many events come decisions, twenty times as large."""
 LEAST_COUNT, FIRST_COUNT, MOST_COUNT = 4, 16, 1000
 TRIMMED_AT_ONCE: Final = 100
 """Entries that go with one command, likewise; no less than a stream's node holds."""
@@ -79,7 +81,7 @@ class _Reader:
         self.cluster = isinstance(client, redis.RedisCluster)
         self.more = False
         """Whether the last read left entries behind in some stream."""
-        self._count = FIRST_COUNT
+        self._count, self._entry_bytes = FIRST_COUNT, 1.0
         if not self.cluster:  # the client's own parsing of an answer costs as much as learning from it
             for command in ("XREAD", "XREADGROUP"):
                 self.client.set_response_callback(command, _as_sent)
@@ -93,7 +95,8 @@ class _Reader:
         self.more = len(found) >= count and max(Counter(key for key, _, _ in found).values()) >= count
         if found:
             size = sum(len(fields[VALUE]) for _, _, fields in found if fields and VALUE in fields)
-            fitting = READ_BYTES * len(found) // ((size + len(found)) * len(self.keys))
+            self._entry_bytes = max(size / len(found), FADING * self._entry_bytes)
+            fitting = int(READ_BYTES / (self._entry_bytes * len(self.keys)))
             self._count = min(max(fitting, LEAST_COUNT), MOST_COUNT)
         return found
 

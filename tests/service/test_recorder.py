@@ -243,6 +243,18 @@ def test_a_read_asks_for_less_where_entries_are_large_and_says_whether_some_were
     assert sum(sizes) == 40 - FIRST_COUNT
 
 
+def test_after_small_entries_a_read_is_still_ready_for_large_ones(valkey: Any, settings: Settings) -> None:
+    keys = stream.log_keys(2)
+    reader = CursorReader(valkey, keys, {})
+    large = stream.encode_event([event(1)]) | {stream.VALUE: bytes(READ_BYTES // 20)}
+    for fields in (large, *[stream.encode_event([event(number)]) for number in range(20)]):
+        valkey.xadd(keys[0], fields)
+        assert len(reader.read(None, 0)) == 1
+    for _ in range(40):
+        valkey.xadd(keys[0], large)
+    assert len(reader.read(None, 0)) <= 12
+
+
 def test_many_entries_are_trimmed_little_by_little_and_all_of_them(valkey: Any, settings: Settings) -> None:
     reader = GroupReader(valkey, stream.log_keys(1), recorder.GROUP, "one")
     reader.ensure_groups()
