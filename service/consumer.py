@@ -27,7 +27,7 @@ Position = tuple[int, int]
 
 PAGE: Final = 1000
 READ_BYTES: Final = 512 * 1024
-"""What one read asks for at most, by the size of the entries of the last ones: the server answers nobody else meanwhile."""
+"""What one read asks for at most, by the size of entries lately: the server answers nobody else meanwhile."""
 FADING: Final = 0.99
 """By which a read takes entries for smaller than they were: after many events come decisions, twenty times as large."""
 LEAST_COUNT, FIRST_COUNT, MOST_COUNT = 4, 16, 1000

@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
+from service import rewrites
 from service.process import Program, alive, spawn_kept, stop
 from service.settings import FsyncPolicy, Settings
 
@@ -171,6 +172,7 @@ class EmbeddedValkey:
         self.socket_path.unlink(missing_ok=True)  # we hold the lock: nobody listens there
         self._process = self._spawn(lock)
         _write_owner(lock, self._process.pid)
+        rewrites.watch(self._process)
         return self._process
 
     def _spawn(self, lock: int) -> subprocess.Popen[bytes]:
