@@ -41,7 +41,7 @@ from models.registry import Registry
 from service import stream
 from service.consumer import CursorReader, connect
 from service.embedded import EmbeddedValkey
-from service.learner import READ_COUNT, Learner, LearnerMetrics
+from service.learner import Learner, LearnerMetrics
 from service.memory import YOUNG
 from service.settings import Settings
 
@@ -123,7 +123,7 @@ def floor(settings: Settings, events: int) -> dict[str, float]:
         reader = CursorReader(client, stream.log_keys(settings.partitions), {})
         began_s = time.monotonic()
         while found < events:
-            for _, _, fields in reader.read(READ_COUNT, 0):
+            for _, _, fields in reader.read(None, 0):
                 if fields is not None and fields[stream.KIND] == stream.EVENT:
                     stream.decode_lines(fields[stream.VALUE])
                     found += 1

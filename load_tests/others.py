@@ -1,4 +1,4 @@
-"""What a full run takes from modules that measure by themselves: memory, growth, start. Each writes JSON.
+"""What a full run takes from modules that measure by themselves: memory, growth, start, replay. Each writes JSON.
 
 The figures that objectives ask for are picked out by path, or by the ratio of two; the whole is kept beside them.
 """
@@ -53,6 +53,13 @@ MEMORY: Final = tuple(
     for server in ("valkey", "redis")
 )
 
+OFFLINE: Final = Other(
+    "offline",
+    "load_tests.offline",
+    (),
+    {"parts.replay_per_s": "replay_per_s", "parts.import_per_s": "import_per_s"},
+)
+
 
 def in_process(folder: Path) -> Other:
     """A decision without HTTP and Redis, one at a time and in batches."""
@@ -76,7 +83,7 @@ def others(folder: Path, say: Callable[[str, float], None], problems: list[str])
     """All of them. What fails is told among the problems, and its figures are left out."""
     found: dict[str, Any] = {"others": {}}
     known: dict[tuple[str, ...], Any] = {}
-    for other in (in_process(folder), GROWTH, *MEMORY, *start(folder, say)):
+    for other in (in_process(folder), OFFLINE, GROWTH, *MEMORY, *start(folder, say)):
         command = (other.module, *other.arguments)
         say(" ".join(command[:3]), 0.0)
         if command not in known:

@@ -25,6 +25,7 @@ from typing import Any
 import msgspec
 
 from features.lakefile import read_decisions
+from models.receipt_form import part_reader
 from tact.http_client import Connection
 
 PLACEMENTS = ("pdp.trust", "pdp.recommend", "global.chat")
@@ -125,7 +126,7 @@ def change_policy(demo: Demo) -> None:
 def versions(home: Path) -> Counter[tuple[str, str, str]]:
     """How many decisions were made with each policy, draws and bundle."""
     receipts = read_decisions(home / "lake", "demo", columns=["receipt"]).column("receipt").to_pylist()
-    found = (msgspec.json.decode(receipt, type=_Versions) for receipt in receipts)
+    found = map(part_reader(_Versions), receipts)
     return Counter((one.policy, one.draws, one.bundle) for one in found)
 
 

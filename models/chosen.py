@@ -15,9 +15,10 @@ REASONS: Final = ("won", "explored", "silence", "no_candidate", "holdout", "fall
 blocked; the visitor is held out; a degraded decision had a fallback, or none."""
 
 
-class Candidate(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class Candidate(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, array_like=True):
     """An action considered for a placement. gate: the first closed one, "" if all were open.
 
+    Receipts keep the fields in this order: only ever append one.
     The numbers are None where a gate was closed or nothing was arbitrated. probability and net are means over the
     draws; cost grows with what was already shown; share: of the draws it won; propensity: chance of being chosen.
     apprentice: not shown, so never chosen; share: of the draws it would have won among all.

@@ -1,4 +1,4 @@
-"""Receipts: what a decision was made from and what came of it, as JSON that replays to the same bytes.
+"""Receipts: what a decision was made from and what came of it, as bytes that replay to the same answer.
 
 * InvalidReceipt   the bytes are no receipt of this version
 * BundleGone       the bundle the decision was made with is not there any more; names it
@@ -9,7 +9,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 import numba
@@ -28,6 +28,7 @@ from models.intent import INTENTS
 from models.many import decide_many
 from models.policy import empty_policy
 from models.policy_terms import Policy
+from models.receipt_form import is_spelled, reader
 from models.rules import FEATURE_NAMES, mentioned
 from models.stage import STAGES
 
@@ -35,6 +36,7 @@ VERSION: Final = 1
 _INTENTS_BEFORE: Final = ("buy", "leave", "help")
 """What scores of three intents, in receipts written before there was `cart`, are of."""
 Vector = npt.NDArray[np.float32]
+C = TypeVar("C", bound=Chosen)
 
 
 class InvalidReceipt(ValueError):
@@ -133,7 +135,7 @@ class Receipt(msgspec.Struct, frozen=True):
     vector: bytes | None
     scores: KeptScores | None
     chosen: tuple[Chosen, ...]
-    answer: msgspec.Raw
+    answer: bytes
     arm: str = "full"
     weariness: float = 1.0
 
@@ -141,6 +143,40 @@ class Receipt(msgspec.Struct, frozen=True):
     def numbers(self) -> Vector | None:
         """The vector as an array; None where degraded."""
         return None if self.vector is None else np.frombuffer(self.vector, "<f4")
+
+
+class _SpelledCandidate(Candidate, frozen=True, array_like=False):
+    pass
+
+
+class _SpelledChosen(Chosen, frozen=True):
+    candidates: tuple[_SpelledCandidate, ...] = ()
+
+
+class _Spelled(Receipt, frozen=True):
+    """A receipt as its JSON is: a candidate's values by name, the answer as it is."""
+
+    chosen: tuple[_SpelledChosen, ...]
+    answer: msgspec.Raw
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> "_Spelled":
+        chosen = tuple(_other(one, _SpelledChosen, _SpelledCandidate) for one in receipt.chosen)
+        return cls(**structs.asdict(receipt) | {"chosen": chosen, "answer": msgspec.Raw(receipt.answer)})
+
+    def receipt(self) -> Receipt:
+        chosen = tuple(_other(one, Chosen, Candidate) for one in self.chosen)
+        return Receipt(**structs.asdict(self) | {"chosen": chosen, "answer": bytes(self.answer)})
+
+
+def _other(chosen: Chosen, kind: type[C], candidate: type[Candidate]) -> C:
+    """What a placement got in the types of the other form."""
+    candidates = tuple(candidate(*structs.astuple(one)) for one in chosen.candidates)
+    return kind(**structs.asdict(chosen) | {"candidates": candidates})
+
+
+_read = reader(Receipt, _Spelled)
+_pack = msgspec.msgpack.Encoder().encode
 
 
 def encode(decision: Decision, body: bytes | None = None) -> bytes:
@@ -163,27 +199,28 @@ def encode(decision: Decision, body: bytes | None = None) -> bytes:
         vector=None if decision.vector is None else decision.vector.astype("<f4", copy=False).tobytes(),
         scores=None if scores is None else KeptScores(tuple(scores.stage.tolist()), tuple(scores.intent.tolist())),
         chosen=decision.chosen,
-        answer=msgspec.Raw(body if body is not None else answer(decision)),
+        answer=body if body is not None else answer(decision),
         arm=decision.arm,
         weariness=decision.weariness,
     )
-    return msgspec.json.encode(receipt)
+    return _pack(receipt)
 
 
 def decode(data: bytes) -> Receipt:
-    """The receipt in its bytes. Raises InvalidReceipt."""
+    """The receipt in its bytes, of either form (models/receipt_form.py). Raises InvalidReceipt."""
     try:
-        receipt: Receipt = msgspec.json.decode(data, type=Receipt, dec_hook=_no_hook)
+        found = _read(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as bad:
         raise InvalidReceipt(f"not a receipt: {bad}") from bad
+    receipt = found.receipt() if isinstance(found, _Spelled) else found
     if receipt.version != VERSION:
         raise InvalidReceipt(f"the receipt is of version {receipt.version}; this reads {VERSION}")
     return receipt
 
 
-def _no_hook(type_: type, value: Any) -> Any:
-    """Arrays never stand in a receipt as such; KeptFacts holds them."""
-    raise NotImplementedError(f"a receipt holds no {type_}")
+def spelled(data: bytes) -> bytes:
+    """A receipt's bytes as JSON. Raises InvalidReceipt."""
+    return data if is_spelled(data) else msgspec.json.encode(_Spelled.of(decode(data)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,13 +295,13 @@ def _parts(
 def _compared(receipt: Receipt, decision: Decision) -> ReplayResult:
     again = decode(encode(decision))
     pairs: dict[str, tuple[object, object]] = {
-        "answer": (bytes(again.answer), bytes(receipt.answer)),
+        "answer": (again.answer, receipt.answer),
         "vector": (again.vector, receipt.vector),
         "scores": (again.scores, receipt.scores),
         "propensities": (again.chosen, receipt.chosen),
     }
     differs = tuple(name for name, (now, then) in pairs.items() if now != then)
-    return ReplayResult(not differs, differs, bytes(again.answer), bytes(receipt.answer))
+    return ReplayResult(not differs, differs, again.answer, receipt.answer)
 
 
 def _draws(receipt: Receipt, policy: Policy, find_draws: FindDraws | None) -> Draws:

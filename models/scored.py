@@ -7,6 +7,7 @@ import numpy.typing as npt
 from features.schema import FINGERPRINT, N_FEATURES
 from models.drift import SCORES
 from models.receipt import KeptScores
+from models.receipt_form import part_reader
 
 Row = npt.NDArray[np.float32]
 
@@ -31,9 +32,9 @@ class Scored(msgspec.Struct, frozen=True):
         return np.concatenate([np.frombuffer(self.vector, "<f4"), np.array(scores, np.float32)])
 
 
-_decoder = msgspec.json.Decoder(Scored)
+_read = part_reader(Scored)
 
 
 def read_scored(receipt: bytes) -> Scored:
     """The fields of a receipt's bytes. Raises msgspec.MsgspecError for what is no receipt."""
-    return _decoder.decode(receipt)
+    return _read(receipt)

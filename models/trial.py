@@ -9,8 +9,9 @@ from typing import Final
 
 import msgspec
 
-from models.chosen import Chosen
+from models.chosen import Candidate, Chosen
 from models.receipt import KeptScores, Receipt
+from models.receipt_form import reader
 
 SILENCE: Final = ""
 """Silence as a choice."""
@@ -72,7 +73,7 @@ class Trial(msgspec.Struct, frozen=True):
         return self.reward - self.own
 
 
-class _Candidate(msgspec.Struct):
+class _SpelledCandidate(msgspec.Struct):
     action: str
     gate: str = ""
     propensity: float | None = None
@@ -83,7 +84,11 @@ class _Chosen(msgspec.Struct):
     placement: str
     action: str | None
     silence_propensity: float = 1.0
-    candidates: tuple[_Candidate, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+
+
+class _SpelledChosen(_Chosen):
+    candidates: tuple[_SpelledCandidate, ...] = ()  # type: ignore[assignment]  # what is needed of one
 
 
 class _Receipt(msgspec.Struct):
@@ -99,12 +104,19 @@ class _Receipt(msgspec.Struct):
     weariness: float = 1.0
 
 
+class _SpelledReceipt(_Receipt):
+    chosen: tuple[_SpelledChosen, ...]
+
+
+_read = reader(_Receipt, _SpelledReceipt)
+
+
 def read_trials(receipt: bytes) -> tuple[Trial, ...]:
     """The trials a receipt begins, one for each placement; none of a degraded decision, which had no scores.
 
     Raises msgspec.MsgspecError for bytes that are no receipt.
     """
-    return trials_of(msgspec.json.decode(receipt, type=_Receipt))
+    return trials_of(_read(receipt))
 
 
 def trials_of(receipt: _Receipt | Receipt) -> tuple[Trial, ...]:

@@ -6,6 +6,7 @@ On a cluster the partitions lie in different slots, so each is asked by itself; 
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,12 +19,20 @@ from redis.retry import Retry
 
 from service.embedded import NoServer, running_url
 from service.settings import Settings
+from service.stream import VALUE
 
 Delivery = tuple[bytes, bytes, dict[bytes, bytes] | None]
 Position = tuple[int, int]
 """An entry id as numbers: milliseconds and counter; compares like the stream orders."""
 
 PAGE: Final = 1000
+READ_BYTES: Final = 512 * 1024
+"""What one read asks for at most, by the size of entries lately: the server answers nobody else meanwhile."""
+FADING: Final = 0.99
+"""By which a read takes entries for smaller than they were: after many events come decisions, twenty times as large."""
+LEAST_COUNT, FIRST_COUNT, MOST_COUNT = 4, 16, 1000
+TRIMMED_AT_ONCE: Final = 100
+"""Entries that go with one command, likewise; no less than a stream's node holds."""
 LEARNED: Final = "learner"
 """A group that nobody reads by: its last id says up to where the learner has a checkpoint on disk."""
 _START: Final = b"0-0"
@@ -70,13 +79,29 @@ class _Reader:
         self.client: Any = client
         self.keys = tuple(key.encode() for key in keys)
         self.cluster = isinstance(client, redis.RedisCluster)
+        self.more = False
+        """Whether the last read left entries behind in some stream."""
+        self._count, self._entry_bytes = FIRST_COUNT, 1.0
         if not self.cluster:  # the client's own parsing of an answer costs as much as learning from it
             for command in ("XREAD", "XREADGROUP"):
                 self.client.set_response_callback(command, _as_sent)
 
-    def _read(self, command: Sequence[Any], ids: Mapping[bytes, bytes], count: int, block_ms: int) -> list[Delivery]:
-        """One XREAD or XREADGROUP over all keys; block_ms 0 does not wait."""
-        head = [*command, "COUNT", count]
+    def _read(
+        self, command: Sequence[Any], ids: Mapping[bytes, bytes], count: int | None, block_ms: int
+    ) -> list[Delivery]:
+        """A read of all keys; block_ms 0 does not wait. count: of each stream, None: by READ_BYTES."""
+        count = count or self._count
+        found = self._answer([*command, "COUNT", count], ids, block_ms)
+        self.more = len(found) >= count and max(Counter(key for key, _, _ in found).values()) >= count
+        if found:
+            size = sum(len(fields[VALUE]) for _, _, fields in found if fields and VALUE in fields)
+            self._entry_bytes = max(size / len(found), FADING * self._entry_bytes)
+            fitting = int(READ_BYTES / (self._entry_bytes * len(self.keys)))
+            self._count = min(max(fitting, LEAST_COUNT), MOST_COUNT)
+        return found
+
+    def _answer(self, head: Sequence[Any], ids: Mapping[bytes, bytes], block_ms: int) -> list[Delivery]:
+        """One XREAD or XREADGROUP, or on a cluster one for each key."""
         if not self.cluster:
             wait = ["BLOCK", block_ms] if block_ms else []
             return _flat(self.client.execute_command(*head, *wait, "STREAMS", *ids, *ids.values()))
@@ -105,8 +130,8 @@ class GroupReader(_Reader):
                 if not str(error).startswith("BUSYGROUP"):
                     raise
 
-    def read(self, count: int, block_ms: int) -> list[Delivery]:
-        """At most `count` new entries of each stream; waits block_ms for the first."""
+    def read(self, count: int | None, block_ms: int) -> list[Delivery]:
+        """At most `count` new entries of each stream, None: what fits; waits block_ms for the first."""
         return self._read(self._head, dict.fromkeys(self.keys, b">"), count, block_ms)
 
     def claim(self, idle_ms: int) -> list[Delivery]:
@@ -138,8 +163,15 @@ class GroupReader(_Reader):
         for key in self.keys:
             bound = min(self._first_unfinished(key), max(self._learned(key), (before_ms, 0)))
             if bound > (0, 0):
-                removed += self.client.xtrim(key, minid=f"{bound[0]}-{bound[1]}", approximate=False)
+                removed += self._trim(key, f"{bound[0]}-{bound[1]}")
         return removed
+
+    def _trim(self, key: bytes, bound: str) -> int:
+        """Removes what is before `bound`, little by little, so that nobody waits for all of it."""
+        removed = 0
+        while some := self.client.xtrim(key, minid=bound, approximate=True, limit=TRIMMED_AT_ONCE):
+            removed += some
+        return removed + int(self.client.xtrim(key, minid=bound, approximate=False))
 
     def forget(self, key: bytes, concerned: Callable[[dict[bytes, bytes]], bool]) -> int:
         """Remove the acknowledged entries of a stream that are concerned. Returns how many went."""
@@ -202,8 +234,8 @@ class CursorReader(_Reader):
         """Where the next read goes on."""
         return {key.decode(): Bookmark(self.entries[key], self.passed[key]) for key in self.keys}
 
-    def read(self, count: int, block_ms: int) -> list[Delivery]:
-        """At most `count` entries of each stream after the cursor, which moves behind them."""
+    def read(self, count: int | None, block_ms: int) -> list[Delivery]:
+        """At most `count` entries of each stream after the cursor, None: what fits. The cursor moves behind them."""
         found = self._read(("XREAD",), self.entries, count, block_ms)
         for key, entry_id, _ in found:
             self.entries[key] = entry_id

@@ -27,6 +27,14 @@ def made_ms(decision_id: str) -> int:
     return number
 
 
+def as_json(data: bytes) -> bytes:
+    """The receipt with a name beside each value. Raises Problem receipt_unreadable."""
+    try:
+        return receipts.spelled(data)
+    except InvalidReceipt as error:
+        raise Problem("receipt_unreadable", f"{error}.") from None
+
+
 def why(watcher: Watcher, data: bytes, action: str) -> bytes:
     """JSON: gates and factors of every candidate and what moved the scores; with `action`, why (not) that one.
 

@@ -42,7 +42,6 @@ from service.teacher import Teacher, TeacherMetrics
 CHECKPOINT: Final = ".learner"
 LOCK: Final = ".learner.lock"
 CHECKPOINT_S: Final = 60.0
-READ_COUNT: Final = 1000
 BLOCK_MS: Final = 200
 GATHER_S: Final = 0.05
 SEED_S: Final = 30.0
@@ -125,7 +124,7 @@ class Learner:
         """Learn from what is new until stop is set. Raises redis.RedisError."""
         self.metrics.gap.inc(reader.check())
         while not self.stop.is_set():
-            found = reader.read(READ_COUNT, BLOCK_MS)
+            found = reader.read(None, BLOCK_MS)
             self._wait_s = FIRST_WAIT_S
             self.take(found)
             self.cursor = reader.cursor
@@ -139,7 +138,7 @@ class Learner:
                 reader.mark(self._checkpointed)
             self.drift.look(now_s)
             self.teacher.look(now_s)
-            if 0 < len(found) < READ_COUNT:
+            if found and not reader.more:
                 pause(self.stop, GATHER_S)
 
     def take(self, deliveries: list[Delivery]) -> None:

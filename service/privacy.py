@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from features.events import KINDS
 from features.record import as_dict, unpack
+from models.receipt import InvalidReceipt, spelled
 from service.errors import Problem
 from service.store import Attribute, Attributes, Store
 from service.wire import MAX_ID, MAX_TEXT, check_id, read_body
@@ -70,7 +71,7 @@ class Privacy:
                 "attributes": kept.attributes,
                 "dismissed": {f"{action:016x}": ts_ms for action, ts_ms in kept.dismissed},
                 "tail": [as_dict(record) | {"kind": KINDS[int(record["kind"])]} for record in unpack(kept.tail)],
-                "receipts": {name: msgspec.Raw(receipt) for name, receipt in kept.receipts.items()},
+                "receipts": {name: _spelled(receipt) for name, receipt in kept.receipts.items()},
                 "events": events,
                 "decisions": decisions,
             }
@@ -90,3 +91,11 @@ class Privacy:
         columns = [name for name in lakefile.DECISION_FIELDS if name != "receipt"]
         decisions = lakefile.read_decisions(self._lake, shop, columns=columns, visitor_id=visitor_id)
         return events.to_pylist(), decisions.to_pylist()
+
+
+def _spelled(receipt: bytes) -> msgspec.Raw | bytes:
+    """A receipt as JSON; one of another version, which nobody can read here, as it is (base64)."""
+    try:
+        return msgspec.Raw(spelled(receipt))
+    except InvalidReceipt:
+        return receipt

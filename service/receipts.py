@@ -21,6 +21,8 @@ SOFT_BYTES: Final = 32 * 1024 * 1024
 
 HARD_BYTES: Final = 4 * SOFT_BYTES
 BATCH: Final = 64
+GATHER_S: Final = 0.005
+"""How long few receipts wait for company: a trip costs the service and Redis more than a receipt does."""
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 1.0
 
@@ -116,6 +118,8 @@ class ReceiptWriter:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
+            if len(self._waiting) < BATCH and not self._closing:
+                await asyncio.sleep(GATHER_S)
             if await self._write_some():
                 pause = FIRST_PAUSE_S
                 continue

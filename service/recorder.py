@@ -48,7 +48,6 @@ GROUP: Final = "recorder"
 LOCK: Final = ".recorder.lock"
 KEEP_MS: Final = 15 * 60 * 1000
 """Acknowledged entries stay in the stream for so long, for a learner that was away; what it has on disk goes before."""
-READ_COUNT: Final = 1000
 BLOCK_MS: Final = 200
 GATHER_S: Final = 0.05
 """After a small read, wait for company: one read of many entries costs less than many reads of one."""
@@ -150,14 +149,14 @@ class Recorder:
         self._acknowledge(reader)
         self._take(reader, reader.claim(0))  # left by the dead, or by an answer that got lost: the lake's lock is ours
         while not self.stop.is_set():
-            found = reader.read(READ_COUNT, BLOCK_MS)
+            found = reader.read(None, BLOCK_MS)
             self._wait_s = FIRST_WAIT_S
             self._take(reader, found)
             if self._is_due():
                 self._flush(reader)
             if not self.batch.ids:
                 self._tidy(reader)
-            if 0 < len(found) < READ_COUNT:
+            if found and not reader.more:
                 pause(self.stop, GATHER_S)
         self._drain(reader)
 
@@ -170,7 +169,7 @@ class Recorder:
     def _drain(self, reader: GroupReader) -> None:
         """Takes what is readable, for a few seconds at most, and makes it durable."""
         until_s = time.monotonic() + DRAIN_S
-        while (found := reader.read(READ_COUNT, 0)) and time.monotonic() < until_s:
+        while (found := reader.read(None, 0)) and time.monotonic() < until_s:
             self._take(reader, found)
         self._take(reader, found)
         self._flush(reader)

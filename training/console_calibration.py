@@ -10,6 +10,7 @@ from features.events import SESSION_GAP_MS
 from features.lakefile import DAY_MS, read_decisions, read_events, rows_by_day
 from models.intent import INTENTS
 from models.receipt import KeptScores
+from models.receipt_form import part_reader
 from training.console_queries import Asked, Json, Unanswerable
 
 BINS: Final = 10
@@ -26,6 +27,9 @@ class _Said(msgspec.Struct):
     bundle: str = ""
 
 
+_read = part_reader(_Said)
+
+
 def calibration(asked: Asked) -> Json:
     """For `buy` and `cart`, and each tenth of the decisions by what was said: `said`, `happened`, its interval, `n`.
 
@@ -38,7 +42,7 @@ def calibration(asked: Asked) -> Json:
     bundle = asked.params.get("bundle") or decided["bundle"][-1]
     decided = decided.filter(pl.col("bundle") == bundle)
     asked.progress("reading receipts", 0.3)
-    scores = [msgspec.json.decode(receipt, type=_Said).scores for receipt in decided["receipt"].to_list()]
+    scores = [_read(receipt).scores for receipt in decided["receipt"].to_list()]
     decided = decided.drop("receipt").with_columns(
         pl.Series(name, [one.intent[place] if one else None for one in scores], pl.Float64)
         for place, name in enumerate(INTENTS)

@@ -18,6 +18,7 @@ import numpy as np
 
 from features.record import hash64
 from features.schema import FINGERPRINT, N_FEATURES
+from models.receipt_form import part_reader
 from models.trial import SILENCE, Trial
 from training.fit_uplift import FittedUplift, card, fit_uplift
 from training.qini import Flags, Floats, Outcomes
@@ -150,7 +151,7 @@ class _Seen(msgspec.Struct):
     vector: bytes | None
 
 
-_decoder = msgspec.json.Decoder(_Seen)
+_read = part_reader(_Seen)
 
 
 def vectors(rows: Sequence[Row], receipts: Iterable[bytes]) -> tuple[Matrix, Flags]:
@@ -177,6 +178,6 @@ def _places(rows: Sequence[Row]) -> Mapping[int, list[int]]:
 
 def _seen(receipt: bytes) -> _Seen | None:
     try:
-        return _decoder.decode(receipt)
+        return _read(receipt)
     except msgspec.MsgspecError:
         return None

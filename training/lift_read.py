@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.lakefile import DAY_MS, read_decisions, read_events, rows_by_day
+from models.receipt_form import part_reader
 from training.lift_journal import Entrants, Journal
 
 DECISIONS: Final = 20_000
@@ -39,12 +40,12 @@ class _Armed(msgspec.Struct, frozen=True):
     chosen: tuple[_Reason, ...] = ()
 
 
-_armed = msgspec.json.Decoder(_Armed)
+_armed = part_reader(_Armed)
 
 
 def arm_in(receipt: bytes) -> str:
     """The arm a receipt names; of one from before there were arms, "holdout" or "full". Raises msgspec.MsgspecError."""
-    read = _armed.decode(receipt)
+    read = _armed(receipt)
     return read.arm or ("holdout" if any(one.reason == "holdout" for one in read.chosen) else "full")
 
 

@@ -12,7 +12,7 @@ from service.auth import access_of, secret_access_of
 from service.body import json_response, read_json_body
 from service.core import Service
 from service.errors import Problem
-from service.explain import made_ms, replayed, why
+from service.explain import as_json, made_ms, replayed, why
 
 
 def routes(service: Service) -> list[Route]:
@@ -34,7 +34,7 @@ def router(service: Service) -> APIRouter:
     async def get_receipt(decision_id: str, request: Request) -> Response:
         """Everything the decision was made from, and what it was."""
         shop = secret_access_of(request, service.watcher.keys).shop
-        return json_response(await find_receipt(service, shop, decision_id))
+        return json_response(await asyncio.to_thread(as_json, await find_receipt(service, shop, decision_id)))
 
     @paths.get("/{decision_id}/why", summary="Why this decision")
     async def get_why(decision_id: str, request: Request, action: str = "") -> Response:

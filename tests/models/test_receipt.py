@@ -1,5 +1,6 @@
 """Receipts: what a decision was made from replays to the same bytes, or says what is gone."""
 
+import base64
 import json
 
 import msgspec
@@ -17,6 +18,8 @@ from models.decision import answer, decide
 from models.policy import empty_policy
 from models.policy_terms import Policy
 from models.receipt import BundleGone, DrawsGone, FeaturesGone, InvalidReceipt, PolicyGone, Receipt, replay, why
+from models.scored import read_scored
+from models.trial import read_trials
 from tests.models.bundles import parts
 from tests.models.deciding import DAY, NOW, FixedScores, Visitor, action, shop
 
@@ -147,11 +150,34 @@ def test_a_replay_with_another_bundle_under_the_same_name_is_found_out():
 
 def test_a_changed_receipt_is_found_out():
     made = decide(visitor().inputs(), BUNDLE, POLICY, DRAWS)
-    data = json.loads(receipts.encode(made))
+    data = json.loads(receipts.spelled(receipts.encode(made)))
     data["inputs"]["attributes"]["tier"] = "none"
     data["inputs"]["now_ms"] += 3_600_000
     again = replay(receipts.decode(json.dumps(data).encode()), find_bundle, find_policy)
     assert "vector" in again.differs
+
+
+def test_a_receipt_in_json_as_all_were_before_is_the_same_receipt_and_replays():
+    made = decide(visitor().inputs("top", "side"), BUNDLE, POLICY, DRAWS)
+    packed = receipts.encode(made)
+    spelled = receipts.spelled(packed)
+    older = receipts.decode(spelled)
+    assert older == receipts.decode(packed)
+    assert replay(older, find_bundle, find_policy).identical
+    assert receipts.spelled(spelled) is spelled
+    assert read_trials(spelled) == read_trials(packed)
+    assert read_scored(spelled) == read_scored(packed)
+    assert len(read_trials(packed)[0].choices) > 1
+
+
+def test_json_has_a_name_beside_each_value_and_the_answer_as_it_was_sent():
+    made = decide(visitor().inputs("top", "side"), BUNDLE, POLICY, DRAWS)
+    data = json.loads(receipts.spelled(receipts.encode(made)))
+    assert list(data) == list(Receipt.__struct_fields__)
+    assert data["answer"] == json.loads(answer(made))
+    assert np.frombuffer(base64.b64decode(data["vector"]), "<f4").tolist() == pytest.approx(made.vector, nan_ok=True)
+    shown = next(c for chosen in data["chosen"] for c in chosen["candidates"] if "gate" not in c)
+    assert {"action", "value", "probability", "net", "share", "propensity"} <= set(shown)
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b"\xff\xfe", b'{"version": "x"}'])
@@ -163,7 +189,7 @@ def test_bytes_that_are_no_receipt_are_refused(data):
 def test_a_receipt_of_another_version_is_refused():
     kept, _ = receipt_of()
     with pytest.raises(InvalidReceipt, match="version 99"):
-        receipts.decode(msgspec.json.encode(msgspec.structs.replace(kept, version=99)))
+        receipts.decode(msgspec.msgpack.encode(msgspec.structs.replace(kept, version=99)))
 
 
 def test_why_shows_every_candidate_beside_silence():
@@ -231,7 +257,8 @@ def test_what_was_refused_is_in_the_receipt_and_replays():
 
 def test_a_receipt_from_before_dismissals_were_kept_replays():
     kept, _ = receipt_of()
-    data = json.loads(receipts.encode(decide(visitor().inputs("top", "side"), BUNDLE, POLICY, DRAWS)))
+    made = decide(visitor().inputs("top", "side"), BUNDLE, POLICY, DRAWS)
+    data = json.loads(receipts.spelled(receipts.encode(made)))
     del data["inputs"]["dismissed"], data["inputs"]["context"]["dismissed"]
     older = receipts.decode(msgspec.json.encode(data))
     assert older.inputs == kept.inputs

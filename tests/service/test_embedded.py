@@ -87,6 +87,25 @@ def test_it_syncs_as_it_is_told(tmp_path: Path) -> None:
         server.stop()
 
 
+def test_a_small_append_only_file_is_left_as_it_is_and_a_rewrite_does_not_compress(tmp_path: Path) -> None:
+    with EmbeddedValkey(tmp_path) as server, _client(server.url) as client:
+        found = client.config_get("auto-aof-rewrite-min-size", "rdbcompression")
+        assert found == {"auto-aof-rewrite-min-size": str(embedded.REWRITE_MB << 20), "rdbcompression": "no"}
+
+
+def test_its_allocator_keeps_room_for_the_next_reply_unless_the_owner_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MALLOC_TOP_PAD_", "4096")
+    shows = tmp_path / "shows-its-environment"
+    shows.write_text("#!/bin/sh\nenv | grep MALLOC_\nexit 1\n")
+    shows.chmod(0o700)
+    with pytest.raises(ServerFailed) as failed:
+        EmbeddedValkey(tmp_path / "folder", binary=shows).start()
+    assert "MALLOC_MMAP_THRESHOLD_=33554432" in str(failed.value)
+    assert "MALLOC_TOP_PAD_=4096" in str(failed.value)
+
+
 def test_a_killed_server_comes_back_on_the_same_socket_with_what_was_written(tmp_path: Path) -> None:
     with EmbeddedValkey(tmp_path, appendfsync="always") as server, _client(server.url) as client:
         client.append("tail", b"\x00\x01")

@@ -55,6 +55,46 @@ def test_receipts_are_written_in_their_order_again_until_the_store_takes_them() 
     assert sorted(written) == list("abcde")
 
 
+def test_receipts_that_come_one_after_the_other_share_a_trip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receipts, "GATHER_S", 1.0)
+    trips: list[list[str]] = []
+
+    async def write(entries: Sequence[DecisionEntry]) -> list[BaseException | None]:
+        trips.append([one.decision_id for one in entries])
+        return [None] * len(entries)
+
+    async def body(metrics: Metrics) -> None:
+        writer = ReceiptWriter(write, metrics)
+        writer.start()
+        for name in "abc":
+            assert await writer.put(entry(name), 0)
+            await asyncio.sleep(0.001)  # the writer has seen it
+        assert trips == []
+        assert await writer.close() == 0
+
+    run(body)
+    assert trips == [["a", "b", "c"]]
+
+
+def test_a_full_batch_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receipts, "GATHER_S", 60.0)
+    trips: list[int] = []
+
+    async def write(entries: Sequence[DecisionEntry]) -> list[BaseException | None]:
+        trips.append(len(entries))
+        return [None] * len(entries)
+
+    async def body(metrics: Metrics) -> None:
+        writer = ReceiptWriter(write, metrics)
+        for number in range(2 * receipts.BATCH):
+            assert await writer.put(entry(str(number)), 0)
+        writer.start()
+        assert await writer.close() == 0
+
+    run(body)
+    assert trips == [receipts.BATCH, receipts.BATCH]
+
+
 def test_a_receipt_that_waits_can_be_found() -> None:
     async def write(one: DecisionEntry) -> None:
         raise StoreUnavailable("gone")

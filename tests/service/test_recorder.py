@@ -16,7 +16,7 @@ import redis
 from features import lakefile
 from features.events import Row
 from service import compaction, recorder, stream
-from service.consumer import Bookmark, CursorReader, GroupReader
+from service.consumer import FIRST_COUNT, READ_BYTES, TRIMMED_AT_ONCE, Bookmark, CursorReader, GroupReader
 from service.embedded import EmbeddedValkey
 from service.settings import Settings
 from service.sole import sole_worker
@@ -223,6 +223,51 @@ def test_only_entries_that_are_acknowledged_and_old_are_trimmed(valkey: Any, set
     assert reader.trim(before_ms=1000) == 1
     assert [entry for entry, _ in valkey.xrange(key)] == [b"40-0", b"50-0"]
     assert (reader.lag().entries, reader.lag().oldest_ms) == (1, 50)
+
+
+def test_a_read_asks_for_less_where_entries_are_large_and_says_whether_some_were_left(
+    valkey: Any, settings: Settings
+) -> None:
+    keys = stream.log_keys(2)
+    reader = CursorReader(valkey, keys, {})
+    large = stream.encode_event([event(1)]) | {stream.VALUE: bytes(READ_BYTES // 20)}
+    for _ in range(40):
+        valkey.xadd(keys[0], large)
+    assert len(reader.read(None, 0)) == FIRST_COUNT
+    assert reader.more
+    sizes = []
+    while found := reader.read(None, 0):
+        sizes.append(len(found))
+        assert reader.more == (sum(sizes) < 40 - FIRST_COUNT or len(found) == sizes[0])
+    assert max(sizes) <= 10  # half of READ_BYTES: two streams might have answered
+    assert sum(sizes) == 40 - FIRST_COUNT
+
+
+def test_after_small_entries_a_read_is_still_ready_for_large_ones(valkey: Any, settings: Settings) -> None:
+    keys = stream.log_keys(2)
+    reader = CursorReader(valkey, keys, {})
+    large = stream.encode_event([event(1)]) | {stream.VALUE: bytes(READ_BYTES // 20)}
+    for fields in (large, *[stream.encode_event([event(number)]) for number in range(20)]):
+        valkey.xadd(keys[0], fields)
+        assert len(reader.read(None, 0)) == 1
+    for _ in range(40):
+        valkey.xadd(keys[0], large)
+    assert len(reader.read(None, 0)) <= 12
+
+
+def test_many_entries_are_trimmed_little_by_little_and_all_of_them(valkey: Any, settings: Settings) -> None:
+    reader = GroupReader(valkey, stream.log_keys(1), recorder.GROUP, "one")
+    reader.ensure_groups()
+    key = stream.log_key(0)
+    with valkey.pipeline() as pipe:
+        for ms in range(1, 1051):
+            pipe.xadd(key, stream.encode_event([event(ms)]), id=f"{ms}-0")
+        pipe.execute()
+    reader.ack({key.encode(): [entry for _, entry, _ in reader.read(2000, 0)]})
+    valkey.config_resetstat()
+    assert reader.trim(before_ms=1041) == 1040
+    assert next(entry for entry, _ in valkey.xrange(key)) == b"1041-0"
+    assert valkey.info("commandstats")["cmdstat_xtrim"]["calls"] > 1040 / TRIMMED_AT_ONCE
 
 
 def test_what_the_learner_has_on_disk_is_trimmed_at_once_but_nothing_unacknowledged(

@@ -153,7 +153,10 @@ def test_a_receipt_that_was_changed_replays_to_something_else(decided):
     home, _ = decided
     table = lakefile.read_decisions(home / "lake", "demo")
     data = table.column("receipt")[0].as_py()
-    changed = receipt.decode(data.replace(b'"propensity":0.', b'"propensity":1.'))
+    spelled = receipt.spelled(data)
+    altered = spelled.replace(b'"propensity":0.', b'"propensity":1.')
+    assert altered != spelled
+    changed = receipt.decode(altered)
     archive = Archive(Settings(home=home))
     assert not receipt.replay(changed, archive.bundle, archive.policy).identical
 

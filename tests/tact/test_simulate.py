@@ -260,7 +260,7 @@ def changed_receipts(home: Path, **fields: object) -> None:
     made = []
     for values in zip(*(table.column(name).to_pylist() for name in names), strict=True):
         row = dict(zip(names, values, strict=True))
-        row["receipt"] = msgspec.json.encode(msgspec.json.decode(row["receipt"]) | fields)
+        row["receipt"] = msgspec.msgpack.encode(msgspec.msgpack.decode(row["receipt"]) | fields)
         made.append(lakefile.DecisionRow(**row))
     lakefile.write_decisions(home / "lake", made, "a")
 
