@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from service.console_ahead import STATIC, TYPES, Shell
+from service.console_ahead import TYPES, Shell
 from service.routes.console import HEADERS
 from service.settings import Settings
 from tact.console_desk import Desk
@@ -42,7 +42,7 @@ def _handler(desk: Desk, shop: str, shell: Shell) -> type[BaseHTTPRequestHandler
             if url.path.startswith("/console/api/"):
                 self.api(url.path.removeprefix("/console/api/"), dict(parse_qsl(url.query)))
             elif url.path.startswith("/console/static/"):
-                self.file(STATIC / url.path.removeprefix(f"{shell.base}/"))
+                self.file(url.path.removeprefix(f"{shell.base}/"))
             else:
                 view = url.path.removeprefix("/console/")
                 told = {"session": session, "answers": []}
@@ -60,8 +60,9 @@ def _handler(desk: Desk, shop: str, shell: Shell) -> type[BaseHTTPRequestHandler
         def tell(self, told: dict[str, Any]) -> None:
             self.answer(json.dumps(told, allow_nan=False).encode(), "application/json")
 
-        def file(self, path: Path) -> None:
-            self.answer(path.read_bytes(), TYPES[path.suffix]) if path.is_file() else self.send_error(404)
+        def file(self, name: str) -> None:
+            found = shell.files.get(name)
+            self.answer(found, TYPES[Path(name).suffix]) if found is not None else self.send_error(404)
 
         def answer(self, body: bytes, kind: str) -> None:
             self.send_response(200)

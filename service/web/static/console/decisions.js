@@ -36,6 +36,7 @@ function Live() {
   const [paused, setPaused] = useState(false);
   const [error, setError] = useState(null);
   const cursor = useRef(came?.cursor || "");
+  const log = useLake("decisions", {}, 86400); // once: what the learner has taken is gone from the stream
   useEffect(() => {
     if (paused) return;
     let live = true;
@@ -58,9 +59,13 @@ function Live() {
     else look();
     return () => { live = false; clearTimeout(timer); };
   }, [paused]);
+  const seen = new Set((rows || []).map((row) => row.decision_id));
+  const older = (log.answer?.decisions || []).filter((row) => !seen.has(row.decision_id)).slice(0, Math.max(0, KEPT - seen.size));
+  const known = rows && (log.told?.state !== "working" || rows.length);
+  const note = !known ? "…" : older.length ? `${rows.length ? `${fmt.n(rows.length)} just now, before them ` : "none just now; "}the latest ${fmt.n(older.length)} of the log` : `the latest ${fmt.n(rows.length)}`;
   return html`<${Problem} error=${error} title="The stream cannot be read" />
-    <${Card} flush title="As they come" note=${rows ? `the latest ${fmt.n(rows.length)}` : "…"} tools=${html`<${Pill} tone=${paused ? "" : "good"}>${paused ? "paused" : "live"}<//><${Button} onClick=${() => setPaused(!paused)}>${paused ? "Go on" : "Pause"}<//>`}>
-    ${rows && !rows.length ? html`<${Empty} title="No decision in the last minutes"><p>The next one appears here by itself. Older ones: choose an action, a stage or a visitor above.</p><//>` : html`<${Rows} rows=${rows || []} />`}<//>`;
+    <${Card} flush title="As they come" note=${note} tools=${html`<${Pill} tone=${paused ? "" : "good"}>${paused ? "paused" : "live"}<//><${Button} onClick=${() => setPaused(!paused)}>${paused ? "Go on" : "Pause"}<//>`}>
+    ${known && !rows.length && !older.length ? html`<${Empty} title="No decision yet"><p>The next one appears here by itself, as soon as a page of the shop asks.</p><//>` : html`<${Rows} rows=${[...(rows || []), ...older]} />`}<//>`;
 }
 
 function Found({ route }) {

@@ -1,7 +1,5 @@
 // Experiments: each arm against the holdout, over time, by intervals that may be read every day.
-import { AsOf, Card, Chart, Empty, Interval, Lake, Page, Period, Pill, Select, Stat, Stats, Table, charts, fmt, html, named, navigate, useLake, useMemo, withParams } from "./kit.js";
-
-charts();
+import { AsOf, Card, Chart, Empty, Interval, Lake, Page, Period, Pill, Select, Stat, Stats, Table, fmt, html, named, navigate, useLake, useMemo, withParams } from "./kit.js";
 
 export default function Experiments({ route, session }) {
   const found = useLake("experiments", { period: route.params.period }, 60);

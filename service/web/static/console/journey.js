@@ -1,7 +1,8 @@
 // Journey map: channels, stages and outcomes as flows; friction; where sessions stop; what messages add at each stage.
 import { AsOf, Card, Empty, Interval, Lake, Page, Period, Pill, Select, Stat, Stats, Table, address, fmt, html, named, navigate, script, useEffect, useLake, useLayoutEffect, useMemo, useRef, useState, withParams } from "./kit.js";
 
-const library = Promise.all(["d3-array.js", "d3-path.js", "d3-shape.js", "d3-sankey.js"].map(script));
+// The service sends it with this module.
+const library = globalThis.d3?.sankey ? Promise.resolve() : Promise.all(["d3-array.js", "d3-path.js", "d3-shape.js", "d3-sankey.js"].map(script));
 
 const SAY = {
   hindsight: "Stages in hindsight: what the rest of each session showed, known only afterwards.",
