@@ -7,14 +7,17 @@ The service itself never reads the lake for a page: what takes a processor runs 
 
 import asyncio
 import contextlib
+import shutil
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 
 from service.embedded import socket_path
 
 NAME: Final = "console.sock"
+STATE: Final = "console-state"
 TIMEOUT_S: Final = 4.0
 MOST_BYTES: Final = 16 << 20
 """Of an answer."""
@@ -27,6 +30,16 @@ class DeskAway(ConnectionError):
 def desk_socket(home: Path) -> Path:
     """Where the part of this home listens: beside where the embedded server does."""
     return socket_path(home.resolve()).with_name(NAME)
+
+
+def state_folder(home: Path, shop: str) -> Path:
+    """Where the part keeps, for its next start, what it followed of a shop's log. It holds visitors' ids."""
+    return home / STATE / quote(shop, safe="")
+
+
+def forget_state(home: Path, shop: str) -> None:
+    """Removes it, as a visitor of the shop is erased: it is only a cache."""
+    shutil.rmtree(state_folder(home, shop), ignore_errors=True)
 
 
 async def ask_desk(home: Path, question: dict[str, Any], timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
