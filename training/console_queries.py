@@ -120,5 +120,5 @@ QUERIES: Final[dict[str, Query]] = {
 }
 """By the name it has in /console/api/lake/NAME. Imports wait until a question is asked."""
 
-SLOW: Final = frozenset({"message_lift", "calibration", "experiments"})
+SLOW: Final = frozenset({"message_lift", "calibration", "experiments", "journey_lift"})
 """Those that read receipts one by one: they wait for each other, and the others do not wait for them."""

@@ -7,6 +7,7 @@ state. Kept are the states at the beginnings of the last KEEP days, with a folde
 that come after it.
 """
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,14 +16,13 @@ from threading import Lock
 from typing import Final
 from urllib.parse import quote
 
-from features.lake_catalog import catalog_file
 from features.lakefile import day_of
 from models.credit import Credit
 from models.policy_terms import Policy
 from models.trial import Trial
 from training import lift_kept
 from training.attribution import Attribution
-from training.trials import Following, credit_of, moments_by_day
+from training.trials import Following, Margins, credit_of, margins_of, moments_by_day
 
 BATCH: Final = 2_000
 KEEP: Final = 3
@@ -83,8 +83,9 @@ def follow(
 ) -> Followed:
     """The state after the last moment of the lake. progress: told how many decisions were taken. folder: where states
     are kept for the next process, or None."""
-    credit = credit_of(lake, shop, policy)
-    key = (str(lake), shop, policy.version, _catalog(lake, shop), since_ms)
+    margins = margins_of(lake, shop)
+    credit = credit_of(lake, shop, policy, margins)
+    key = (str(lake), shop, policy.version, _told(margins), since_ms)
     with _lock:
         files = _files(lake, shop)
         before = _kept.pop(key) if key in _kept else _loaded(folder, key, policy, credit)
@@ -141,10 +142,6 @@ def _files(lake: Path, shop: str) -> dict[str, Files]:
     return {day: tuple(sorted(told)) for day, told in found.items()}
 
 
-def _catalog(lake: Path, shop: str) -> str:
-    """Changes with the catalog: margins count in rewards."""
-    try:
-        about = catalog_file(lake, shop).stat()
-    except FileNotFoundError:
-        return ""
-    return f"{about.st_size}:{about.st_mtime_ns}"
+def _told(margins: Margins) -> str:
+    """Changes with what the catalog says of money, which counts in rewards, and with nothing else of it."""
+    return hashlib.sha256(repr(sorted(margins.items())).encode()).hexdigest()[:16]

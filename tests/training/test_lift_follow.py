@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from features import lakefile
+from features.catalog import Product
+from features.lake_catalog import write_catalog
 from features.lakefile import DAY_MS
 from models.arbitration import prior_draws
 from models.policy import load_policy
@@ -154,6 +156,23 @@ def test_a_restart_goes_on_from_what_was_kept_and_tells_the_same_to_the_bit(
         assert told(follow(lake, SHOP, policy, folder=folder).end(ALWAYS)) == from_the_start(lake, policy)
         assert len(read) <= 2  # the last day, and what is sent after midnight
     assert from_the_start(lake, policy)[3] > 0
+
+
+def test_a_catalog_that_is_sent_again_changes_nothing_but_for_its_margins(tmp_path: Path, read: list[int]) -> None:
+    """As a demo does at every start."""
+    lake, folder = tmp_path / "lake", tmp_path / "kept"
+    products = [Product("p1", price=10.0, margin=4.0)]
+    for at in range(4):
+        day(lake, at)
+    days = []
+    in_stock = [Product("p1", title="The same, with a title", price=10.0, margin=4.0)]
+    for sent in (products, in_stock, [Product("p1", price=10.0, margin=5.0)]):
+        write_catalog(lake, SHOP, sent)
+        restart()
+        read.clear()
+        follow(lake, SHOP, POLICY, folder=folder)
+        days.append(len(read))
+    assert days[1] == 1 < days[0] == days[2]
 
 
 def test_what_is_kept_can_be_read_by_this_user_only(tmp_path: Path) -> None:
