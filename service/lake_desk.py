@@ -2,7 +2,8 @@
 
 The service itself never reads the lake for a page: what takes a processor runs in that part, and waits there.
 
-* DeskAway   the part does not run, or did not answer in time
+* DeskAway   the part does not run, or broke off
+* DeskBusy   it did not answer in time: it gives way to everything else, and the machine has other work
 """
 
 import asyncio
@@ -27,6 +28,10 @@ class DeskAway(ConnectionError):
     """Nobody answers."""
 
 
+class DeskBusy(DeskAway):
+    """Not in time."""
+
+
 def desk_socket(home: Path) -> Path:
     """Where the part of this home listens: beside where the embedded server does."""
     return socket_path(home.resolve()).with_name(NAME)
@@ -43,7 +48,7 @@ def forget_state(home: Path, shop: str) -> None:
 
 
 async def ask_desk(home: Path, question: dict[str, Any], timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
-    """The part's answer. Raises DeskAway."""
+    """The part's answer. Raises DeskAway, DeskBusy."""
     try:
         async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_unix_connection(str(desk_socket(home)), limit=MOST_BYTES)
@@ -55,9 +60,11 @@ async def ask_desk(home: Path, question: dict[str, Any], timeout_s: float = TIME
                 writer.close()
                 with contextlib.suppress(OSError):
                     await writer.wait_closed()
-    except (OSError, TimeoutError, ValueError) as error:  # ValueError: an answer above MOST_BYTES
-        raise DeskAway(f"the part `console` does not answer ({type(error).__name__})") from None
+    except TimeoutError:
+        raise DeskBusy(f"the part console did not answer within {timeout_s:g} s") from None
+    except (OSError, ValueError) as error:  # ValueError: an answer above MOST_BYTES
+        raise DeskAway(f"the part console does not answer ({type(error).__name__})") from None
     if not line:
-        raise DeskAway("the part `console` ended in the middle of an answer")
+        raise DeskAway("the part console ended in the middle of an answer")
     answer: dict[str, Any] = msgspec.json.decode(line)
     return answer

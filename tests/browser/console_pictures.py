@@ -33,6 +33,7 @@ PATHS_HIGH = 760
 SETTLED_MS = 900
 WAIT_S = 300.0
 ARMS = {"full": 0.91, "holdout": 0.05, "random": 0.01, "propensity_only": 0.01, "no_levers": 0.01, "rules_only": 0.01}
+UNDER_WAY = ("Loading …", "being counted", "reading receipts")
 Take = Callable[[Page, str], None]
 
 
@@ -49,7 +50,7 @@ def until_done(page: Page) -> None:
     """Until nothing on the page is under way. Asked from here: the pages' content policy allows no polling in them."""
     give_up = time.monotonic() + WAIT_S
     page.get_by_role("heading", level=1).wait_for()
-    while page.locator(".working").count() or page.get_by_text("Loading …").count():
+    while page.locator(".working").count() or any(page.get_by_text(words).count() for words in UNDER_WAY):
         assert time.monotonic() < give_up, page.url
         page.wait_for_timeout(200)
 
@@ -143,6 +144,8 @@ VIEWS = {
     "policy": View(mistake),
     "policy-tests": View(tests, high=1100),
     "policy-what-if": View(what_if, high=1100),
+    "decisions": View(go("decisions"), high=900),
+    "decisions-phone": View(go("decisions"), "phone-light", 1500),
     "decision": View(story, high=1800),
     "models": View(go("models"), high=1400),
     "health": View(go("health")),

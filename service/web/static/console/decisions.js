@@ -62,10 +62,11 @@ function Live() {
   const seen = new Set((rows || []).map((row) => row.decision_id));
   const older = (log.answer?.decisions || []).filter((row) => !seen.has(row.decision_id)).slice(0, Math.max(0, KEPT - seen.size));
   const known = rows && (log.told?.state !== "working" || rows.length);
-  const note = !known ? "…" : older.length ? `${rows.length ? `${fmt.n(rows.length)} just now, before them ` : "none just now; "}the latest ${fmt.n(older.length)} of the log` : `the latest ${fmt.n(rows.length)}`;
+  const all = [...(rows || []), ...older].sort((a, b) => b.ts_ms - a.ts_ms);
+  const note = !known ? "…" : `the latest ${fmt.n(all.length)}${older.length ? `, ${fmt.n(older.length)} of them from the log` : ""}`;
   return html`<${Problem} error=${error} title="The stream cannot be read" />
     <${Card} flush title="As they come" note=${note} tools=${html`<${Pill} tone=${paused ? "" : "good"}>${paused ? "paused" : "live"}<//><${Button} onClick=${() => setPaused(!paused)}>${paused ? "Go on" : "Pause"}<//>`}>
-    ${known && !rows.length && !older.length ? html`<${Empty} title="No decision yet"><p>The next one appears here by itself, as soon as a page of the shop asks.</p><//>` : html`<${Rows} rows=${[...(rows || []), ...older]} />`}<//>`;
+    ${known && !all.length ? html`<${Empty} title="No decision yet"><p>The next one appears here by itself, as soon as a page of the shop asks.</p><//>` : html`<${Rows} rows=${all} />`}<//>`;
 }
 
 function Found({ route }) {

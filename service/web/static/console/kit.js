@@ -115,7 +115,7 @@ export function useLake(name, params = {}, everyS = 30) {
         const told = await get(`lake/${name}`, { ...params, wait_s: wait });
         if (!live) return;
         setState((before) => ({ told: told.state === "working" && before.key === key && before.told?.answer ? before.told : told, error: null, key }));
-        next = told.state === "working" ? 0.2 : told.stale ? 2 : everyS;
+        next = told.state === "working" ? 0.2 : told.stale ? 2 : told.state === "away" ? 5 : everyS;
       } catch (error) {
         if (!live) return;
         setState((before) => ({ ...before, error, key }));
