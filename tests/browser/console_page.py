@@ -20,10 +20,10 @@ from tact.console_desk import Desk
 
 
 @contextmanager
-def console_of(home: Path, lake: Path, shop: str) -> Iterator[str]:
-    """The address of a console that shows a shop of a lake."""
+def console_of(home: Path, lake: Path, shop: str, name: str = "") -> Iterator[str]:
+    """The address of a console that shows a shop of a lake; name: what pages call it, if not by its own."""
     desk = Desk(Settings.load({"TACT_HOME": str(home), "TACT_LAKE": str(lake)}))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(desk, shop, Shell()))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(desk, shop, name or shop, Shell()))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
@@ -33,8 +33,8 @@ def console_of(home: Path, lake: Path, shop: str) -> Iterator[str]:
         desk.close()
 
 
-def _handler(desk: Desk, shop: str, shell: Shell) -> type[BaseHTTPRequestHandler]:
-    session = {"shop": shop, "until_ms": 1 << 50, "currency": "EUR", "policy": None, "bundle": None}
+def _handler(desk: Desk, shop: str, name: str, shell: Shell) -> type[BaseHTTPRequestHandler]:
+    session = {"shop": name, "until_ms": 1 << 50, "currency": "EUR", "policy": None, "bundle": None}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

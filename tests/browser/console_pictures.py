@@ -167,7 +167,7 @@ def made_up() -> Iterator[str]:
         home = Path(folder)
         lake = lift_lake(home / "lake", Made(visitors=40_000, days=24, lift=0.3), by_hash(ARMS))
         of_the_example(lake, home / "policies-archive")
-        with console_of(home, lake, "s") as url:
+        with console_of(home, lake, "s", "made up") as url:
             yield url
 
 
@@ -182,13 +182,6 @@ def of_the_example(lake: Path, archive: Path) -> None:
         at = table.schema.get_field_index("policy")
         named = pa.array([version] * len(table), table.schema.field(at).type)
         pq.write_table(table.set_column(at, table.schema.field(at), named), path)
-
-
-def experiments(page: Page, url: str) -> None:
-    """The made-up shop, which says so."""
-    told = {"shop": "made up", "until_ms": 1 << 50, "currency": "EUR", "policy": None, "bundle": None}
-    page.route("**/console/api/session", lambda route: route.fulfill(json=told))
-    go("experiments")(page, url)
 
 
 def picture(browser: Browser, name: str, view: View, url: str, secret_key: str) -> None:
@@ -215,8 +208,8 @@ def picture(browser: Browser, name: str, view: View, url: str, secret_key: str) 
 
 
 MADE_UP = {
-    "experiments": View(experiments),
-    "experiments-phone": View(experiments, "phone-light", 1500),
+    "experiments": View(go("experiments")),
+    "experiments-phone": View(go("experiments"), "phone-light", 1500),
 }
 
 

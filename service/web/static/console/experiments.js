@@ -88,5 +88,5 @@ function Checks({ answer }) {
     ["Alike before the start", ...[Object.values(answer.before)].map((all) => (!all.length ? ["", "nothing was done before"] : all.some((one) => one.alarm) ? ["bad", "arms differed before the first decision"] : ["good", "arms did as much before the first decision"]))],
   ];
   return html`<${Card} title="May it be read?" note="checks of the experiment itself"><ul class="checks">${rows.map(([what, [tone, text]]) => html`<li><${Pill} tone=${tone}>${tone === "good" ? "fine" : tone === "bad" ? "alarm" : "open"}<//> <strong>${what}:</strong> ${text}</li>`)}</ul>
-    ${answer.notes.map((note) => html`<p class="note">${note.replace(/(\d)%/g, "$1 %")}</p>`)}<//>`;
+    ${answer.notes.map((note) => html`<p class="note">${note.replace(/(\d)%/g, "$1\u00a0%")}</p>`)}<//>`;
 }

@@ -148,7 +148,9 @@ function tip(node, total) {
   return `${label(node)}: ${share}${end}`;
 }
 
+// Hundreds of cells that most readers never open: made when somebody does.
 function AllFlows({ route, answer }) {
+  const [open, setOpen] = useState(false);
   const nodes = Object.fromEntries(answer.nodes.map((node) => [node.id, node]));
   const place = (node) => `${label(node)}${node.kind === "stage" ? ` (${node.column})` : ""}`;
   const columns = [
@@ -158,7 +160,7 @@ function AllFlows({ route, answer }) {
     { id: "share", label: "Of what comes from there", num: true, cell: (row) => fmt.rate(row.sessions, nodes[row.source].sessions) },
     { id: "see", label: "Visitors", cell: (row) => html`<a href=${withParams(route, { from: row.source, to: row.target })}>Sample paths</a>` },
   ];
-  return html`<details class="all-flows"><summary>All ${fmt.n(answer.links.length)} flows as a table</summary><${Table} caption="All flows" columns=${columns} rows=${answer.links} rowKey=${(row) => `${row.source}>${row.target}`} /></details>`;
+  return html`<details class="all-flows" onToggle=${(event) => setOpen(event.target.open)}><summary>All ${fmt.n(answer.links.length)} flows as a table</summary>${open && html`<${Table} caption="All flows" columns=${columns} rows=${answer.links} rowKey=${(row) => `${row.source}>${row.target}`} />`}</details>`;
 }
 
 // ---- sample paths ------------------------------------------------------------------------------------------------

@@ -188,7 +188,7 @@ const minus = (text) => (/[1-9]/.test(text) ? text.replace("-", "−") : text.re
 export const fmt = {
   n: (value) => (isNumber(value) ? minus(digits(value, 0)) : NOTHING),
   dec: (value, places = 2) => (isNumber(value) ? minus(digits(value, places)) : NOTHING),
-  pct: (value, places = 1) => (isNumber(value) ? `${minus(digits(100 * value, places))} %` : NOTHING),
+  pct: (value, places = 1) => (isNumber(value) ? `${minus(digits(100 * value, places))}\u00a0%` : NOTHING), // its sign stays with it
   rate: (count, of, places = 1) => (of ? fmt.pct(count / of, places) : NOTHING),
   signed: (value, places = 2) => {
     if (!isNumber(value)) return NOTHING;
