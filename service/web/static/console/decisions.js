@@ -164,13 +164,13 @@ function Contributions({ parts, features }) {
   const most = Math.max(...parts.map((part) => Math.abs(part.contribution)), 1e-9);
   const columns = [
     { id: "feature", label: "Feature", cell: (part) => html`<span class="two"><code>${part.feature}</code><span class="note">${(features[part.feature]?.[1] || "").replace(/; NaN .*$/, ".")}</span></span>` },
-    { id: "value", label: "Was", num: true, cell: (part) => (part.value === null ? "unknown" : `${fmt.dec(part.value, Number.isInteger(part.value) ? 0 : 2)} ${unit(features[part.feature]?.[0])}`) },
+    { id: "value", label: "Was", num: true, cell: (part) => (part.value === null ? "unknown" : `${fmt.dec(part.value, Number.isInteger(part.value) ? 0 : 2)} ${unit(features[part.feature]?.[0], part.value)}`) },
     { id: "moved", label: "Moved the score by", num: true, title: "In the model's raw score (log odds)", cell: (part) => html`<span class="moved"><span class="tabular">${fmt.signed(part.contribution, 3)}</span><${Bar} share=${Math.abs(part.contribution) / most} tone=${part.contribution > 0 ? "" : "muted"} label=${fmt.signed(part.contribution, 3)} /></span>` },
   ];
   return html`<${Table} caption="Contributions" columns=${columns} rows=${parts} rowKey=${(part) => part.feature} />`;
 }
 
-const unit = (name) => (["code", "0/1", undefined].includes(name) ? "" : name);
+const unit = (name, value) => (["code", "0/1", undefined].includes(name) ? "" : value === 1 && name.length > 2 ? name.replace(/s$/, "") : name);
 
 const REASONS = { won: "won the draw", explored: "the exploration floor decided", silence: "silence won", no_candidate: "every candidate was blocked", holdout: "the visitor is in the holdout", fallback: "degraded; a fallback showed", degraded: "degraded; nothing may show" };
 

@@ -56,7 +56,8 @@ function Edit({ live, text, keep, changed, checked, words, session, reload }) {
     area.current.setSelectionRange(at, at);
     area.current.scrollTop = Math.max(0, (line - 6) * 19);
   };
-  const look = () => setHints(complete(area.current, words, text));
+  const leaving = useRef(0);
+  const look = () => { clearTimeout(leaving.current); setHints(complete(area.current, words, text)); };
   const take = (hint) => {
     const { selectionStart: end } = area.current;
     const start = end - hints.typed.length;
@@ -73,7 +74,7 @@ function Edit({ live, text, keep, changed, checked, words, session, reload }) {
     else if (event.key === "Escape") setHints(null);
   };
   return html`<div class="columns"><${Card} flush kind="editor-card"><div class="editor"><div class="gutter" ref=${gutter} aria-hidden="true">${numbered(lines, marked)}</div>
-      <textarea ref=${area} aria-label="The policy file" spellcheck="false" wrap="off" value=${text} onInput=${(event) => { keep(event.target.value); look(); }} onKeyDown=${pressed} onBlur=${() => setTimeout(() => setHints(null), 200)} onScroll=${() => { gutter.current.scrollTop = area.current.scrollTop; }}></textarea></div>
+      <textarea ref=${area} aria-label="The policy file" spellcheck="false" wrap="off" value=${text} onInput=${(event) => { keep(event.target.value); look(); }} onKeyDown=${pressed} onBlur=${() => { leaving.current = setTimeout(() => setHints(null), 200); }} onFocus=${() => clearTimeout(leaving.current)} onScroll=${() => { gutter.current.scrollTop = area.current.scrollTop; }}></textarea></div>
       <div class="hints" role=${hints?.list.length ? "listbox" : undefined} aria-label=${hints?.list.length ? "Completions" : undefined}>${hints?.list.length ? hints.list.map((hint, at) => html`<button type="button" role="option" aria-selected=${at === hints.at} title=${hint.about} onClick=${() => take(hint)}><code>${hint.insert.trim()}</code> <span class="note">${hint.about}</span></button>`) : html`<span class="note">Ctrl+Space completes fields, words and names; Tab takes the chosen one.</span>`}</div><//>
     <div><${Card} title="Checked" note=${checked.busy ? "…" : checked.told?.took_ms ? `in ${fmt.ms(checked.told.took_ms)}` : ""}>
       <${Problem} error=${checked.error} />
