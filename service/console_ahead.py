@@ -72,7 +72,7 @@ VIEWS: Final[Mapping[str, Needs]] = {
     "policy": _POLICY,
     "policy/": _POLICY,
     "experiments": Needs(("experiments.js",), (Ask("lake/experiments", _PERIOD),)),
-    "decisions": Needs(("decisions.js",), (Ask("actions"), Ask("decisions/tail"), Ask("lake/decisions"))),
+    "decisions": Needs(("decisions.js",), (Ask("actions"), Ask("decisions/tail"), Ask("lake/decisions?most=30"))),
     "decisions?": Needs(("decisions.js",), (Ask("actions"), Ask("lake/decisions", _FOUND))),
     "decisions/": Needs(("decisions.js",), (Ask("decisions/{}"),)),
     "models": Needs(("models.js", "jobs.js"), (Ask("models"),)),

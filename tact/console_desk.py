@@ -28,7 +28,7 @@ from tact.receipts import Archive
 FRESH_S: Final = 15.0
 """An answer younger than this, or than TIMES as long as it took, is not made anew while events keep coming."""
 TIMES: Final = 20.0
-FIRST_ASKED: Final = ("decisions", "journey_map", "messages", "personas", "journey_lift", "experiments", "message_lift")
+FIRST_ASKED: Final = ("journey_map", "messages", "personas", "journey_lift", "experiments", "message_lift")
 """By views, without parameters; the quick ones first."""
 MOST_KEPT: Final = 200
 MOST_PARAMS: Final = 20

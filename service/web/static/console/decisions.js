@@ -2,6 +2,7 @@
 import { AsOf, Bar, Button, Card, Empty, Lake, Page, Pill, Problem, STAGES, Select, Table, address, ahead, fmt, get, html, named, navigate, post, useEffect, useLake, useLoad, useRef, useState, withParams } from "./kit.js";
 
 const KEPT = 60;
+const FILLED = 30; // rows that the log fills up to
 
 export default function Decisions({ route, session }) {
   if (route.rest[0]) return html`<${Story} id=${route.rest[0]} route=${route} />`;
@@ -36,7 +37,7 @@ function Live() {
   const [paused, setPaused] = useState(false);
   const [error, setError] = useState(null);
   const cursor = useRef(came?.cursor || "");
-  const log = useLake("decisions", {}, 86400); // once: what the learner has taken is gone from the stream
+  const log = useLake("decisions", { most: FILLED }, 86400); // once: what the learner has taken is gone from the stream
   useEffect(() => {
     if (paused) return;
     let live = true;
@@ -60,7 +61,7 @@ function Live() {
     return () => { live = false; clearTimeout(timer); };
   }, [paused]);
   const seen = new Set((rows || []).map((row) => row.decision_id));
-  const older = (log.answer?.decisions || []).filter((row) => !seen.has(row.decision_id)).slice(0, Math.max(0, KEPT - seen.size));
+  const older = (log.answer?.decisions || []).filter((row) => !seen.has(row.decision_id)).slice(0, Math.max(0, FILLED - seen.size));
   const known = rows && (log.told?.state !== "working" || rows.length);
   const all = [...(rows || []), ...older].sort((a, b) => b.ts_ms - a.ts_ms);
   const note = !known ? "…" : `the latest ${fmt.n(all.length)}${older.length ? `, ${fmt.n(older.length)} of them from the log` : ""}`;
