@@ -1,5 +1,5 @@
 // Journey map: channels, stages and outcomes as flows; friction; where sessions stop; what messages add at each stage.
-import { AsOf, Card, Empty, Interval, Lake, Page, Period, Pill, Select, Stat, Stats, Table, address, fmt, html, named, navigate, script, useEffect, useLake, useLayoutEffect, useMemo, useRef, useState, withParams } from "./kit.js";
+import { AsOf, Card, Empty, Interval, Lake, Page, Period, Pill, Select, Stat, Stats, Table, address, fmt, html, named, navigate, script, useEffect, useLake, useLater, useLayoutEffect, useMemo, useRef, useState, withParams } from "./kit.js";
 
 // The service sends it with this module.
 const library = globalThis.d3?.sankey ? Promise.resolve() : Promise.all(["d3-array.js", "d3-path.js", "d3-shape.js", "d3-sankey.js"].map(script));
@@ -33,6 +33,7 @@ function Filters({ route, answer }) {
 }
 
 function Picture({ route, answer, which, from, to }) {
+  const later = useLater();
   const outcome = Object.fromEntries(answer.outcomes.map((one) => [one.outcome, one]));
   const left = (outcome.cart_left?.sessions || 0) + (outcome.checkout_left?.sessions || 0);
   const scored = answer.stages === "scored";
@@ -51,9 +52,8 @@ function Picture({ route, answer, which, from, to }) {
         ${answer.cut ? ` ${fmt.n(answer.cut)} sessions changed stage more often than is drawn.` : ""}${answer.unended ? ` Still going on and left out: ${fmt.n(answer.unended)}.` : ""}${scored ? ` Without a decision and left out: ${fmt.n(answer.unscored)}.` : ""}</p>
       <${AllFlows} route=${route} answer=${answer} /><//>
     ${from && html`<${Paths} key=${`${from}>${to}`} ...${{ route, answer, which, from, to }} />`}
-    <${Friction} answer=${answer} />
-    <${Stops} answer=${answer} />
-    <${Lifts} period=${which.period} filtered=${Boolean(which.channel || which.device || which.persona)} />`;
+    ${later && html`<${Friction} answer=${answer} /><${Stops} answer=${answer} />
+      <${Lifts} period=${which.period} filtered=${Boolean(which.channel || which.device || which.persona)} />`}`;
 }
 
 function Missing({ answer }) {

@@ -348,6 +348,16 @@ export function script(name) {
 
 // What Chart draws with. It takes longer to start than most views to draw, so it comes after their first picture.
 const drawnOnce = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+// False until the first picture stands: for what lies far below it.
+export function useLater() {
+  const [later, setLater] = useState(false);
+  useEffect(() => {
+    let live = true;
+    drawnOnce().then(() => live && setLater(true));
+    return () => { live = false; };
+  }, []);
+  return later;
+}
 export const charts = () => (loading.charts ||= drawnOnce().then(() => script("uplot.js")));
 
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
