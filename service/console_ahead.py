@@ -1,16 +1,16 @@
-"""What a page of the console needs at once: links to its own files, to be fetched beside it, and its first answers.
+"""What a page of the console needs at once: its own two scripts, to be fetched beside it, and its first answers.
 
 A browser would else ask for the page, then for its modules, and only when those run for the session and the data. The
-answers stand in the page as data (`<script type="application/json">`, which no content policy has to allow), found by
-the same calls that the page makes later. What is not there within WAIT_S the page asks for itself, as it does without
-a session, with other parameters, and for everything after the first look.
+scripts are modules joined at start (service/console_joined.py). The answers stand in the page as data
+(`<script type="application/json">`, which no content policy has to allow), found by the same calls that the page makes
+later. What is not there within WAIT_S the page asks for itself, as it does without a session, with other parameters,
+and for everything after the first look.
 """
 
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -18,6 +18,7 @@ import msgspec
 import structlog
 from starlette.requests import Request
 
+from service import console_joined
 from service.console_access import Session
 from service.errors import Problem, StoreUnavailable
 from service.web.pages import HERE
@@ -29,8 +30,10 @@ WAIT_S: Final = 0.15
 FIRST: Final = "journey"
 """What /console itself opens with."""
 SHELL: Final = ("vendor/htm-preact.js", "console/kit.js", "console/views.js")
+"""Modules of every page, each after those it imports."""
+APP: Final = "console/app.js"
+SHEETS: Final = ("vendor/uplot.css", "console/console.css")
 SANKEY: Final = tuple(f"vendor/d3-{name}.js" for name in ("array", "path", "shape", "sankey"))
-CHART: Final = ("vendor/uplot.js", "vendor/uplot.css")
 
 Call = Callable[[Session, Request], Awaitable[Any]]
 _log = structlog.get_logger("tact.console")
@@ -47,7 +50,8 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """Of a view, or of what lies behind it. modules: its own and what it imports; others: libraries, in their order."""
+    """Of a view, or of what lies behind it. modules: its own first, then what only it imports; others: libraries that
+    its first picture is drawn with, in their order."""
 
     modules: tuple[str, ...]
     asks: tuple[Ask, ...] = ()
@@ -64,16 +68,16 @@ VIEWS: Final[Mapping[str, Needs]] = {
     "journey": Needs(("journey.js",), (Ask("lake/journey_map", _WHICH), Ask("lake/journey_lift", _PERIOD)), SANKEY),
     "personas": Needs(("personas.js",), (Ask("lake/personas"),)),
     "messages": Needs(("messages.js", "preview.js"), _MESSAGES),
-    "messages/": Needs(("messages.js", "preview.js"), (*_MESSAGES, Ask("actions/{}")), CHART),
+    "messages/": Needs(("messages.js", "preview.js"), (*_MESSAGES, Ask("actions/{}"))),
     "policy": _POLICY,
     "policy/": _POLICY,
-    "experiments": Needs(("experiments.js",), (Ask("lake/experiments", _PERIOD),), CHART),
-    "decisions": Needs(("decisions.js",), (Ask("actions"), Ask("decisions/tail"))),
+    "experiments": Needs(("experiments.js",), (Ask("lake/experiments", _PERIOD),)),
+    "decisions": Needs(("decisions.js",), (Ask("actions"), Ask("decisions/tail"), Ask("lake/decisions?most=30"))),
     "decisions?": Needs(("decisions.js",), (Ask("actions"), Ask("lake/decisions", _FOUND))),
     "decisions/": Needs(("decisions.js",), (Ask("decisions/{}"),)),
     "models": Needs(("models.js", "jobs.js"), (Ask("models"),)),
     "models/": Needs(("models.js", "jobs.js"), (Ask("models"), Ask("lake/calibration?bundle={}"))),
-    "health": Needs(("health.js",), (Ask("health"),), CHART),
+    "health": Needs(("health.js",), (Ask("health"),)),
 }
 """By the view in the address; with `/` where something stands behind it, with `?` for a search."""
 
@@ -140,6 +144,7 @@ class Shell:
             for path in sorted((STATIC / folder).iterdir())
             if path.suffix in TYPES
         }
+        self.files |= {f"console/{name}": text.encode() for name, text in _joined(self.files).items()}
         whole = hashlib.sha256()
         for name, body in self.files.items():
             whole.update(name.encode() + b"\0" + hashlib.sha256(body).digest())
@@ -150,18 +155,17 @@ class Shell:
     def page(self, view: str, query: Mapping[str, str], told: Mapping[str, Any]) -> str:
         """The HTML. told: {session, answers} as the page's module `kit.js` reads them."""
         needs, _ = needs_of(view, query)
-        links = [_link(f"{self.base}/{name}") for name in (*SHELL, *(f"console/{one}" for one in needs.modules))]
-        links += [_other(f"{self.base}/{name}") for name in needs.others]
+        links = [f'<link rel="modulepreload" href="{self.base}/console/view-{one}">' for one in needs.modules[:1]]
         data = msgspec.json.encode(told).decode().replace("<", "\\u003c")  # nothing in it may end the element
         return self._page.replace("{links}", "\n".join(links)).replace("{ahead}", data)
 
 
-def _link(module: str) -> str:
-    return f'<link rel="modulepreload" href="{escape(module)}">'
-
-
-def _other(address: str) -> str:
-    """A sheet, or a script that runs before the modules do."""
-    if address.endswith(".css"):
-        return f'<link rel="stylesheet" href="{escape(address)}">'
-    return f'<script defer src="{escape(address)}"></script>'
+def _joined(files: Mapping[str, bytes]) -> dict[str, str]:
+    """What pages load, by name: the shell, its sheet, and each view."""
+    texts = {name: body.decode() for name, body in files.items() if name.endswith((".js", ".css"))}
+    shell, shared = console_joined.shell(texts, SHELL, APP)
+    found = {"shell.js": shell, "shell.css": "\n".join(texts[name] for name in SHEETS)}
+    for needs in VIEWS.values():
+        view = console_joined.view(texts, [f"console/{name}" for name in needs.modules], shared)
+        found[f"view-{needs.modules[0]}"] = "\n".join([*(texts[name] for name in needs.others), view])
+    return found

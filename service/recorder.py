@@ -28,6 +28,7 @@ from service.catalog_keeper import CatalogKeeper
 from service.compaction import PREFIX, Compactor
 from service.consumer import Delivery, GroupReader, by_key, connect, pause, position
 from service.embedded import NoServer
+from service.lake_desk import forget_state
 from service.memory import YOUNG
 from service.part_metrics import served
 from service.settings import Settings
@@ -204,6 +205,7 @@ class Recorder:
         self._take(reader, [d for d in reader.claim_of(key, 0) if position(d[1]) < before])
         self._flush(reader)
         gone = self._until_done(lambda: lakefile.erase(self.settings.lake, entry.shop, entry.visitor_id))
+        forget_state(self.settings.home, entry.shop)
         self.metrics.erased.inc(gone)
         reader.forget(key, lambda fields: is_of(fields, entry.shop, entry.visitor_id))
         self.durable.append((key, entry_id))

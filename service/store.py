@@ -236,14 +236,11 @@ class Store:
         key = stream.tail_key(self.partition(visitor_id), shop, visitor_id)
         return int(await ask(self.client.strlen(key)))
 
-    async def write_decision(self, entry: stream.DecisionEntry) -> None:
-        """Keep a receipt and put the decision on the stream."""
-        (failed,) = await self.write_decisions([entry])
-        if failed is not None:
-            raise failed
-
     async def write_decisions(self, entries: Sequence[stream.DecisionEntry]) -> list[BaseException | None]:
-        """The same for several, in as few round trips as can be. What went wrong with each, None where nothing did."""
+        """Keep receipts and put the decisions on the stream, in as few round trips as can be.
+
+        What went wrong with each, None where nothing did.
+        """
         kept = [self._kept(entry) for entry in entries]
         found = await self._lane.run_all([(p, [("EVALSHA", KEEP_SHA, *given)]) for p, given in kept])
         anew = [at for at, failed in enumerate(found) if isinstance(failed, NoScript)]

@@ -20,6 +20,7 @@ import structlog
 from models.policy import PolicyError, load_policy
 from models.policy_terms import Policy
 from service import policy_files
+from service.lake_desk import state_folder
 from service.settings import Settings
 from tact.policies import live_file
 from tact.receipts import Archive
@@ -168,7 +169,8 @@ class Desk:
                 "detail": f"there is no question {name!r}; there are {', '.join(queries.QUERIES)}",
             }
         lake, archived = self.settings.lake, self._archive.policy
-        asked = queries.Asked(lake, shop, params, policy, archived, now_ms, progress)
+        folder = state_folder(self.settings.home, shop)
+        asked = queries.Asked(lake, shop, params, policy, archived, now_ms, progress, folder)
         try:
             return {"state": "done", "answer": queries.answer(name, asked)}
         except queries.Unanswerable as error:

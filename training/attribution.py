@@ -20,12 +20,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from models.credit import Credit, Open, money_of
 from models.effects import N_EFFECTS, effects_of
 from models.policy_terms import CREDITS, Policy
+from models.posterior import Posterior
 from models.trial import SILENCE, Trial
 from training.learn_policy import Lessons, Z
 from training.trials import Line
@@ -50,6 +52,23 @@ class _Order:
     def __deepcopy__(self, memo: dict[int, Any]) -> "_Order":
         """What it gave is never changed."""
         return _Order(self.shares, self.left, self.counts)
+
+
+class Plain(msgspec.Struct):
+    """All that an Attribution found, to be written down. sums: name, type, shape and bytes of the posterior's arrays.
+    given: the orders, each once; known and latest: where they stand there."""
+
+    sums: dict[str, tuple[str, list[int], bytes]]
+    shown: list[tuple[str, str, int]]
+    rewarded: int
+    attributed: int
+    met: dict[str, dict[str, int]]
+    orders: dict[str, dict[str, float]]
+    revenue: dict[str, dict[str, float]]
+    given: list[tuple[dict[str, dict[str, float]], float, bool]]
+    known: list[tuple[str, str, int]]
+    latest: dict[str, int]
+    at: dict[str, list[float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +139,44 @@ class Attribution:
     def copy(self) -> "Attribution":
         """One that goes its own way from here, for the same policy."""
         return copy.deepcopy(self, {id(self.policy): self.policy})
+
+    def to_plain(self) -> Plain:
+        """The whole state; from_plain is the way back."""
+        sums = {n: (a.dtype.str, list(a.shape), a.tobytes()) for n, a in self.lessons.posterior.to_arrays().items()}
+        given = list({id(one): one for one in (*self._known.values(), *self._latest.values())}.values())
+        place = {id(one): at for at, one in enumerate(given)}
+        return Plain(
+            sums,
+            [(action, stage, count) for (action, stage), count in self.lessons.shown.items()],
+            self.lessons.rewarded,
+            self.attributed,
+            {name: dict(counts) for name, counts in self._met.items()},
+            {name: dict(tally) for name, tally in self._orders.items()},
+            {name: dict(tally) for name, tally in self._revenue.items()},
+            [({name: dict(one) for name, one in o.shares.items()}, o.left, o.counts) for o in given],
+            [(visitor, order, place[id(one)]) for (visitor, order), one in self._known.items()],
+            {visitor: place[id(one)] for visitor, one in self._latest.items()},
+            {action: sums.tolist() for action, sums in self._at.items()},
+        )
+
+    @classmethod
+    def from_plain(cls, policy: Policy, plain: Plain) -> "Attribution":
+        """From to_plain, for the same policy. Raises KeyError, ValueError where its parts do not fit."""
+        found = cls(policy)
+        sums = {n: np.frombuffer(data, kind).reshape(shape) for n, (kind, shape, data) in plain.sums.items()}
+        shown = Counter({(action, stage): count for action, stage, count in plain.shown})
+        found.lessons = Lessons(Posterior.from_arrays(sums), shown, plain.rewarded)
+        found.attributed = plain.attributed
+        for name, counts in plain.met.items():
+            found._met[name].update(counts)
+        for tally, told in ((found._orders, plain.orders), (found._revenue, plain.revenue)):
+            for name, one in told.items():
+                tally[name].update(one)
+        given = [_Order(shares, left, counts) for shares, left, counts in plain.given]
+        found._known = {(visitor, order): given[at] for visitor, order, at in plain.known}
+        found._latest = {visitor: given[at] for visitor, at in plain.latest.items()}
+        found._at.update({action: np.array(one, np.float64) for action, one in plain.at.items()})
+        return found
 
     def heed(self, lines: list[Line], credit: Credit) -> None:
         """An event, before credit counts it."""

@@ -12,23 +12,30 @@ _COLUMNS: Final = ("decision_id", "visitor_id", "ts_ms", "degraded", "stage", "s
 
 
 def decisions(asked: Asked) -> Json:
-    """The latest MOST decisions that match `visitor`, `action`, `stage`, `which` (silent, degraded, shown); from the
-    latest day backwards until there are enough. Raises Unanswerable."""
+    """The latest decisions, `most` or MOST, that match `visitor`, `action`, `stage`, `which` (silent, degraded, shown);
+    from the latest day backwards until there are enough. Raises Unanswerable."""
+    most = _most(asked.params.get("most", ""))
     days = [day_ms for day_ms, rows in rows_by_day(asked.lake, asked.shop, decisions=True) if rows]
     if not days:
         raise Unanswerable("no decision has reached the lake yet")
     found: list[dict[str, Any]] = []
     looked = 0
     for day_ms in reversed(days):
-        if len(found) >= MOST or (asked.since_ms is not None and day_ms + DAY_MS <= asked.since_ms):
+        if len(found) >= most or (asked.since_ms is not None and day_ms + DAY_MS <= asked.since_ms):
             break
         since_ms, visitor = max(day_ms, asked.since_ms or 0), asked.params.get("visitor") or None
         table = read_decisions(asked.lake, asked.shop, since_ms, day_ms + DAY_MS, _COLUMNS, visitor_id=visitor)
-        matching = _matching(pl.DataFrame(pl.from_arrow(table)), asked).tail(MOST - len(found))
+        matching = _matching(pl.DataFrame(pl.from_arrow(table)), asked).tail(most - len(found))
         found += matching.reverse().to_dicts()
         looked += 1
         asked.progress("reading days", looked / len(days))
-    return {"decisions": found, "most": MOST, "days_read": looked, "days": len(days)}
+    return {"decisions": found, "most": most, "days_read": looked, "days": len(days)}
+
+
+def _most(text: str) -> int:
+    if text and not (text.isascii() and text.isdigit()):
+        raise Unanswerable(f"`most` is {text[:20]!r}; it has to be a whole number")
+    return min(MOST, int(text)) if text else MOST
 
 
 def _matching(table: pl.DataFrame, asked: Asked) -> pl.DataFrame:

@@ -148,7 +148,11 @@ def journey_paths(asked: Asked) -> Json:
 def journey_lift(asked: Asked) -> Json:
     """What messages add by stage, all channels and devices together: a visitor's arm is not a session's."""
     asked.progress("reading decisions", 0.0)
-    return {"stages": by_stage(asked.lake, asked.shop, asked.since_ms)}
+
+    def progress(share: float) -> None:
+        asked.progress("reading events", share)
+
+    return {"stages": by_stage(asked.lake, asked.shop, asked.since_ms, progress=progress)}
 
 
 def personas(asked: Asked) -> Json:

@@ -24,7 +24,7 @@ def message_lift(asked: Asked) -> Json:
     def progress(decisions: int) -> None:
         asked.progress("following messages", min(0.99, decisions / total))
 
-    followed = follow(asked.lake, asked.shop, policy, _begin(asked), progress)
+    followed = follow(asked.lake, asked.shop, policy, _begin(asked), progress, asked.folder)
     found = followed.end(_ALWAYS)
     if not followed.following.counts["decisions"]:
         raise Unanswerable("no decision in this period has reached the lake yet")

@@ -29,7 +29,8 @@ class Asked:
 
     params: as the page's address has them, each once; an answer may depend on nothing else but the lake, the policy and
     now_ms. policy: the shop's live one, None where it has none. policy_of: an earlier one by its version, None if it is
-    gone. progress: told the name of a step and the share of it that is done; a page shows it while it waits.
+    gone. progress: told the name of a step and the share of it that is done; a page shows it while it waits. folder:
+    where what took long may be kept over a restart, as a cache; None for nowhere.
     """
 
     lake: Path
@@ -39,6 +40,7 @@ class Asked:
     policy_of: Callable[[str], Policy | None] = lambda version: None
     now_ms: int = 0
     progress: Callable[[str, float], None] = lambda step, share: None
+    folder: Path | None = None
 
     @property
     def since_ms(self) -> int | None:
@@ -118,5 +120,5 @@ QUERIES: Final[dict[str, Query]] = {
 }
 """By the name it has in /console/api/lake/NAME. Imports wait until a question is asked."""
 
-SLOW: Final = frozenset({"message_lift", "calibration", "experiments"})
+SLOW: Final = frozenset({"message_lift", "calibration", "experiments", "journey_lift"})
 """Those that read receipts one by one: they wait for each other, and the others do not wait for them."""

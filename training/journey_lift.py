@@ -6,7 +6,7 @@ ratio within the stage tells when they visibly are not, and the lift is then not
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -102,11 +102,20 @@ def _entrants(rows: list[tuple[str, int, int]], arms: tuple[str, ...]) -> Entran
     return Entrants(place, first_ms, np.array([arm for _, _, arm in rows], np.intp), arms)
 
 
-def by_stage(lake: Path, shop: str, since_ms: int | None = None, until_ms: int | None = None) -> dict[str, Any]:
-    """Each stage's lift as plain JSON values, {} where there are no decisions. What was bought counts to until_ms."""
+def by_stage(
+    lake: Path,
+    shop: str,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+) -> dict[str, Any]:
+    """Each stage's lift as plain JSON values, {} where there are no decisions. What was bought counts to until_ms.
+    progress: told the share of the events that is read, once the decisions are."""
     found = reached(lake, shop, since_ms, until_ms)
     journals = {stage: Journal.of(who) for stage, who in found.entrants.items()}
-    for low, high in parts(rows_by_day(lake, shop), EVENTS, until_ms) if journals else ():
+    spans = list(parts(rows_by_day(lake, shop), EVENTS, until_ms)) if journals else []
+    for at, (low, high) in enumerate(spans):
+        progress(at / len(spans))
         table = read_events(lake, shop, low, high, _COLUMNS)
         for journal in journals.values():
             journal.add(table)

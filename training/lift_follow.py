@@ -2,10 +2,12 @@
 followed again.
 
 To the bit what following all of it from the start gives: a day's moments are taken in the same order after the same
-state. Kept are the states at the beginnings of the last KEEP days; a day whose files changed (late events, a
-compaction, an erasure) is followed anew, with all that come after it.
+state. Kept are the states at the beginnings of the last KEEP days, with a folder also for the next process
+(training/lift_kept.py); a day whose files changed (late events, a compaction, an erasure) is followed anew, with all
+that come after it.
 """
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,12 +16,13 @@ from threading import Lock
 from typing import Final
 from urllib.parse import quote
 
-from features.lake_catalog import catalog_file
 from features.lakefile import day_of
+from models.credit import Credit
 from models.policy_terms import Policy
 from models.trial import Trial
+from training import lift_kept
 from training.attribution import Attribution
-from training.trials import Following, credit_of, moments_by_day
+from training.trials import Following, Margins, credit_of, margins_of, moments_by_day
 
 BATCH: Final = 2_000
 KEEP: Final = 3
@@ -76,13 +79,17 @@ def follow(
     policy: Policy,
     since_ms: int | None = None,
     progress: Callable[[int], None] = lambda n: None,
+    folder: Path | None = None,
 ) -> Followed:
-    """The state after the last moment of the lake. progress: told how many decisions were taken."""
-    credit = credit_of(lake, shop, policy)
-    key = (str(lake), shop, policy.version, _catalog(lake, shop), since_ms)
+    """The state after the last moment of the lake. progress: told how many decisions were taken. folder: where states
+    are kept for the next process, or None."""
+    margins = margins_of(lake, shop)
+    credit = credit_of(lake, shop, policy, margins)
+    key = (str(lake), shop, policy.version, _told(margins), since_ms)
     with _lock:
         files = _files(lake, shop)
-        kept = [one for one in _kept.pop(key, []) if one.files == _up_to(files, one.day_ms)]
+        before = _kept.pop(key) if key in _kept else _loaded(folder, key, policy, credit)
+        kept = [one for one in before if one.files == _up_to(files, one.day_ms)]
         state = kept[-1].state.copy() if kept else Followed(Following(credit), Attribution(policy))
         begin_ms = kept.pop().day_ms if kept else since_ms
         last = sorted(files)[-KEEP:]
@@ -95,7 +102,23 @@ def follow(
         _kept[key] = kept[-KEEP:]
         while len(_kept) > MOST_FOLLOWED:
             _kept.pop(next(iter(_kept)))
+        if folder is not None and _marks(_kept[key]) != _marks(before) and files == _files(lake, shop):
+            lift_kept.save(folder, repr(key), [_written(one) for one in _kept[key]])
         return state
+
+
+def _loaded(folder: Path | None, key: Key, policy: Policy, credit: Credit) -> list[_Before]:
+    found = lift_kept.load(folder, repr(key), policy, credit) if folder is not None else []
+    return [_Before(one.day_ms, one.files, Followed(one.following, one.found, one.batch)) for one in found]
+
+
+def _written(one: _Before) -> lift_kept.Kept:
+    state = one.state
+    return lift_kept.Kept(one.day_ms, one.files, state.following, state.found, state.batch)
+
+
+def _marks(states: list[_Before]) -> list[tuple[int, dict[str, Files]]]:
+    return [(one.day_ms, one.files) for one in states]
 
 
 def _later(one: int | None, other: int | None) -> int | None:
@@ -119,10 +142,6 @@ def _files(lake: Path, shop: str) -> dict[str, Files]:
     return {day: tuple(sorted(told)) for day, told in found.items()}
 
 
-def _catalog(lake: Path, shop: str) -> str:
-    """Changes with the catalog: margins count in rewards."""
-    try:
-        about = catalog_file(lake, shop).stat()
-    except FileNotFoundError:
-        return ""
-    return f"{about.st_size}:{about.st_mtime_ns}"
+def _told(margins: Margins) -> str:
+    """Changes with what the catalog says of money, which counts in rewards, and with nothing else of it."""
+    return hashlib.sha256(repr(sorted(margins.items())).encode()).hexdigest()[:16]

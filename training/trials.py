@@ -170,10 +170,19 @@ class LakeTrials:
         yield from following.end(self.now_ms)
 
 
-def credit_of(lake: Path, shop: str, policy: Policy) -> Credit:
-    """Nothing open yet; with the policy's terms and the catalog's margins."""
-    margins = {product.item_id: product.margin for product in read_catalog(lake, shop)}
-    return Credit(policy.reward, policy.attribution.window_s, margins.get)
+Margins = dict[str, float | None]
+"""By product; None or NaN where unknown."""
+
+
+def margins_of(lake: Path, shop: str) -> Margins:
+    """The catalog's."""
+    return {product.item_id: product.margin for product in read_catalog(lake, shop)}
+
+
+def credit_of(lake: Path, shop: str, policy: Policy, margins: Margins | None = None) -> Credit:
+    """Nothing open yet; with the policy's terms and the catalog's margins, or those given."""
+    found = margins_of(lake, shop) if margins is None else margins
+    return Credit(policy.reward, policy.attribution.window_s, found.get)
 
 
 @dataclass

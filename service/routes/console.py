@@ -24,7 +24,7 @@ from service.console_calls import Calls
 from service.console_door import MOST_LOGIN, Door
 from service.core import Service
 from service.errors import Problem
-from service.lake_desk import DeskAway, ask_desk
+from service.lake_desk import DeskAway, DeskBusy, ask_desk
 from service.reading import read_json
 from service.routes import console_decisions, console_health, console_live, console_models
 from service.routes.web import CSP, StaticFile, packed
@@ -117,8 +117,10 @@ def _add_lake(calls: Calls) -> None:
         question = {"ask": name, "shop": session.shop, "params": params, "wait_s": wait_s}
         try:
             told = await ask_desk(home, question)
+        except DeskBusy:
+            return {"state": "working", "step": "waiting: this machine is busy", "share": 0.0, "elapsed_ms": 0}
         except DeskAway as error:
-            return {"state": "away", "detail": f"{error}; `tact serve` and `tact demo` run it, or `tact console`"}
+            return {"state": "away", "detail": f"{error}; tact serve and tact demo run it, or tact console"}
         if told["state"] == "unknown":
             raise Problem("unknown_question", f"{told['detail']}.")
         return told

@@ -2,6 +2,9 @@
 
 The service decides again for the placement `global.chat` when the visitor's tail has grown, and now and then while it
 has not (a pause is a moment, too). What it decides is a decision like any other: with a receipt, gates, caps, holdout.
+
+A visitor with two tabs has two streams. What one of them sent, the others keep back while it is open: caps count what
+was seen, and two tabs that decide within the same second would else both show it. Each process knows its own streams.
 """
 
 import asyncio
@@ -32,15 +35,23 @@ LOOK_S: Final = 1.0
 IDLE_S: Final = 15.0
 """How often to decide although nothing happened; also the heartbeat that keeps proxies from closing the stream."""
 
+HOLD_S: Final = 5.0
+"""How long a prompt waits for the stream that sent the same to close, as that of a page that was left does."""
+
 MAX_STREAMS: Final = 2000
 PARAMETERS: Final = ("visitor_id", "locale", "page_type", "consent", "key", "watch")
 _DISMISSED: Final = CODE["dismiss_promotion"]
+
+
+Taken = dict[tuple[str, str, str], "Prompts"]
+"""Which open stream sent an action: by shop, visitor and action."""
 
 
 def router(service: Service) -> APIRouter:
     """A publishable key is enough; EventSource sends it as `?key=`."""
     paths = APIRouter(tags=["decisions"])
     open_streams: set[int] = set()
+    taken: Taken = {}
 
     @paths.get("/v1/prompts", summary="Prompts for a chat widget, as server-sent events")
     async def get_prompts(
@@ -65,7 +76,7 @@ def router(service: Service) -> APIRouter:
         if len(open_streams) >= MAX_STREAMS:
             raise Problem("too_many_streams", f"{MAX_STREAMS} are open.")
         wanted = DecisionRequest(visitor_id=visitor_id, placements=[PLACEMENT], context=context, events=[])
-        stream = Prompts(service, access, wanted, request.is_disconnected, watch)
+        stream = Prompts(service, access, wanted, request.is_disconnected, watch, taken)
         return StreamingResponse(
             _counted(service, open_streams, stream),
             media_type="text/event-stream",
@@ -108,14 +119,24 @@ class Prompts:
         wanted: DecisionRequest,
         gone: Callable[[], Awaitable[bool]],
         watch: bool = False,
+        taken: Taken | None = None,
     ) -> None:
         self._service, self._access, self._wanted, self._gone = service, access, wanted, gone
-        self._watch = watch
+        self._watch, self._taken = watch, {} if taken is None else taken
         self._sent: set[str] = set()
+        self._held: tuple[float, Decision, str] | None = None
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The stream's bytes until the widget or the service goes."""
         yield b"retry: 5000\n\n"
+        try:
+            async for piece in self._looked():
+                yield piece
+        finally:
+            for action in self._sent:
+                self._taken.pop(self._key(action), None)
+
+    async def _looked(self) -> AsyncIterator[bytes]:
         length, decided_s = -1, 0.0
         while not await self._gone() and not self._service.stopping.is_set():
             now_length = await self._tail_length()
@@ -123,6 +144,8 @@ class Prompts:
             if (now_length is not None and now_length != length) or idle:
                 length, decided_s = now_length if now_length is not None else length, time.monotonic()
                 yield await self._decide() or b": still here\n\n"
+            elif prompt := self._free_by_now():
+                yield prompt
             await self._pause()
 
     async def _tail_length(self) -> int | None:
@@ -133,6 +156,7 @@ class Prompts:
 
     async def _decide(self) -> bytes:
         """A prompt, or nothing; before it, for who watches, the decision."""
+        self._held = None  # something happened: a dismissal, perhaps
         live = self._service.watcher.get(self._access.shop)
         if PLACEMENT not in live.policy.at:
             return b""
@@ -143,9 +167,28 @@ class Prompts:
         action = decision.chosen[0].action
         if action is None or action in self._sent or dismissed(decision, action):
             return watched
+        return watched + self._prompt(decision, action)
+
+    def _prompt(self, decision: Decision, action: str) -> bytes:
+        """The prompt, unless another open stream of the visitor sent it: then it waits."""
+        if self._key(action) in self._taken:
+            self._held = time.monotonic() + HOLD_S, decision, action
+            return b""
+        self._held, self._taken[self._key(action)] = None, self
         self._sent.add(action)
         self._service.metrics.prompted(self._access.shop)
-        return watched + _prompt(decision)
+        return _prompt(decision)
+
+    def _free_by_now(self) -> bytes:
+        """What waited, once the other stream has closed; nothing if that takes longer than HOLD_S."""
+        if self._held is None or time.monotonic() > self._held[0]:
+            self._held = None
+            return b""
+        _, decision, action = self._held
+        return b"" if self._key(action) in self._taken else self._prompt(decision, action)
+
+    def _key(self, action: str) -> tuple[str, str, str]:
+        return self._access.shop, self._wanted.visitor_id, action
 
     async def _pause(self) -> None:
         try:

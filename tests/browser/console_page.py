@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from service.console_ahead import STATIC, TYPES, Shell
+from service.console_ahead import TYPES, Shell
 from service.routes.console import HEADERS
 from service.settings import Settings
 from tact.console_desk import Desk
 
 
 @contextmanager
-def console_of(home: Path, lake: Path, shop: str) -> Iterator[str]:
-    """The address of a console that shows a shop of a lake."""
+def console_of(home: Path, lake: Path, shop: str, name: str = "") -> Iterator[str]:
+    """The address of a console that shows a shop of a lake; name: what pages call it, if not by its own."""
     desk = Desk(Settings.load({"TACT_HOME": str(home), "TACT_LAKE": str(lake)}))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(desk, shop, Shell()))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(desk, shop, name or shop, Shell()))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
@@ -33,8 +33,8 @@ def console_of(home: Path, lake: Path, shop: str) -> Iterator[str]:
         desk.close()
 
 
-def _handler(desk: Desk, shop: str, shell: Shell) -> type[BaseHTTPRequestHandler]:
-    session = {"shop": shop, "until_ms": 1 << 50, "currency": "EUR", "policy": None, "bundle": None}
+def _handler(desk: Desk, shop: str, name: str, shell: Shell) -> type[BaseHTTPRequestHandler]:
+    session = {"shop": name, "until_ms": 1 << 50, "currency": "EUR", "policy": None, "bundle": None}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -42,7 +42,7 @@ def _handler(desk: Desk, shop: str, shell: Shell) -> type[BaseHTTPRequestHandler
             if url.path.startswith("/console/api/"):
                 self.api(url.path.removeprefix("/console/api/"), dict(parse_qsl(url.query)))
             elif url.path.startswith("/console/static/"):
-                self.file(STATIC / url.path.removeprefix(f"{shell.base}/"))
+                self.file(url.path.removeprefix(f"{shell.base}/"))
             else:
                 view = url.path.removeprefix("/console/")
                 told = {"session": session, "answers": []}
@@ -60,8 +60,9 @@ def _handler(desk: Desk, shop: str, shell: Shell) -> type[BaseHTTPRequestHandler
         def tell(self, told: dict[str, Any]) -> None:
             self.answer(json.dumps(told, allow_nan=False).encode(), "application/json")
 
-        def file(self, path: Path) -> None:
-            self.answer(path.read_bytes(), TYPES[path.suffix]) if path.is_file() else self.send_error(404)
+        def file(self, name: str) -> None:
+            found = shell.files.get(name)
+            self.answer(found, TYPES[Path(name).suffix]) if found is not None else self.send_error(404)
 
         def answer(self, body: bytes, kind: str) -> None:
             self.send_response(200)

@@ -33,6 +33,7 @@ PATHS_HIGH = 760
 SETTLED_MS = 900
 WAIT_S = 300.0
 ARMS = {"full": 0.91, "holdout": 0.05, "random": 0.01, "propensity_only": 0.01, "no_levers": 0.01, "rules_only": 0.01}
+UNDER_WAY = ("Loading …", "being counted", "reading receipts")
 Take = Callable[[Page, str], None]
 
 
@@ -49,7 +50,7 @@ def until_done(page: Page) -> None:
     """Until nothing on the page is under way. Asked from here: the pages' content policy allows no polling in them."""
     give_up = time.monotonic() + WAIT_S
     page.get_by_role("heading", level=1).wait_for()
-    while page.locator(".working").count() or page.get_by_text("Loading …").count():
+    while page.locator(".working").count() or any(page.get_by_text(words).count() for words in UNDER_WAY):
         assert time.monotonic() < give_up, page.url
         page.wait_for_timeout(200)
 
@@ -143,6 +144,8 @@ VIEWS = {
     "policy": View(mistake),
     "policy-tests": View(tests, high=1100),
     "policy-what-if": View(what_if, high=1100),
+    "decisions": View(go("decisions"), high=900),
+    "decisions-phone": View(go("decisions"), "phone-light", 1500),
     "decision": View(story, high=1800),
     "models": View(go("models"), high=1400),
     "health": View(go("health")),
@@ -164,7 +167,7 @@ def made_up() -> Iterator[str]:
         home = Path(folder)
         lake = lift_lake(home / "lake", Made(visitors=40_000, days=24, lift=0.3), by_hash(ARMS))
         of_the_example(lake, home / "policies-archive")
-        with console_of(home, lake, "s") as url:
+        with console_of(home, lake, "s", "made up") as url:
             yield url
 
 
@@ -179,13 +182,6 @@ def of_the_example(lake: Path, archive: Path) -> None:
         at = table.schema.get_field_index("policy")
         named = pa.array([version] * len(table), table.schema.field(at).type)
         pq.write_table(table.set_column(at, table.schema.field(at), named), path)
-
-
-def experiments(page: Page, url: str) -> None:
-    """The made-up shop, which says so."""
-    told = {"shop": "made up", "until_ms": 1 << 50, "currency": "EUR", "policy": None, "bundle": None}
-    page.route("**/console/api/session", lambda route: route.fulfill(json=told))
-    go("experiments")(page, url)
 
 
 def picture(browser: Browser, name: str, view: View, url: str, secret_key: str) -> None:
@@ -212,8 +208,8 @@ def picture(browser: Browser, name: str, view: View, url: str, secret_key: str) 
 
 
 MADE_UP = {
-    "experiments": View(experiments),
-    "experiments-phone": View(experiments, "phone-light", 1500),
+    "experiments": View(go("experiments")),
+    "experiments-phone": View(go("experiments"), "phone-light", 1500),
 }
 
 

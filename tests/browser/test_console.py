@@ -1,6 +1,7 @@
 """The operators' console in a real browser: the way in, and each view with a demo's own data at both widths."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -152,6 +153,54 @@ def test_the_page_is_there_within_the_time_it_may_take(console: Open) -> None:
     assert min(took) < 5 * FAST_MS  # a busy machine; the figure itself is measured by hand and told in docs/console.md
 
 
+def test_a_page_is_a_sheet_and_two_scripts_and_charts_come_after_it(console: Open) -> None:
+    """What a browser has to ask for before it can draw; what only later looks need is asked for later."""
+    for path in ("messages", "health"):
+        page = console(path)
+        expect(page.locator(".stat").first).to_be_visible()
+        asked = page.evaluate(ASKED)
+        assert sorted(asked) == sorted(
+            {"shell.css", "shell.js", f"view-{path}.js", "icon.svg"} | set(asked) & {"uplot.js"}
+        )
+    page.locator(".chart canvas").first.wait_for()  # half a minute after the start there are samples
+    assert "uplot.js" in page.evaluate(ASKED)
+
+
+ASKED = """[...new Set(performance.getEntriesByType('resource')
+  .filter((one) => one.name.includes('/static/')).map((one) => one.name.split('/').pop()))]"""
+
+
+def test_figures_are_written_as_the_browser_s_own_formats_have_them(console: Open) -> None:
+    """Those take longer to make than a page to draw (service/web/static/console/kit.js)."""
+    page = console("health")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    shell = page.locator("script[type=module]").first.get_attribute("src")
+    told = page.evaluate(FIGURES, shell)
+    assert len(told) > 500
+    assert [(ours, theirs) for ours, theirs in told if ours != theirs] == []
+
+
+FIGURES = """async (shell) => {
+  const { m_kit: { fmt } } = await import(shell);
+  const day = { day: 'numeric', month: 'short' }, hour = { hour: '2-digit', minute: '2-digit' };
+  const times = { time: { ...day, ...hour, second: '2-digit' }, minute: { ...day, ...hour },
+    day: { ...day, year: 'numeric' }, date: day, hour, clock: { ...hour, second: '2-digit' } };
+  const number = (value, places) => new Intl.NumberFormat('en-GB',
+    { minimumFractionDigits: places, maximumFractionDigits: places }).format(value).replace('-', '−');
+  const found = [];
+  for (const value of [0, 1, 0.5, 2.5, 12.345, 999.95, 1000, 1234.5, 99999.999, 1e6, 1234567.891, 9.87e9, 1e-3, 0.125])
+    for (const sign of [1, -1]) for (const places of [0, 1, 2, 4]) {
+      if (sign < 0 && !/[1-9]/.test(value.toFixed(places))) continue;
+      found.push([fmt.dec(sign * value, places), number(sign * value, places)]);
+    }
+  for (let at = 0; at < 100; at += 1) for (const [name, parts] of Object.entries(times)) {
+    const ms = 1.6e12 + at * 9.37e8;
+    found.push([fmt[name](ms), new Intl.DateTimeFormat('en-GB', parts).format(ms)]);
+  }
+  return found;
+}"""
+
+
 def test_messages_count_what_visitors_met_with(console: Open) -> None:
     page = console("messages")
     row = page.get_by_role("row").filter(has=page.get_by_role("link", name="Others also looked at"))
@@ -205,6 +254,27 @@ def test_a_decision_appears_in_the_tail_and_is_told_as_a_story_with_replay_and_w
     page.reload()
     expect(page.locator(".verdict")).to_contain_text("pdp.recommend")  # the address holds all of it
     assert wrong(page) == []
+
+
+def test_a_newcomer_sees_decisions_of_the_log_where_the_stream_holds_none(console: Open, visited: Demo) -> None:
+    """What the learner has taken up is trimmed from the stream, soon after the last visitor left."""
+    page = console("decisions")
+    page.context.route("**/api/decisions/tail*", lambda route: route.fulfill(json=NOTHING_NEW))
+    page.context.route("**/console/decisions", lambda route: route.fulfill(body=without_ahead(route.fetch().text())))
+    page.reload()
+    expect(page.get_by_text("from the log")).to_be_visible()
+    rows = page.locator("tbody tr")
+    assert rows.count() >= 20
+    rows.first.locator("th a").click()
+    expect(page.get_by_role("heading", name="Who, and on which page")).to_be_visible()
+
+
+NOTHING_NEW = {"decisions": [], "cursor": "", "now_ms": 0}
+
+
+def without_ahead(html: str) -> str:
+    """The page without its first answers, with its session."""
+    return re.sub(r'"answers":\[.*\]\}(?=</script>)', '"answers":[]}', html, flags=re.DOTALL)
 
 
 def test_a_visitor_s_decisions_are_found_by_id(console: Open, visited: Demo) -> None:

@@ -277,7 +277,7 @@ def test_a_receipt_is_kept_and_its_decision_is_in_the_stream(do: Do) -> None:
 
     async def body(store: Store) -> tuple[str, bytes | None, bytes | None, list[stream.Entry]]:
         decision_id = new_id(store, visitor)
-        await store.write_decision(entry(visitor, decision_id, b'{"a":1}'))
+        assert await store.write_decisions([entry(visitor, decision_id, b'{"a":1}')]) == [None]
         other_shop = await store.receipt("other", decision_id)
         return decision_id, await store.receipt(SHOP, decision_id), other_shop, await entries(store, visitor)
 
@@ -300,8 +300,8 @@ def test_everything_of_a_visitor_is_shown_and_erased(do: Do) -> None:
     async def body(store: Store) -> tuple[Any, int, Any, list[stream.Entry]]:
         await store.append(SHOP, visitor, [[row(visitor, 1)]])
         await store.set_attributes(SHOP, visitor, {"tier": "gold"})
-        for _ in range(2):
-            await store.write_decision(entry(visitor, new_id(store, visitor)))
+        made = [entry(visitor, new_id(store, visitor)) for _ in range(2)]
+        assert await store.write_decisions(made) == [None, None]
         before = await store.visitor(SHOP, visitor)
         erased = await store.erase(SHOP, visitor)
         return before, erased, await store.visitor(SHOP, visitor), await entries(store, visitor)
@@ -430,7 +430,7 @@ def test_the_receipts_of_more_than_a_thousand_decisions_are_shown_and_erased(do:
 
     async def body(store: Store) -> tuple[int, int, list[bytes | None]]:
         ids = [new_id(store, visitor) for _ in range(n)]
-        await asyncio.gather(*(store.write_decision(entry(visitor, i)) for i in ids))
+        assert await store.write_decisions([entry(visitor, i) for i in ids]) == [None] * n
         shown = len((await store.visitor(SHOP, visitor)).receipts)
         erased = await store.erase(SHOP, visitor)
         return shown, erased, [await store.receipt(SHOP, i) for i in ids]
@@ -447,7 +447,7 @@ def test_a_decision_is_known_by_visitor_for_as_long_as_its_receipt_is_kept(do: D
         key = stream.decisions_key(store.partition(visitor), SHOP, visitor)
         await store.client.zadd(key, {"long-ago": time.time() - 86_400 - 3600, "just-now": time.time() - 86_400 + 3600})
         made = new_id(store, visitor)
-        await store.write_decision(entry(visitor, made))
+        assert await store.write_decisions([entry(visitor, made)]) == [None]
         return await store.client.zrange(key, 0, -1), ["just-now", made], await store.client.ttl(key)
 
     known, expected, left = do(body)

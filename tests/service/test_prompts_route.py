@@ -60,6 +60,37 @@ def test_a_prompt_comes_when_its_moment_comes_and_once(live: Running) -> None:
         assert len(prompts) == 1
 
 
+def test_two_streams_of_a_visitor_get_a_prompt_once_and_the_other_after_the_first_has_gone(live: Running) -> None:
+    """Two tabs: both decide as the tail grows, before anybody can have seen what either shows."""
+    who, other = f"v-{uuid4().hex}", f"v-{uuid4().hex}"
+    with widget(live, who) as one, widget(live, who) as two, widget(live, other) as elsewhere:
+        for name in (who, who, other, other):
+            view(live, name)
+        live.wait(lambda: one + two and elsewhere)
+        time.sleep(2.5)
+        assert len(one + two) == 1
+        assert len(elsewhere) == 1
+    with widget(live, who) as later:
+        live.wait(lambda: len(later) == 1)  # nobody saw it, so it may be said again
+        with widget(live, who) as beside:
+            time.sleep(2.5)
+            assert beside == []
+
+
+def test_a_prompt_that_waited_for_a_tab_to_close_does_not_come_after_a_dismissal(live: Running) -> None:
+    who = f"v-{uuid4().hex}"
+    no = {"event": "dismiss_promotion", "promotion_id": "may_we_help", "visitor_id": who}
+    with widget(live, who) as one:
+        view(live, who)
+        view(live, who)
+        live.wait(lambda: len(one) == 1)
+        with widget(live, who) as two:
+            time.sleep(1.2)
+            assert live.call.post("/v1/events", json=no).status_code == 202
+            time.sleep(1.5)
+            assert two == []
+
+
 def test_no_prompt_comes_after_a_dismissal(live: Running) -> None:
     who = f"v-{uuid4().hex}"
     no = {"event": "dismiss_promotion", "promotion_id": "may_we_help", "visitor_id": who}

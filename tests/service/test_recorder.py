@@ -18,6 +18,7 @@ from features.events import Row
 from service import compaction, recorder, stream
 from service.consumer import FIRST_COUNT, READ_BYTES, TRIMMED_AT_ONCE, Bookmark, CursorReader, GroupReader
 from service.embedded import EmbeddedValkey
+from service.lake_desk import state_folder
 from service.settings import Settings
 from service.sole import sole_worker
 from tests import support
@@ -183,12 +184,17 @@ def test_unreadable_entries_are_kept_aside_and_block_nothing(valkey: Any, settin
 
 def test_an_erasure_removes_what_came_before_it_and_nothing_after(valkey: Any, settings: Settings) -> None:
     slow = settings.model_copy(update={"recorder_flush_s": 300.0})
+    followed, of_others = (state_folder(settings.home, shop) / "x.followed" for shop in ("demo", "other"))
+    for file in (followed, of_others):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"gone")
     with recording(slow) as metrics:
         add(valkey, stream.encode_event([event(1, "gone")]))
         add(valkey, stream.encode_event([event(2, "stays")]))
         add(valkey, stream.encode_erase("demo", "gone"))
         add(valkey, stream.encode_event([event(3, "gone")]))
     assert lake_events(settings) == ["e2", "e3"]
+    assert (followed.exists(), of_others.exists()) == (False, True)  # what the console followed holds visitors' ids
     assert sample(metrics, "tact_recorder_erased_rows_total") == 1
 
 

@@ -132,6 +132,14 @@ def test_decisions_are_found_the_latest_first(lake: Path, params: dict[str, str]
     assert found[:1] == expected[:1]
 
 
+def test_no_more_decisions_are_given_than_are_asked_for(lake: Path) -> None:
+    every = answer("decisions", asked(lake))["decisions"]
+    two = answer("decisions", asked(lake, {"most": "2"}))["decisions"]
+    assert len(every) > 2 and two == every[:2]  # type: ignore[arg-type,index]
+    with pytest.raises(Unanswerable, match="whole number"):
+        answer("decisions", asked(lake, {"most": "-1"}))
+
+
 def test_experiments_tell_the_lift_over_time_and_that_unknown_shares_are_not_checked(tmp_path: Path) -> None:
     shares = {"full": 0.5, "holdout": 0.5}
     lake = lift_lake(tmp_path, Made(visitors=4000, lift=0.8), by_hash(shares))

@@ -108,9 +108,11 @@ const parts = {};
 const fetched = async (id) => (parts[id] ||= (await VIEWS[id].load()).default);
 
 // The first view is there before anything is drawn, as is what came with the page: both are drawn at once.
-const first = location.pathname.split("/")[2] || FIRST;
-if (Object.hasOwn(VIEWS, first) && whoCame?.shop) await fetched(first).catch(() => null);
-
 const root = document.getElementById("app");
-root.textContent = "";
-render(html`<${App} />`, root);
+function start() {
+  root.textContent = "";
+  render(html`<${App} />`, root);
+}
+const first = location.pathname.split("/")[2] || FIRST;
+if (Object.hasOwn(VIEWS, first) && whoCame?.shop) fetched(first).then(start, start);
+else start();

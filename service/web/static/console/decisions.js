@@ -2,6 +2,7 @@
 import { AsOf, Bar, Button, Card, Empty, Lake, Page, Pill, Problem, STAGES, Select, Table, address, ahead, fmt, get, html, named, navigate, post, useEffect, useLake, useLoad, useRef, useState, withParams } from "./kit.js";
 
 const KEPT = 60;
+const FILLED = 30; // rows that the log fills up to
 
 export default function Decisions({ route, session }) {
   if (route.rest[0]) return html`<${Story} id=${route.rest[0]} route=${route} />`;
@@ -36,6 +37,7 @@ function Live() {
   const [paused, setPaused] = useState(false);
   const [error, setError] = useState(null);
   const cursor = useRef(came?.cursor || "");
+  const log = useLake("decisions", { most: FILLED }, 86400); // once: what the learner has taken is gone from the stream
   useEffect(() => {
     if (paused) return;
     let live = true;
@@ -58,9 +60,14 @@ function Live() {
     else look();
     return () => { live = false; clearTimeout(timer); };
   }, [paused]);
+  const seen = new Set((rows || []).map((row) => row.decision_id));
+  const older = (log.answer?.decisions || []).filter((row) => !seen.has(row.decision_id)).slice(0, Math.max(0, FILLED - seen.size));
+  const known = rows && (log.told?.state !== "working" || rows.length);
+  const all = [...(rows || []), ...older].sort((a, b) => b.ts_ms - a.ts_ms);
+  const note = !known ? "…" : `the latest ${fmt.n(all.length)}${older.length ? `, ${fmt.n(older.length)} of them from the log` : ""}`;
   return html`<${Problem} error=${error} title="The stream cannot be read" />
-    <${Card} flush title="As they come" note=${rows ? `the latest ${fmt.n(rows.length)}` : "…"} tools=${html`<${Pill} tone=${paused ? "" : "good"}>${paused ? "paused" : "live"}<//><${Button} onClick=${() => setPaused(!paused)}>${paused ? "Go on" : "Pause"}<//>`}>
-    ${rows && !rows.length ? html`<${Empty} title="No decision in the last minutes"><p>The next one appears here by itself. Older ones: choose an action, a stage or a visitor above.</p><//>` : html`<${Rows} rows=${rows || []} />`}<//>`;
+    <${Card} flush title="As they come" note=${note} tools=${html`<${Pill} tone=${paused ? "" : "good"}>${paused ? "paused" : "live"}<//><${Button} onClick=${() => setPaused(!paused)}>${paused ? "Go on" : "Pause"}<//>`}>
+    ${known && !all.length ? html`<${Empty} title="No decision yet"><p>The next one appears here by itself, as soon as a page of the shop asks.</p><//>` : html`<${Rows} rows=${all} />`}<//>`;
 }
 
 function Found({ route }) {
@@ -158,13 +165,13 @@ function Contributions({ parts, features }) {
   const most = Math.max(...parts.map((part) => Math.abs(part.contribution)), 1e-9);
   const columns = [
     { id: "feature", label: "Feature", cell: (part) => html`<span class="two"><code>${part.feature}</code><span class="note">${(features[part.feature]?.[1] || "").replace(/; NaN .*$/, ".")}</span></span>` },
-    { id: "value", label: "Was", num: true, cell: (part) => (part.value === null ? "unknown" : `${fmt.dec(part.value, Number.isInteger(part.value) ? 0 : 2)} ${unit(features[part.feature]?.[0])}`) },
+    { id: "value", label: "Was", num: true, cell: (part) => (part.value === null ? "unknown" : `${fmt.dec(part.value, Number.isInteger(part.value) ? 0 : 2)} ${unit(features[part.feature]?.[0], part.value)}`) },
     { id: "moved", label: "Moved the score by", num: true, title: "In the model's raw score (log odds)", cell: (part) => html`<span class="moved"><span class="tabular">${fmt.signed(part.contribution, 3)}</span><${Bar} share=${Math.abs(part.contribution) / most} tone=${part.contribution > 0 ? "" : "muted"} label=${fmt.signed(part.contribution, 3)} /></span>` },
   ];
   return html`<${Table} caption="Contributions" columns=${columns} rows=${parts} rowKey=${(part) => part.feature} />`;
 }
 
-const unit = (name) => (["code", "0/1", undefined].includes(name) ? "" : name);
+const unit = (name, value) => (["code", "0/1", undefined].includes(name) ? "" : value === 1 && name.length > 2 ? name.replace(/s$/, "") : name);
 
 const REASONS = { won: "won the draw", explored: "the exploration floor decided", silence: "silence won", no_candidate: "every candidate was blocked", holdout: "the visitor is in the holdout", fallback: "degraded; a fallback showed", degraded: "degraded; nothing may show" };
 

@@ -1,7 +1,5 @@
 // Experiments: each arm against the holdout, over time, by intervals that may be read every day.
-import { AsOf, Card, Chart, Empty, Interval, Lake, Page, Period, Pill, Select, Stat, Stats, Table, charts, fmt, html, named, navigate, useLake, useMemo, withParams } from "./kit.js";
-
-charts();
+import { AsOf, Card, Chart, Empty, Interval, Lake, Page, Period, Pill, Select, Stat, Stats, Table, fmt, html, named, navigate, useLake, useMemo, withParams } from "./kit.js";
 
 export default function Experiments({ route, session }) {
   const found = useLake("experiments", { period: route.params.period }, 60);
@@ -90,5 +88,5 @@ function Checks({ answer }) {
     ["Alike before the start", ...[Object.values(answer.before)].map((all) => (!all.length ? ["", "nothing was done before"] : all.some((one) => one.alarm) ? ["bad", "arms differed before the first decision"] : ["good", "arms did as much before the first decision"]))],
   ];
   return html`<${Card} title="May it be read?" note="checks of the experiment itself"><ul class="checks">${rows.map(([what, [tone, text]]) => html`<li><${Pill} tone=${tone}>${tone === "good" ? "fine" : tone === "bad" ? "alarm" : "open"}<//> <strong>${what}:</strong> ${text}</li>`)}</ul>
-    ${answer.notes.map((note) => html`<p class="note">${note}</p>`)}<//>`;
+    ${answer.notes.map((note) => html`<p class="note">${note.replace(/(\d)%/g, "$1\u00a0%")}</p>`)}<//>`;
 }

@@ -1,7 +1,5 @@
 // Health: rate, latency, degraded share, the stream's lag, Redis, and what is wrong in words.
-import { Card, Chart, Empty, Page, Pill, Problem, Stat, Stats, Table, charts, fmt, html, named, useLoad, useMemo, useRef } from "./kit.js";
-
-charts();
+import { Card, Chart, Empty, Page, Pill, Problem, Stat, Stats, Table, fmt, html, named, useLoad, useMemo, useRef } from "./kit.js";
 
 const EVERY_S = 5;
 const MINUTES = [15, 60];

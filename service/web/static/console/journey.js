@@ -1,7 +1,8 @@
 // Journey map: channels, stages and outcomes as flows; friction; where sessions stop; what messages add at each stage.
-import { AsOf, Card, Empty, Interval, Lake, Page, Period, Pill, Select, Stat, Stats, Table, address, fmt, html, named, navigate, script, useEffect, useLake, useLayoutEffect, useMemo, useRef, useState, withParams } from "./kit.js";
+import { AsOf, Card, Empty, Interval, Lake, Page, Period, Pill, Select, Stat, Stats, Table, address, fmt, html, named, navigate, script, useEffect, useLake, useLater, useLayoutEffect, useMemo, useRef, useState, withParams } from "./kit.js";
 
-const library = Promise.all(["d3-array.js", "d3-path.js", "d3-shape.js", "d3-sankey.js"].map(script));
+// The service sends it with this module.
+const library = globalThis.d3?.sankey ? Promise.resolve() : Promise.all(["d3-array.js", "d3-path.js", "d3-shape.js", "d3-sankey.js"].map(script));
 
 const SAY = {
   hindsight: "Stages in hindsight: what the rest of each session showed, known only afterwards.",
@@ -32,6 +33,7 @@ function Filters({ route, answer }) {
 }
 
 function Picture({ route, answer, which, from, to }) {
+  const later = useLater();
   const outcome = Object.fromEntries(answer.outcomes.map((one) => [one.outcome, one]));
   const left = (outcome.cart_left?.sessions || 0) + (outcome.checkout_left?.sessions || 0);
   const scored = answer.stages === "scored";
@@ -50,9 +52,8 @@ function Picture({ route, answer, which, from, to }) {
         ${answer.cut ? ` ${fmt.n(answer.cut)} sessions changed stage more often than is drawn.` : ""}${answer.unended ? ` Still going on and left out: ${fmt.n(answer.unended)}.` : ""}${scored ? ` Without a decision and left out: ${fmt.n(answer.unscored)}.` : ""}</p>
       <${AllFlows} route=${route} answer=${answer} /><//>
     ${from && html`<${Paths} key=${`${from}>${to}`} ...${{ route, answer, which, from, to }} />`}
-    <${Friction} answer=${answer} />
-    <${Stops} answer=${answer} />
-    <${Lifts} period=${which.period} filtered=${Boolean(which.channel || which.device || which.persona)} />`;
+    ${later && html`<${Friction} answer=${answer} /><${Stops} answer=${answer} />
+      <${Lifts} period=${which.period} filtered=${Boolean(which.channel || which.device || which.persona)} />`}`;
 }
 
 function Missing({ answer }) {
@@ -147,7 +148,9 @@ function tip(node, total) {
   return `${label(node)}: ${share}${end}`;
 }
 
+// Hundreds of cells that most readers never open: made when somebody does.
 function AllFlows({ route, answer }) {
+  const [open, setOpen] = useState(false);
   const nodes = Object.fromEntries(answer.nodes.map((node) => [node.id, node]));
   const place = (node) => `${label(node)}${node.kind === "stage" ? ` (${node.column})` : ""}`;
   const columns = [
@@ -157,7 +160,7 @@ function AllFlows({ route, answer }) {
     { id: "share", label: "Of what comes from there", num: true, cell: (row) => fmt.rate(row.sessions, nodes[row.source].sessions) },
     { id: "see", label: "Visitors", cell: (row) => html`<a href=${withParams(route, { from: row.source, to: row.target })}>Sample paths</a>` },
   ];
-  return html`<details class="all-flows"><summary>All ${fmt.n(answer.links.length)} flows as a table</summary><${Table} caption="All flows" columns=${columns} rows=${answer.links} rowKey=${(row) => `${row.source}>${row.target}`} /></details>`;
+  return html`<details class="all-flows" onToggle=${(event) => setOpen(event.target.open)}><summary>All ${fmt.n(answer.links.length)} flows as a table</summary>${open && html`<${Table} caption="All flows" columns=${columns} rows=${answer.links} rowKey=${(row) => `${row.source}>${row.target}`} />`}</details>`;
 }
 
 // ---- sample paths ------------------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ export function useLake(name, params = {}, everyS = 30) {
         const told = await get(`lake/${name}`, { ...params, wait_s: wait });
         if (!live) return;
         setState((before) => ({ told: told.state === "working" && before.key === key && before.told?.answer ? before.told : told, error: null, key }));
-        next = told.state === "working" ? 0.2 : told.stale ? 2 : everyS;
+        next = told.state === "working" ? 0.2 : told.stale ? 2 : told.state === "away" ? 5 : everyS;
       } catch (error) {
         if (!live) return;
         setState((before) => ({ ...before, error, key }));
@@ -170,16 +170,25 @@ export function withParams(route, changes) {
 
 // ---- figures -----------------------------------------------------------------------------------------------------
 
-const LOCALE = "en-GB";
-const whole = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0 });
+// As Intl has it in British English, whose formatters take a browser longer to make than most of our pages to draw.
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sept", "Oct", "Nov", "Dec"];
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
-const digits = (value, most) => new Intl.NumberFormat(LOCALE, { minimumFractionDigits: most, maximumFractionDigits: most }).format(value);
+const grouped = (text) => text.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+function digits(value, places) {
+  const [before, after] = value.toFixed(places).split(".");
+  return after ? `${grouped(before)}.${after}` : grouped(before);
+}
+const two = (value) => String(value).padStart(2, "0");
+const at = (ms, told) => { const when = new Date(ms); return Number.isNaN(when.getTime()) ? NOTHING : told(when); };
+const date = (when) => `${when.getDate()} ${MONTHS[when.getMonth()]}`;
+const hour = (when) => `${two(when.getHours())}:${two(when.getMinutes())}`;
+const clock = (when) => `${hour(when)}:${two(when.getSeconds())}`;
 const minus = (text) => (/[1-9]/.test(text) ? text.replace("-", "−") : text.replace("-", "")); // no "−0"
 
 export const fmt = {
-  n: (value) => (isNumber(value) ? minus(whole.format(value)) : NOTHING),
+  n: (value) => (isNumber(value) ? minus(digits(value, 0)) : NOTHING),
   dec: (value, places = 2) => (isNumber(value) ? minus(digits(value, places)) : NOTHING),
-  pct: (value, places = 1) => (isNumber(value) ? `${minus(digits(100 * value, places))} %` : NOTHING),
+  pct: (value, places = 1) => (isNumber(value) ? `${minus(digits(100 * value, places))}\u00a0%` : NOTHING), // its sign stays with it
   rate: (count, of, places = 1) => (of ? fmt.pct(count / of, places) : NOTHING),
   signed: (value, places = 2) => {
     if (!isNumber(value)) return NOTHING;
@@ -201,12 +210,12 @@ export const fmt = {
     return found ? `${Math.round(seconds / found[0])} ${found[1]}` : `${Math.round(seconds)} s`;
   },
   ago: (ms) => (isNumber(ms) ? (Date.now() - ms < 1500 ? "now" : `${fmt.span((Date.now() - ms) / 1000)} ago`) : NOTHING),
-  time: (ms) => (isNumber(ms) ? new Date(ms).toLocaleString(LOCALE, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" }) : NOTHING),
-  minute: (ms) => (isNumber(ms) ? new Date(ms).toLocaleString(LOCALE, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }) : NOTHING),
-  day: (ms) => (isNumber(ms) ? new Date(ms).toLocaleDateString(LOCALE, { day: "numeric", month: "short", year: "numeric" }) : NOTHING),
-  date: (ms) => new Date(ms).toLocaleDateString(LOCALE, { day: "numeric", month: "short" }),
-  hour: (ms) => new Date(ms).toLocaleTimeString(LOCALE, { hour: "2-digit", minute: "2-digit" }),
-  clock: (ms) => (isNumber(ms) ? new Date(ms).toLocaleTimeString(LOCALE, { hour: "2-digit", minute: "2-digit", second: "2-digit" }) : NOTHING),
+  time: (ms) => (isNumber(ms) ? at(ms, (when) => `${date(when)}, ${clock(when)}`) : NOTHING),
+  minute: (ms) => (isNumber(ms) ? at(ms, (when) => `${date(when)}, ${hour(when)}`) : NOTHING),
+  day: (ms) => (isNumber(ms) ? at(ms, (when) => `${date(when)} ${when.getFullYear()}`) : NOTHING),
+  date: (ms) => at(ms, date),
+  hour: (ms) => at(ms, hour),
+  clock: (ms) => (isNumber(ms) ? at(ms, clock) : NOTHING),
 };
 
 export const named = (id) => (id || "").replaceAll("_", " ").replace(/^./, (first) => first.toUpperCase());
@@ -327,33 +336,33 @@ export const Bar = ({ share, label, tone = "" }) => html`<svg class="bar ${tone}
   <rect class="track" width="100" height="6" rx="1" /><rect width=${Math.max(0, Math.min(100, 100 * share))} height="6" rx="1" /></svg>`;
 
 const loading = {};
-const vendored = (name) => new URL(`../vendor/${name}`, import.meta.url).href;
-// What the page itself brings has run, or stands, before any module does.
-const there = (tag, where, name) => document.querySelector(`head > ${tag}[${where}="${new URL(vendored(name)).pathname}"]`);
 // Scripts asked for together load together and run in the order of the asking.
 export function script(name) {
-  loading[name] ||= there("script", "src", name) ? Promise.resolve() : new Promise((done, failed) => {
+  loading[name] ||= new Promise((done, failed) => {
     const element = document.createElement("script");
-    Object.assign(element, { async: false, src: vendored(name), onload: done, onerror: () => failed(new Error(`${name} did not load`)) });
+    Object.assign(element, { async: false, src: new URL(`../vendor/${name}`, import.meta.url).href, onload: done, onerror: () => failed(new Error(`${name} did not load`)) });
     document.head.append(element);
   });
   return loading[name];
 }
 
-export function sheet(name) {
-  loading[name] ||= there("link", "href", name) ? Promise.resolve() : new Promise((done) => {
-    const element = document.createElement("link");
-    Object.assign(element, { rel: "stylesheet", href: vendored(name), onload: done, onerror: done });
-    document.head.append(element);
-  });
-  return loading[name];
+// What Chart draws with. It takes longer to start than most views to draw, so it comes after their first picture.
+const drawnOnce = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+// False until the first picture stands: for what lies far below it.
+export function useLater() {
+  const [later, setLater] = useState(false);
+  useEffect(() => {
+    let live = true;
+    drawnOnce().then(() => live && setLater(true));
+    return () => { live = false; };
+  }, []);
+  return later;
 }
-
-// What Chart needs; a view that will draw one asks for it beside its data.
-export const charts = () => Promise.all([script("uplot.js"), sheet("uplot.css")]);
+export const charts = () => (loading.charts ||= drawnOnce().then(() => script("uplot.js")));
 
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
+const LEGEND = 24; // px, of its one line below the plot
 // A chart over time. times: Unix ms. series: {label, values, colour?: name of a CSS variable, dash?, fill?}; bands: [[upper, lower, colour]].
 export function Chart({ times, series, bands = [], height = 200, unit = (value) => fmt.n(value), label, min = 0, least = 0 }) {
   const box = useRef(null);
@@ -389,5 +398,5 @@ export function Chart({ times, series, bands = [], height = 200, unit = (value) 
     });
     return () => { live = false; watch?.disconnect(); plot?.destroy(); };
   }, [times, series, bands, height, theme]);
-  return html`<div class="chart" ref=${box} role="img" aria-label=${label}></div>`;
+  return html`<div class="chart" ref=${box} style=${{ minHeight: `${height + LEGEND}px` }} role="img" aria-label=${label}></div>`;
 }

@@ -44,14 +44,14 @@ function All({ route, session, answer, lift, switches }) {
       <${Stat} label="Visitors decided for" value=${fmt.n(answer.visitors)} />
       <${Stat} label="Silent pages" value=${fmt.rate(answer.silent, answer.decisions)} note=${`${fmt.n(answer.silent)} decisions chose nothing`} />
       <${Stat} label="Messages shown" value=${fmt.n(shown)} note=${`${fmt.dec(shown / Math.max(1, answer.visitors), 1)} a visitor`} /><//>
-    <${Card} flush title="All messages" note=${`${rows.length} of ${answer.actions.length}`} tools=${html`<button type="button" class="plain" onClick=${() => setKind(kind === "all" ? "used" : "all")}>${kind === "all" ? "Only those that were decided" : "Also those that were never decided"}</button>`}>
+    <${Card} flush title="All messages" note=${`${rows.length} of ${answer.actions.length}${lift.told?.state === "working" ? `; counting what they added: ${fmt.pct(lift.told.share, 0)} of the receipts read` : ""}`} tools=${html`<button type="button" class="plain" onClick=${() => setKind(kind === "all" ? "used" : "all")}>${kind === "all" ? "Only those that were decided" : "Also those that were never decided"}</button>`}>
       ${rows.length ? html`<${Table} caption="Messages" columns=${columns} rows=${rows} rowKey=${(row) => row.id} sorted=${{ id: "shown", down: true }} onRow=${(row) => navigate(address("messages", [row.id], route.params))} />` : html`<${Empty} title="No message was decided in this period"><p>Choose a longer period, or look at <a href="/console/decisions">Decisions</a> for what blocks them.</p><//>`}
     <//>
     <p class="note foot">“Order after” is attributed: who buys anyway has often seen something. What a message added is told against silence at the same moments, with its 95 % interval${unit ? html`, in ${unit} for ${fmt.n(PER)} showings` : ""}; below ${lift.answer?.enough ?? 30} showings it is not told.</p>`;
 }
 
 function Lift({ lift, one, scale }) {
-  if (!lift.answer) return html`<span class="note">${lift.told?.state === "working" ? `reading receipts, ${fmt.pct(lift.told.share, 0)}` : lift.told ? "not known" : "…"}</span>`;
+  if (!lift.answer) return html`<span class="note">${lift.told?.state === "working" ? "being counted" : lift.told ? "not known" : "…"}</span>`;
   if (!one?.added) return html`<span class="note">${one?.more ? `needs ${fmt.n(one.more)} more showings` : "not told yet"}</span>`;
   const { value, low, high } = one.added;
   const tone = low > 0 ? "good" : high < 0 ? "bad" : "";

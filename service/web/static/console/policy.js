@@ -10,11 +10,10 @@ export default function Policy({ route, session }) {
   const words = useLoad("policy/words");
   const tab = TABS.some(([id]) => id === route.rest[0]) ? route.rest[0] : "edit";
   const key = `tact.draft.${session.shop}`;
-  const [text, setText] = useState(null);
   const live = found.data;
-  useEffect(() => {
-    if (live) setText(localStorage.getItem(key) ?? live.text ?? ""); // also after a rollback: without a draft the file is shown as it is
-  }, [live]);
+  const draft = () => (live ? localStorage.getItem(key) ?? live.text ?? "" : null); // without one the file is shown as it is, also after a rollback
+  const [text, setText] = useState(draft);
+  useEffect(() => { if (live) setText(draft()); }, [live]);
   const changed = text !== null && live && text !== live.text;
   const keep = (given) => {
     setText(given);
@@ -57,7 +56,8 @@ function Edit({ live, text, keep, changed, checked, words, session, reload }) {
     area.current.setSelectionRange(at, at);
     area.current.scrollTop = Math.max(0, (line - 6) * 19);
   };
-  const look = () => setHints(complete(area.current, words, text));
+  const leaving = useRef(0);
+  const look = () => { clearTimeout(leaving.current); setHints(complete(area.current, words, text)); };
   const take = (hint) => {
     const { selectionStart: end } = area.current;
     const start = end - hints.typed.length;
@@ -73,8 +73,8 @@ function Edit({ live, text, keep, changed, checked, words, session, reload }) {
     else if (event.key === "ArrowDown" || event.key === "ArrowUp") { event.preventDefault(); setHints({ ...hints, at: (hints.at + (event.key === "ArrowDown" ? 1 : hints.list.length - 1)) % hints.list.length }); }
     else if (event.key === "Escape") setHints(null);
   };
-  return html`<div class="columns"><${Card} flush kind="editor-card"><div class="editor"><div class="gutter" ref=${gutter} aria-hidden="true">${Array.from({ length: lines }, (_, at) => html`<div class=${marked.get(at + 1) || ""}>${at + 1}</div>`)}</div>
-      <textarea ref=${area} aria-label="The policy file" spellcheck="false" wrap="off" value=${text} onInput=${(event) => { keep(event.target.value); look(); }} onKeyDown=${pressed} onBlur=${() => setTimeout(() => setHints(null), 200)} onScroll=${() => { gutter.current.scrollTop = area.current.scrollTop; }}></textarea></div>
+  return html`<div class="columns"><${Card} flush kind="editor-card"><div class="editor"><div class="gutter" ref=${gutter} aria-hidden="true">${numbered(lines, marked)}</div>
+      <textarea ref=${area} aria-label="The policy file" spellcheck="false" wrap="off" value=${text} onInput=${(event) => { keep(event.target.value); look(); }} onKeyDown=${pressed} onBlur=${() => { leaving.current = setTimeout(() => setHints(null), 200); }} onFocus=${() => clearTimeout(leaving.current)} onScroll=${() => { gutter.current.scrollTop = area.current.scrollTop; }}></textarea></div>
       <div class="hints" role=${hints?.list.length ? "listbox" : undefined} aria-label=${hints?.list.length ? "Completions" : undefined}>${hints?.list.length ? hints.list.map((hint, at) => html`<button type="button" role="option" aria-selected=${at === hints.at} title=${hint.about} onClick=${() => take(hint)}><code>${hint.insert.trim()}</code> <span class="note">${hint.about}</span></button>`) : html`<span class="note">Ctrl+Space completes fields, words and names; Tab takes the chosen one.</span>`}</div><//>
     <div><${Card} title="Checked" note=${checked.busy ? "…" : checked.told?.took_ms ? `in ${fmt.ms(checked.told.took_ms)}` : ""}>
       <${Problem} error=${checked.error} />
@@ -83,6 +83,17 @@ function Edit({ live, text, keep, changed, checked, words, session, reload }) {
       ${!problems.length && html`<p class="note above">No error, no warning.</p>`}`}<//>
       <${Approve} ...${{ live, text, changed, checked, reload, session }} /></div></div>
     ${changed && live.text !== null && html`<${Card} title="What the draft changes" note="against the live file" flush><${Diff} before=${live.text} after=${text} /><//>`}`;
+}
+
+// The numbers of the lines, one text but for those that are marked.
+function numbered(lines, marked) {
+  const found = [];
+  for (let line = 1; line <= lines; line += 1) {
+    const tone = marked.get(line);
+    if (tone || !found.length || typeof found.at(-1) !== "string") found.push(tone ? html`<div class=${tone}>${line}</div>` : `${line}\n`);
+    else found[found.length - 1] += `${line}\n`;
+  }
+  return found;
 }
 
 // What may stand at the caret: words of a rule after `when:`, else fields of the schema and ids of this file.

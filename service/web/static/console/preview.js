@@ -1,5 +1,5 @@
 // A message as the visitor sees it: the client's own classes and style sheet (/tact.css), and a signed link to a page.
-import { Button, Empty, Problem, Select, html, post, useEffect, useLoad, useState } from "./kit.js";
+import { Button, Empty, Problem, Select, fmt, html, post, useEffect, useLoad, useState } from "./kit.js";
 
 const DISMISSABLE = (kind) => !["badge", "recommend"].includes(kind);
 
@@ -28,7 +28,7 @@ function style() {
 
 // As the client's template makes it; nothing in it can be used here.
 function Message({ kind, content, items }) {
-  const money = (price) => price.toLocaleString("en-GB", { style: "currency", currency: "EUR" });
+  const money = (price) => `€${fmt.dec(price)}`;
   return html`<div class=${`tact-message tact-${kind}`} inert>${content.title && html`<strong class="tact-title">${content.title}</strong>`}${content.text && html`<span class="tact-text">${content.text}</span>`}
     ${items?.length > 0 && html`<div class="tact-items">${items.map((item) => html`<span class="tact-item">${/^\/(?!\/)/.test(item.image) && html`<img src=${item.image} alt="" width="200" height="200" loading="lazy" />`}<span class="tact-name">${item.title}</span>${item.price != null && html`<span class="tact-price">${money(item.price)}</span>`}</span>`)}</div>`}
     ${(content.cta || kind === "chat") && html`<span class="tact-cta">${content.cta || "Chat"}</span>`}${DISMISSABLE(kind) && html`<span class="tact-dismiss" aria-hidden="true">×</span>`}</div>`;
@@ -50,5 +50,5 @@ function OnPage({ id, placements }) {
     ${placements.length > 1 && html`<${Select} label="Placement" value=${placement} options=${placements.map((one) => [one, one])} onChange=${setPlacement} />`}
     <label class="field wide"><span>Page</span><input type="url" required value=${page} onInput=${(event) => setPage(event.target.value)} /></label>
     <${Problem} error=${state.error} /><${Button} type="submit">Make the link<//>
-    ${state.told && html`<p class="above wrap"><a href=${state.told.url} target="_blank" rel="noopener">Open the page with it</a> <span class="note">until ${new Date(state.told.expires_at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}</span></p>`}</form>`;
+    ${state.told && html`<p class="above wrap"><a href=${state.told.url} target="_blank" rel="noopener">Open the page with it</a> <span class="note">until ${fmt.hour(Date.parse(state.told.expires_at))}</span></p>`}</form>`;
 }

@@ -1,6 +1,5 @@
 // The console's views, in the order of the navigation. To add one: a module with a default export ({ route, session }) => html.
-// What a view itself imports is asked for beside it, not after it.
-const beside = (view) => view;
+// The service joins these modules into two files a page (service/console_joined.py); they run as they are, too.
 
 export const GROUPS = [
   ["Visitors", [
@@ -8,13 +7,13 @@ export const GROUPS = [
     ["personas", "Personas", () => import("./personas.js")],
   ]],
   ["Messages", [
-    ["messages", "Messages", () => beside(import("./messages.js"), import("./preview.js"))],
-    ["policy", "Policy", () => beside(import("./policy.js"), import("./jobs.js"), import("./diff.js"))],
+    ["messages", "Messages", () => import("./messages.js")],
+    ["policy", "Policy", () => import("./policy.js")],
     ["experiments", "Experiments", () => import("./experiments.js")],
   ]],
   ["Engine", [
     ["decisions", "Decisions", () => import("./decisions.js")],
-    ["models", "Models", () => beside(import("./models.js"), import("./jobs.js"))],
+    ["models", "Models", () => import("./models.js")],
     ["health", "Health", () => import("./health.js")],
   ]],
 ];
