@@ -6,9 +6,14 @@ import numpy.typing as npt
 
 from features.schema import FINGERPRINT, N_FEATURES
 from models.drift import SCORES
+from models.leave_level import NO_OFFSETS, Offsets
 from models.receipt import KeptScores
 
 Row = npt.NDArray[np.float32]
+
+
+class _Inputs(msgspec.Struct, frozen=True):
+    leave_offsets: Offsets = NO_OFFSETS
 
 
 class Scored(msgspec.Struct, frozen=True):
@@ -20,6 +25,7 @@ class Scored(msgspec.Struct, frozen=True):
     features: str
     vector: bytes | None
     scores: KeptScores | None
+    inputs: _Inputs = _Inputs()
 
     def row(self) -> Row | None:
         """The vector followed by stage and intents, as models.drift.NAMES; None where degraded or of other features."""

@@ -13,14 +13,22 @@ from models.recommend import ItemIndex
 from service.shop_state import unnamed
 from service.snapshots import InvalidSnapshot, load
 
-__all__ = ["Facts", "InvalidSnapshot", "LiveStats", "load_live"]
+__all__ = ["Facts", "InvalidSnapshot", "LeaveOffsets", "LiveStats", "load_live"]
+
+
+class LeaveOffsets(msgspec.Struct, frozen=True):
+    """As models.leave_level.Offsets, of what a bundle says."""
+
+    bundle: str = ""
+    first: float = 0.0
+    later: float = 0.0
 
 
 class Facts(msgspec.Struct, frozen=True):
     """What the manifest tells of a shop. cursor: the last entry of each stream that is counted in the snapshot.
 
     as_of_ms: the latest event's time, by the shop's clock; events, duplicates: counted since the learner began.
-    seeded_from: the bundle whose training window stands before them, "" if none does.
+    seeded_from: the bundle whose training window stands before them, "" if none does. leave: what is added to `leave`.
     """
 
     shop: str
@@ -30,6 +38,7 @@ class Facts(msgspec.Struct, frozen=True):
     items: int
     cursor: dict[str, str]
     seeded_from: str = ""
+    leave: LeaveOffsets = LeaveOffsets()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from models.arbitration import Draws, prior_draws
 from models.bundle import decode as decode_bundle
 from models.bundle import encode as encode_bundle
 from models.decision import answer, decide
+from models.intent import INTENTS
 from models.policy import empty_policy
 from models.policy_terms import Policy
 from models.receipt import BundleGone, DrawsGone, FeaturesGone, InvalidReceipt, PolicyGone, Receipt, replay, why
@@ -67,6 +68,27 @@ def test_five_hundred_receipts_replay_to_identical_bytes():
         again = replay(kept, find_bundle, find_policy)
         assert again.identical, again.differs
         assert again.answer == body == bytes(kept.answer)
+
+
+def test_a_receipt_keeps_the_offsets_of_leave_and_replays_with_them():
+    inputs = structs.replace(visitor().inputs("top", "side"), leave_offsets=(0.1, -0.3))
+    kept = receipts.decode(receipts.encode(decide(inputs, BUNDLE, POLICY, DRAWS)))
+    assert (
+        kept.scores is not None and kept.scores.intent[INTENTS.index("leave")] < BUNDLE.intent[INTENTS.index("leave")]
+    )
+    again = replay(kept, find_bundle, find_policy)
+    assert again.identical, again.differs
+    others = structs.replace(kept, inputs=structs.replace(kept.inputs, leave_offsets=(0.1, -0.2)))
+    assert "scores" in replay(others, find_bundle, find_policy).differs
+
+
+def test_a_receipt_of_before_there_were_offsets_replays():
+    kept, _ = receipt_of()
+    now = receipts.encode(decide(visitor().inputs("top", "side"), BUNDLE, POLICY, DRAWS))
+    old = now.replace(b',"leave_offsets":[0.0,0.0]', b"")
+    assert len(old) < len(now)
+    assert receipts.decode(old).inputs == kept.inputs
+    assert replay(receipts.decode(old), find_bundle, find_policy).identical
 
 
 def test_a_receipt_from_a_real_bundle_replays_on_a_bundle_loaded_again():
