@@ -102,7 +102,7 @@ class Known(msgspec.Struct, frozen=True):
 def _scores(inputs: Inputs, bundle: Scoring, vector: Vector) -> Scores:
     """What the bundle says, with `leave` at the level of lately."""
     said = bundle.score(vector)
-    intent = levelled(said.intent, vector, inputs.leave_offsets)
+    intent = levelled(said.intent, vector, inputs.leave_line)
     return said if intent is said.intent else msgspec.structs.replace(said, intent=intent)
 
 

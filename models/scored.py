@@ -6,14 +6,14 @@ import numpy.typing as npt
 
 from features.schema import FINGERPRINT, N_FEATURES
 from models.drift import SCORES
-from models.leave_level import NO_OFFSETS, Offsets
+from models.leave_level import NO_LINE, Line
 from models.receipt import KeptScores
 
 Row = npt.NDArray[np.float32]
 
 
 class _Inputs(msgspec.Struct, frozen=True):
-    leave_offsets: Offsets = NO_OFFSETS
+    leave_line: Line = NO_LINE
 
 
 class Scored(msgspec.Struct, frozen=True):

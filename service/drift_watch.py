@@ -21,7 +21,7 @@ from features.schema import INDEX
 from models import bundle as bundles
 from models.drift import ALERT, CALENDAR, NAMES, Reference, Shift, compare
 from models.intent import LEAVE
-from models.leave_level import NO_OFFSETS, STEPS, Offsets, shifted, step_of
+from models.leave_level import NO_LINE, STEPS, Line, step_of, unmoved
 from models.registry import Registry
 from models.scored import Scored, read_scored
 from service.leave_watch import KeptLevel, LeaveWatch
@@ -77,9 +77,9 @@ class DriftMetrics:
             registry=registry,
         )
         self.leave = Gauge(
-            "tact_online_leave_offset",
-            "Added to the log-odds of leave, so that it is said as often as it came about lately.",
-            ["shop", "step"],
+            "tact_online_leave_line",
+            "What moves the log-odds of leave, so that it is said as often as it came about lately.",
+            ["shop", "part"],
             registry=registry,
         )
         self._told: dict[str, frozenset[str]] = {}
@@ -97,10 +97,10 @@ class DriftMetrics:
         self._told[shop] = frozenset(shown)
         self.alerts.labels(shop).set(sum(shift.psi > ALERT for shift in told))
 
-    def tell_leave(self, shop: str, offsets: Offsets) -> None:
+    def tell_leave(self, shop: str, line: Line) -> None:
         """Sets the gauges of the level of leaving."""
-        for step, offset in zip(STEPS, offsets, strict=True):
-            self.leave.labels(shop, step).set(offset)
+        for part, value in zip((*STEPS, "slope"), line, strict=True):
+            self.leave.labels(shop, part).set(value)
 
     def tell_truth(self, shop: str, judged: Judged) -> None:
         """Sets the gauges of one intent."""
@@ -196,7 +196,7 @@ class DriftWatch:
         said = Said(found.ts_ms, found.scores.intent, bool(row[_BOUGHT] > 0), bool(row[_CARTED] > 0))
         window.truth.scored(found.visitor_id, said)
         step = step_of(row)
-        plain = shifted(found.scores.intent[LEAVE], -found.inputs.leave_offsets[step])
+        plain = unmoved(found.scores.intent[LEAVE], found.inputs.leave_line, step)
         window.leave.scored(found.visitor_id, found.ts_ms, step, plain)
 
     def happened(self, shop: str, line: Any) -> None:
@@ -215,15 +215,15 @@ class DriftWatch:
             window.leave.forget(visitor_id)
             window.visitors.pop(visitor_id, None)
 
-    def leave_of(self, shop: str) -> tuple[str, Offsets]:
-        """What is added to `leave` now, and of which bundle; "" where nothing is known."""
+    def leave_of(self, shop: str) -> tuple[str, Line]:
+        """What moves `leave` now, and of which bundle; "" where nothing is known."""
         kept = self.levels().get(shop)
-        return (kept.bundle, kept.level.offsets) if kept is not None else ("", NO_OFFSETS)
+        return (kept.bundle, kept.level.line) if kept is not None else ("", NO_LINE)
 
     def levels(self) -> dict[str, KeptLevel]:
         """The level of leaving of each shop that has one, for a checkpoint."""
         now = {
-            shop: KeptLevel(window.bundle, window.leave.level.missed, window.leave.level.spread)
+            shop: KeptLevel.of(window.bundle, window.leave.level)
             for shop, window in self._shops.items()
             if window.bundle is not None
         }
@@ -255,7 +255,7 @@ class DriftWatch:
             for judged in window.truth.judged():
                 self.metrics.tell_truth(shop, judged)
             window.leave.until(window.clock_ms)
-            self.metrics.tell_leave(shop, window.leave.level.offsets)
+            self.metrics.tell_leave(shop, window.leave.level.line)
         live = self._live(shop)
         if live != window.bundle:
             window.begin(live, self._reference(live))

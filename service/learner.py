@@ -29,7 +29,7 @@ from service.consumer import Bookmark, CursorReader, Delivery, connect, pause, p
 from service.drift_watch import DriftMetrics, DriftWatch
 from service.embedded import NoServer
 from service.leave_watch import KeptLevel
-from service.live import Facts, LeaveOffsets
+from service.live import Facts, LeaveLine
 from service.memory import YOUNG
 from service.part_metrics import served
 from service.seed import Seeds
@@ -225,9 +225,9 @@ class Learner:
 
     def _facts(self, name: str, shop: ShopState) -> Facts:
         cursor = {key: mark.entry.decode() for key, mark in self.cursor.items()}
-        bundle, offsets = self.drift.leave_of(name)
+        bundle, line = self.drift.leave_of(name)
         counted = (shop.as_of_ms, shop.events, shop.duplicates, len(shop.index))
-        return Facts(name, *counted, cursor, shop.seeded_from, LeaveOffsets(bundle, *offsets))
+        return Facts(name, *counted, cursor, shop.seeded_from, LeaveLine(bundle, line))
 
     def _checkpoint(self) -> None:
         """The whole state with its cursor, if it changed."""

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from features.events import SESSION_GAP_MS
-from models.leave_level import KNOWN_AFTER_MS, LEAVE_MS, LEAVE_STEPS, STEPS, LeaveLevel
+from models.leave_level import KNOWN_AFTER_MS, LEAVE_MS, LEAVE_STEPS, LeaveLevel
 from service.truth import NO_STEP, SCORED
 
 WAITING: Final = 50_000
@@ -33,18 +33,22 @@ class _Moment:
 
 
 class KeptLevel(msgspec.Struct, frozen=True):
-    """What a checkpoint keeps of the level of leaving: whose it is, and its sums."""
+    """What a checkpoint keeps of the level of leaving: whose it is, and its sums (LeaveLevel.sums)."""
 
     bundle: str
-    missed: list[float]
-    spread: list[float]
+    sums: tuple[tuple[float, ...], ...]
+
+    @classmethod
+    def of(cls, bundle: str, level: LeaveLevel) -> "KeptLevel":
+        return cls(bundle, tuple(map(tuple, level.sums)))
 
     @property
     def level(self) -> LeaveLevel:
-        """As it was. Raises ValueError where the sums are not one for each of STEPS."""
-        if not len(self.missed) == len(self.spread) == len(STEPS):
-            raise ValueError(f"level of leaving: sums of {len(self.missed)} and {len(self.spread)} steps")
-        return LeaveLevel(list(self.missed), list(self.spread))
+        """As it was. Raises ValueError where there are more or fewer sums."""
+        level = LeaveLevel()
+        if tuple(map(len, self.sums)) != tuple(map(len, level.sums)):
+            raise ValueError(f"level of leaving: {len(self.sums)} sums of another form")
+        return LeaveLevel(*map(list, self.sums))
 
 
 @dataclass(slots=True)
@@ -56,7 +60,7 @@ class LeaveWatch:
     _of: dict[str, deque[_Moment]] = field(default_factory=dict)
 
     def scored(self, visitor_id: str, ts_ms: int, step: int, said: float) -> None:
-        """A decision was made. said: by the bundle, without any offset."""
+        """A decision was made. said: by the bundle, not moved."""
         of_visitor = self._of.get(visitor_id, ())
         if len(self._waiting) >= WAITING or len(of_visitor) >= SCORED:
             return

@@ -1,4 +1,4 @@
-"""`leave` as it would be served: at each test row with the offset that the learner would have had by then.
+"""`leave` as it would be served: at each test row moved as the learner would have moved it by then.
 
 The very sums of models/leave_level.py, walked through time: the truth of a row is learned from KNOWN_AFTER_MS after it,
 never before. They begin with nothing at the first test row, as after a bundle goes live.
@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from models.leave_level import KNOWN_AFTER_MS, LeaveLevel, shifted, step_of
+from models.leave_level import KNOWN_AFTER_MS, LeaveLevel, moved, step_of
 from training.compared import Compared, limits
 from training.figures import binary_figures, number
 from training.metrics_binary import Ranked, resampled, resampled_error
@@ -22,9 +22,9 @@ MEASURES: Final = ("auc", "average_precision", "ece")
 
 
 def followed(said: Floats, was: Ints, ts_ms: Ints, step: Ints) -> Floats:
-    """Probabilities of leaving with the offsets of their time, (n,).
+    """Probabilities of leaving at the level of their time, (n,).
 
-    said: of the rows, without any offset; was: 1 where the visitor left; step: 0 at a session's first step, else 1.
+    said: of the rows, as the bundle says it; was: 1 where the visitor left; step: 0 at a session's first step, else 1.
     """
     level, out = LeaveLevel(), np.empty(len(said))
     order = np.argsort(ts_ms, kind="stable").tolist()
@@ -34,7 +34,7 @@ def followed(said: Floats, was: Ints, ts_ms: Ints, step: Ints) -> Floats:
             told = order[known]
             level.learn(int(step[told]), float(said[told]), bool(was[told]))
             known += 1
-        out[row] = shifted(float(said[row]), level.offsets[int(step[row])])
+        out[row] = moved(float(said[row]), level.line, int(step[row]))
     return out
 
 

@@ -70,22 +70,23 @@ def test_five_hundred_receipts_replay_to_identical_bytes():
         assert again.answer == body == bytes(kept.answer)
 
 
-def test_a_receipt_keeps_the_offsets_of_leave_and_replays_with_them():
-    inputs = structs.replace(visitor().inputs("top", "side"), leave_offsets=(0.1, -0.3))
+def test_a_receipt_keeps_the_line_of_leave_and_replays_with_them():
+    inputs = structs.replace(visitor().inputs("top", "side"), leave_line=(0.1, -0.3, 0.05))
     kept = receipts.decode(receipts.encode(decide(inputs, BUNDLE, POLICY, DRAWS)))
     assert (
         kept.scores is not None and kept.scores.intent[INTENTS.index("leave")] < BUNDLE.intent[INTENTS.index("leave")]
     )
+    assert why(kept)["leave_line"] == {"first": 0.1, "later": -0.3, "slope": 0.05}
     again = replay(kept, find_bundle, find_policy)
     assert again.identical, again.differs
-    others = structs.replace(kept, inputs=structs.replace(kept.inputs, leave_offsets=(0.1, -0.2)))
+    others = structs.replace(kept, inputs=structs.replace(kept.inputs, leave_line=(0.1, -0.2, 0.05)))
     assert "scores" in replay(others, find_bundle, find_policy).differs
 
 
-def test_a_receipt_of_before_there_were_offsets_replays():
+def test_a_receipt_of_before_there_was_a_line_replays():
     kept, _ = receipt_of()
     now = receipts.encode(decide(visitor().inputs("top", "side"), BUNDLE, POLICY, DRAWS))
-    old = now.replace(b',"leave_offsets":[0.0,0.0]', b"")
+    old = now.replace(b',"leave_line":[0.0,0.0,0.0]', b"")
     assert len(old) < len(now)
     assert receipts.decode(old).inputs == kept.inputs
     assert replay(receipts.decode(old), find_bundle, find_policy).identical

@@ -6,7 +6,7 @@ import pytest
 from features.events import Row
 from features.record import pack
 from features.tail import session_starts
-from models.leave_level import KNOWN_AFTER_MS, STEPS
+from models.leave_level import KNOWN_AFTER_MS, STEPS, moved
 from service import leave_watch
 from service.leave_watch import LeaveWatch
 from service.truth import SCORED
@@ -38,7 +38,7 @@ def labelled(rows: list[Row]) -> Labels:
     return label(records, visitor, session)
 
 
-def test_truths_and_offsets_are_those_of_training_and_evaluation_at_every_step() -> None:
+def test_truths_and_levels_are_those_of_training_and_evaluation_at_every_step() -> None:
     rows = visitors_rows()
     labels = labelled(rows)
     row_of = {int(row): at for at, row in enumerate(labels.row)}
@@ -53,10 +53,10 @@ def test_truths_and_offsets_are_those_of_training_and_evaluation_at_every_step()
         watch.happened(row.visitor_id, row.ts_ms, row.event)
         if int(at) in row_of:
             mine = row_of[int(at)]
-            odds = expected[mine] / (1 - expected[mine]) * (1 - said[mine]) / said[mine]
-            assert np.log(odds) == pytest.approx(watch.level.offsets[step[mine]], abs=1e-9)
+            now = moved(float(said[mine]), watch.level.line, int(step[mine]))
+            assert expected[mine] == pytest.approx(now, abs=1e-12)
             watch.scored(row.visitor_id, row.ts_ms, int(step[mine]), float(said[mine]))
-            compared += abs(np.log(odds)) > 0.01
+            compared += abs(now - said[mine]) > 0.01
     assert compared > 1000
 
 
