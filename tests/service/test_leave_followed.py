@@ -16,6 +16,7 @@ from tests.service.test_learner import learning
 
 BEGAN_MS = 1_700_000_000_000
 VISITORS = 120
+"""The bundle says of each that 94 % leave; that all do moves the log-odds by .135."""
 LEAVE = INTENTS.index("leave")
 
 
@@ -45,7 +46,7 @@ def line_served(shop: Running, clock_ms: int) -> Callable[[], bool]:
     numbers = iter(range(10_000))
 
     def served() -> bool:
-        return bool(receipt_at(shop, clock_ms, f"after-{next(numbers)}")["inputs"]["leave_line"][0] > 0.2)
+        return bool(receipt_at(shop, clock_ms, f"after-{next(numbers)}")["inputs"]["leave_line"][0] > 0.1)
 
     return served
 
@@ -66,10 +67,10 @@ def test_a_shop_that_everybody_leaves_is_told_so_within_a_look_and_replays(
         receipt = receipt_at(live, later_ms, "last")
         line = receipt["inputs"]["leave_line"]
         first, later, slope = line
-        assert first > 0.2 and later == 0.0
+        assert first > 0.1 and later == 0.0
         path = f"/v1/decisions/{receipt['decision_id']}"
         replayed = live.secret.post(f"{path}/replay").json()
         assert replayed["identical"], replayed["differs"]
         assert live.secret.get(f"{path}/why").json()["leave_line"] == {"first": first, "later": later, "slope": slope}
         said = receipt["scores"]["intent"][LEAVE]
-        assert said > unmoved(said, tuple(line), 0) + 0.01
+        assert said > unmoved(said, tuple(line), 0) + 0.005
