@@ -26,6 +26,7 @@ from models.effects import effects_of
 from models.gates import closed_gates, first_closed_without_state
 from models.inputs import Context, Inputs, Suggestion
 from models.intent import LEAVE
+from models.leave_level import levelled
 from models.moment import Moment, granted, locale_of
 from models.one_place import NOBODY, Settled, blocked
 from models.page_plan import Plan, Worths, in_order, plan_of, worths_of
@@ -95,7 +96,14 @@ class Known(msgspec.Struct, frozen=True):
         """The visitor's vector and scores. tail: tail_of(inputs.tail), if it is at hand."""
         tail = as_read(tail) if tail is not None else tail_of(inputs.tail or b"")
         vector = fold(tail, inputs.now_ms, inputs.facts or no_facts(tail))
-        return cls(tail, vector, bundle.score(vector))
+        return cls(tail, vector, _scores(inputs, bundle, vector))
+
+
+def _scores(inputs: Inputs, bundle: Scoring, vector: Vector) -> Scores:
+    """What the bundle says, with `leave` at the level of lately."""
+    said = bundle.score(vector)
+    intent = levelled(said.intent, vector, inputs.leave_line)
+    return said if intent is said.intent else msgspec.structs.replace(said, intent=intent)
 
 
 def decide(

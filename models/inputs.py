@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from features.catalog import Facts, Product
+from models.leave_level import NO_LINE, Line
 
 DEGRADED_BECAUSE: Final = ("store", "deadline", "bundle", "policy")
 """Why a decision is made without the visitor's state: Redis gone, no time left, no bundle, no valid policy."""
@@ -60,6 +61,7 @@ class Inputs(msgspec.Struct, frozen=True):
     dismissed: (hash of the action, Unix ms of the last no), kept for longer than the tail reaches.
     switches: (target, state) of what was switched by hand, as models/switches.py has it.
     persona: of the visitor, by the tail, where a rule at the placements asks for it; "" where none is known or asked.
+    leave_line: what moves the log-odds of `leave`, as models/leave_level.py has it.
     degraded_because: "" or "store", "deadline", "bundle", "policy".
     """
 
@@ -84,3 +86,4 @@ class Inputs(msgspec.Struct, frozen=True):
     dismissed: tuple[tuple[int, int], ...] = ()
     switches: tuple[tuple[str, str], ...] = ()
     persona: str = ""
+    leave_line: Line = NO_LINE

@@ -25,6 +25,7 @@ from models.chosen import Candidate, Chosen, Decision
 from models.decision import Scoring, decide
 from models.inputs import Inputs
 from models.intent import INTENTS
+from models.leave_level import NO_LINE, STEPS
 from models.many import decide_many
 from models.policy import empty_policy
 from models.policy_terms import Policy
@@ -319,7 +320,7 @@ def why(receipt: Receipt, action: str | None = None) -> dict[str, Any]:
     """
     if action is not None:
         return _why_action(receipt, action)
-    scores = receipt.scores
+    scores, line = receipt.scores, receipt.inputs.leave_line
     return {
         "decision_id": receipt.decision_id,
         "ts_ms": receipt.ts_ms,
@@ -331,6 +332,7 @@ def why(receipt: Receipt, action: str | None = None) -> dict[str, Any]:
         "degraded_because": receipt.degraded_because or None,
         "stage": dict(zip(STAGES, scores.stage, strict=True)) if scores else None,
         "intent": _intents(scores) if scores else None,
+        **({"leave_line": dict(zip((*STEPS, "slope"), line, strict=True))} if line != NO_LINE else {}),
         "placements": {chosen.placement: _why_placement(receipt, chosen) for chosen in receipt.chosen},
     }
 

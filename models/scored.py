@@ -6,10 +6,15 @@ import numpy.typing as npt
 
 from features.schema import FINGERPRINT, N_FEATURES
 from models.drift import SCORES
+from models.leave_level import NO_LINE, Line
 from models.receipt import KeptScores
 from models.receipt_form import part_reader
 
 Row = npt.NDArray[np.float32]
+
+
+class _Inputs(msgspec.Struct, frozen=True):
+    leave_line: Line = NO_LINE
 
 
 class Scored(msgspec.Struct, frozen=True):
@@ -21,6 +26,7 @@ class Scored(msgspec.Struct, frozen=True):
     features: str
     vector: bytes | None
     scores: KeptScores | None
+    inputs: _Inputs = _Inputs()
 
     def row(self) -> Row | None:
         """The vector followed by stage and intents, as models.drift.NAMES; None where degraded or of other features."""

@@ -38,7 +38,7 @@ from service.memory import Keeper
 from service.metrics import Metrics
 from service.needs import needs_of
 from service.settings import Settings
-from service.shop_live import Live, arrivals, index_of, popular, recommender_of, stats_of
+from service.shop_live import Live, arrivals, index_of, leave_line_of, popular, recommender_of, stats_of
 from service.switchboard import Switchboard, Switched
 from service.watched import Watched, mark
 
@@ -380,4 +380,5 @@ def _assemble(shop: str, watched: _Shop) -> Live:
         arrivals=watched.arrivals,
         needs=needs_of(policy),
         personas=watched.personas.value,
+        leave_line=leave_line_of(bundle, watched.live.value),
     )

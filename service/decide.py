@@ -227,6 +227,7 @@ def inputs_of(
         dismissed=seen.dismissed,
         switches=live.switches,
         persona=live.persona(request.placements, tail),
+        leave_line=live.leave_line,
         degraded_because=seen.because or ("" if live.has_policy else "policy") or ("" if live.bundle else "bundle"),
     )
 

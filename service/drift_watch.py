@@ -2,10 +2,12 @@
 
 A sample of each shop's decisions, RATE a second of the stream's time at most, is counted into windows that fade with a
 half-life of 6 hours, by the bins of the live bundle's reference (models/drift.py). Decisions of another bundle do not
-count. After a restart, and after a new bundle, the windows begin anew. What becomes of the scored moments: truth.py.
+count. After a restart, and after a new bundle, the windows begin anew; the level of leaving (leave_watch.py) outlives a
+restart, for serving uses it. What becomes of the scored moments: truth.py.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,8 +20,11 @@ from features.events import SESSION_GAP_MS
 from features.schema import INDEX
 from models import bundle as bundles
 from models.drift import ALERT, CALENDAR, NAMES, Reference, Shift, compare
+from models.intent import LEAVE
+from models.leave_level import NO_LINE, STEPS, Line, step_of, unmoved
 from models.registry import Registry
 from models.scored import Scored, read_scored
+from service.leave_watch import KeptLevel, LeaveWatch
 from service.truth import Judged, Said, Truth
 
 RATE: Final = 50
@@ -71,6 +76,12 @@ class DriftMetrics:
             ["shop", "intent"],
             registry=registry,
         )
+        self.leave = Gauge(
+            "tact_online_leave_line",
+            "What moves the log-odds of leave, so that it is said as often as it came about lately.",
+            ["shop", "part"],
+            registry=registry,
+        )
         self._told: dict[str, frozenset[str]] = {}
 
     def tell_drift(self, shop: str, shifts: tuple[Shift, ...], sessions: float) -> None:
@@ -85,6 +96,11 @@ class DriftMetrics:
             self.psi.labels(shop, name).set(value)
         self._told[shop] = frozenset(shown)
         self.alerts.labels(shop).set(sum(shift.psi > ALERT for shift in told))
+
+    def tell_leave(self, shop: str, line: Line) -> None:
+        """Sets the gauges of the level of leaving."""
+        for part, value in zip((*STEPS, "slope"), line, strict=True):
+            self.leave.labels(shop, part).set(value)
 
     def tell_truth(self, shop: str, judged: Judged) -> None:
         """Sets the gauges of one intent."""
@@ -110,6 +126,7 @@ class _Window:
     rows: list[npt.NDArray[np.float32]] = field(default_factory=list)
     visitors: dict[str, int] = field(default_factory=dict)
     truth: Truth = field(default_factory=Truth)
+    leave: LeaveWatch = field(default_factory=LeaveWatch)
 
     def count(self) -> None:
         """Counts the rows gathered, at the weight of the present; what was counted before has faded."""
@@ -133,7 +150,7 @@ class _Window:
         self.counts = reference.bins.empty() if reference is not None else np.zeros(0)
         self.sessions, self.rows = 0.0, []
         self.visitors.clear()
-        self.truth = Truth()
+        self.truth, self.leave = Truth(), LeaveWatch()
 
     def seen(self, visitor_id: str, ts_ms: int) -> None:
         """Counts a session where the visitor was not here in the last half hour."""
@@ -152,6 +169,7 @@ class DriftWatch:
         self.metrics = metrics
         self._registry = Registry(registry)
         self._shops: dict[str, _Window] = {}
+        self._kept: dict[str, KeptLevel] = {}
         self._next_look_s = 0.0
 
     def decided(self, shop: str, entry_ms: int, receipt: bytes) -> None:
@@ -177,6 +195,9 @@ class DriftWatch:
         window.seen(found.visitor_id, found.ts_ms)
         said = Said(found.ts_ms, found.scores.intent, bool(row[_BOUGHT] > 0), bool(row[_CARTED] > 0))
         window.truth.scored(found.visitor_id, said)
+        step = step_of(row)
+        plain = unmoved(found.scores.intent[LEAVE], found.inputs.leave_line, step)
+        window.leave.scored(found.visitor_id, found.ts_ms, step, plain)
 
     def happened(self, shop: str, line: Any) -> None:
         """An event that did not come before, as the first of its lines (stream.Line)."""
@@ -184,13 +205,35 @@ class DriftWatch:
         if window is not None:
             window.clock_ms = max(window.clock_ms, line.ts_ms)
             window.truth.happened(line.visitor_id, line.ts_ms, line.event)
+            window.leave.happened(line.visitor_id, line.ts_ms, line.event)
 
     def forget(self, shop: str, visitor_id: str) -> None:
         """Drops what is kept of a visitor; bins are sums over visitors and stay."""
         window = self._shops.get(shop)
         if window is not None:
             window.truth.forget(visitor_id)
+            window.leave.forget(visitor_id)
             window.visitors.pop(visitor_id, None)
+
+    def leave_of(self, shop: str) -> tuple[str, Line]:
+        """What moves `leave` now, and of which bundle; "" where nothing is known."""
+        kept = self.levels().get(shop)
+        return (kept.bundle, kept.level.line) if kept is not None else ("", NO_LINE)
+
+    def levels(self) -> dict[str, KeptLevel]:
+        """The level of leaving of each shop that has one, for a checkpoint."""
+        now = {
+            shop: KeptLevel.of(window.bundle, window.leave.level)
+            for shop, window in self._shops.items()
+            if window.bundle is not None
+        }
+        return self._kept | now
+
+    def take_levels(self, kept: Mapping[str, KeptLevel]) -> None:
+        """The inverse of `levels`, before anything is read. Raises ValueError for those of another form."""
+        for one in kept.values():
+            one.level  # noqa: B018  # raises
+        self._kept = dict(kept)
 
     def look(self, now_s: float | None = None, now_ms: int | None = None) -> None:
         """Sets the gauges and follows the live bundles, every LOOK_S. now_s: monotonic; now_ms: the stream's clock."""
@@ -211,6 +254,8 @@ class DriftWatch:
             window.truth.until(window.clock_ms)
             for judged in window.truth.judged():
                 self.metrics.tell_truth(shop, judged)
+            window.leave.until(window.clock_ms)
+            self.metrics.tell_leave(shop, window.leave.level.line)
         live = self._live(shop)
         if live != window.bundle:
             window.begin(live, self._reference(live))
@@ -219,6 +264,9 @@ class DriftWatch:
         window = _Window()
         live = self._live(shop)
         window.begin(live, self._reference(live))
+        kept = self._kept.pop(shop, None)
+        if kept is not None and kept.bundle == live:
+            window.leave = LeaveWatch(kept.level)
         return window
 
     def _live(self, shop: str) -> str | None:

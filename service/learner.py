@@ -28,7 +28,8 @@ from service import snapshots
 from service.consumer import Bookmark, CursorReader, Delivery, connect, pause, position
 from service.drift_watch import DriftMetrics, DriftWatch
 from service.embedded import NoServer
-from service.live import Facts
+from service.leave_watch import KeptLevel
+from service.live import Facts, LeaveLine
 from service.memory import YOUNG
 from service.part_metrics import served
 from service.seed import Seeds
@@ -55,11 +56,15 @@ _log = structlog.get_logger("tact.learner")
 
 
 class _Progress(msgspec.Struct, frozen=True):
-    """What a checkpoint says beside the arrays. cursor: stream key to (entry, passed). seeds: bundle of each shop."""
+    """What a checkpoint says beside the arrays. cursor: stream key to (entry, passed). seeds: bundle of each shop.
+
+    levels: of leaving (models/leave_level.py), of each shop.
+    """
 
     cursor: dict[str, tuple[str, int]]
     shops: list[str]
     seeds: dict[str, str] = {}
+    levels: dict[str, KeptLevel] = {}
 
 
 class LearnerMetrics:
@@ -219,7 +224,9 @@ class Learner:
 
     def _facts(self, name: str, shop: ShopState) -> Facts:
         cursor = {key: mark.entry.decode() for key, mark in self.cursor.items()}
-        return Facts(name, shop.as_of_ms, shop.events, shop.duplicates, len(shop.index), cursor, shop.seeded_from)
+        bundle, line = self.drift.leave_of(name)
+        counted = (shop.as_of_ms, shop.events, shop.duplicates, len(shop.index))
+        return Facts(name, *counted, cursor, shop.seeded_from, LeaveLine(bundle, line))
 
     def _checkpoint(self) -> None:
         """The whole state with its cursor, if it changed."""
@@ -229,7 +236,7 @@ class Learner:
             cursor = {key: (mark.entry.decode(), mark.passed) for key, mark in self.cursor.items()}
             try:
                 seeds = {name: self.shops[name].seeded_from for name in names}
-                facts = msgspec.to_builtins(_Progress(cursor, names, seeds))
+                facts = msgspec.to_builtins(_Progress(cursor, names, seeds, self.drift.levels()))
                 snapshots.publish(self.settings.live / CHECKPOINT, self._state(names), facts)
             except OSError as error:
                 self._disk_failed(error)
@@ -273,6 +280,7 @@ class Learner:
             shop.seeded_from = progress.seeds.get(name, "")
             self.shops[name] = shop
         self._restore_teacher(snapshot)
+        self._restore_levels(snapshot, progress)
         if progress.shops and not self.shops:
             return  # then what the stream still keeps is learned again
         self.cursor = {key: Bookmark(entry.encode(), passed) for key, (entry, passed) in progress.cursor.items()}
@@ -284,6 +292,12 @@ class Learner:
         try:
             self.teacher.take_arrays(snapshot.arrays)
         except (KeyError, ValueError, msgspec.MsgspecError) as error:  # of another version; draws are learned anew
+            self._anew(snapshot.seq, "", error)
+
+    def _restore_levels(self, snapshot: Snapshot, progress: _Progress) -> None:
+        try:
+            self.drift.take_levels(progress.levels)
+        except ValueError as error:  # of another version; the level of leaving is learned anew
             self._anew(snapshot.seq, "", error)
 
     def _anew(self, checkpoint: int, shop: str, error: Exception) -> None:

@@ -9,18 +9,26 @@ from pathlib import Path
 import msgspec
 
 from features.stats import ItemStats
+from models.leave_level import NO_LINE, Line
 from models.recommend import ItemIndex
 from service.shop_state import unnamed
 from service.snapshots import InvalidSnapshot, load
 
-__all__ = ["Facts", "InvalidSnapshot", "LiveStats", "load_live"]
+__all__ = ["Facts", "InvalidSnapshot", "LeaveLine", "LiveStats", "load_live"]
+
+
+class LeaveLine(msgspec.Struct, frozen=True):
+    """What moves `leave`, and of which bundle."""
+
+    bundle: str = ""
+    line: Line = NO_LINE
 
 
 class Facts(msgspec.Struct, frozen=True):
     """What the manifest tells of a shop. cursor: the last entry of each stream that is counted in the snapshot.
 
     as_of_ms: the latest event's time, by the shop's clock; events, duplicates: counted since the learner began.
-    seeded_from: the bundle whose training window stands before them, "" if none does.
+    seeded_from: the bundle whose training window stands before them, "" if none does. leave: what moves `leave`.
     """
 
     shop: str
@@ -30,6 +38,7 @@ class Facts(msgspec.Struct, frozen=True):
     items: int
     cursor: dict[str, str]
     seeded_from: str = ""
+    leave: LeaveLine = LeaveLine()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from models.arbitration import Draws
 from models.bundle import Bundle
 from models.inputs import Suggestion
 from models.item_index import ItemIndex
+from models.leave_level import NO_LINE, Line
 from models.persona import Personas
 from models.policy_terms import Policy
 from models.recommend import Recommender
@@ -31,6 +32,7 @@ class Live:
     policy: an empty one if the shop has none (`has_policy` False). recommender: over the learner's index, else the
     bundle's; None if there is neither. popular: best first. arrivals: the latest first. needs: by placement,
     of those that may hold recommendations. switches: what was switched by hand. personas: those in use, None for none.
+    leave_line: of the bundle, as the learner last told.
     """
 
     shop: str
@@ -45,6 +47,7 @@ class Live:
     needs: Mapping[str, Needs] = field(default_factory=dict)
     switches: tuple[tuple[str, str], ...] = ()
     personas: Personas | None = None
+    leave_line: Line = NO_LINE
 
     def product(self, item_id: str) -> Product:
         """The catalog's product; of one that only events know, its id."""
@@ -82,6 +85,12 @@ def stats_of(shop: str, bundle: Bundle | None, live: LiveStats | None) -> ItemSt
         return live.stats
     arrays = bundle.arrays.get("stats") if bundle is not None and _is_own(shop, bundle) else None
     return ItemStats.from_arrays(dict(arrays)) if arrays is not None else None
+
+
+def leave_line_of(bundle: Bundle | None, live: LiveStats | None) -> Line:
+    """What the learner makes of this bundle's `leave`; another's says nothing of it."""
+    told = live.facts.leave if live is not None else None
+    return told.line if told is not None and bundle is not None and told.bundle == bundle.id else NO_LINE
 
 
 def _is_own(shop: str, bundle: Bundle) -> bool:

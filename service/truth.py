@@ -15,18 +15,17 @@ import numpy.typing as npt
 
 from features.events import PROMOTION_KINDS, SESSION_GAP_MS
 from models.intent import INTENTS
+from models.leave_level import LEAVE_MS, LEAVE_STEPS
 
 OPEN: Final = 20_000
 SCORED: Final = 50
 STEPS: Final = 500
 KEPT: Final = 20_000
-LEAVE_MS: Final = 120_000
-LEAVE_STEPS: Final = 1
 MIN_EACH: Final = 30
 """With fewer of the rarer outcome there is no AUC."""
 
 JUDGED: Final = tuple(name for name in ("buy", "cart", "leave") if name in INTENTS)
-_NO_STEP: Final = frozenset({*PROMOTION_KINDS, "leave"})
+NO_STEP: Final = frozenset({*PROMOTION_KINDS, "leave"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ class Truth:
     def happened(self, visitor_id: str, ts_ms: int, kind: str) -> None:
         """An event of any visitor; only those with a scored moment matter."""
         session = self._open.get(visitor_id)
-        if session is None or kind in _NO_STEP:
+        if session is None or kind in NO_STEP:
             return
         if ts_ms - session.last_ms > SESSION_GAP_MS:
             self._close(self._open.pop(visitor_id))

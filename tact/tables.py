@@ -112,6 +112,10 @@ def _intents(intents: Figures) -> Iterator[Sheet]:
             )
             head = ("steps into the session", "moments", "base rate", "AUC", "average precision", "ECE")
             yield Sheet(f"Intent {name}, by steps into the session", head, rows)
+        if "prequential" in one and one["auc"] is not None:
+            yield _compared(
+                f"Intent {name}, its level following the stream as it is served", one["prequential"], measures
+            )
 
 
 _HEADS: Final[Mapping[str, str]] = {

@@ -10,6 +10,7 @@ from models.intent import INTENTS
 from training.baselines import logistic, rate_of_kind
 from training.compared import Compared, Scored, by_prefix, limits
 from training.figures import binary_figures, number
+from training.leave_followed import prequential
 from training.metrics_binary import Ranked, calibration_bins, resampled, resampled_error
 from training.plain_trees import plain_trees
 from training.shape import with_nothing_missing
@@ -50,6 +51,8 @@ def _intent(shared: Compared, name: str, said: Floats) -> tuple[dict[str, Any], 
     figures["calibration"] = [{"n": b.n, "said": number(b.said), "was": number(b.was)} for b in bins]
     figures["importance"] = dict(sorted(fitted.importance.items(), key=lambda pair: -pair[1])[:20])
     figures["calibrated_by"] = fitted.calibrated_by
+    if name == "leave":
+        figures["prequential"] = prequential(shared, ours, rows)
     return figures, Scored(label, {model: p[:, None] for model, p in by.items()})
 
 

@@ -85,9 +85,18 @@ def intent(name: str, figures: Figures, scored: Scored | None) -> str:
     facts = (
         f"<p>{means.capitalize()}. {figures['n']:,} moments, {figures['positives']:,} of them yes; {escape(how)}.</p>"
     )
+    facts += _followed(figures.get("prequential"))
     everyone = grid({"tact": figures, **figures.get("baselines", {})}, INTENT_MEASURES)
     ahead = _ahead(figures.get("ahead", {}), {"auc": "AUC", "average_precision": "average precision"})
     return section(f"intent-{name}", title, facts, everyone, ahead, row(_intent_pictures(name, figures, scored)))
+
+
+def _followed(figures: Figures | None) -> str:
+    """What following the stream makes of the calibration, where that is done."""
+    if figures is None or figures.get("ece") is None:
+        return ""
+    said = f"{figures['ece']:.3f} on average {span(figures['ece_ci'])}"
+    return f"<p>With its level following the stream, as it is served, it is off by {said}; below it is frozen.</p>"
 
 
 def _intent_pictures(name: str, figures: Figures, scored: Scored | None) -> list[str]:

@@ -10,6 +10,7 @@ from features.schema import FINGERPRINT, N_FEATURES
 from models import bundle as bundles
 from models.bundle import Bundle, Parts
 from models.drift import NAMES, Bins, Reference
+from models.leave_level import NO_LINE, Line, levelled
 from tests.models.bundles import parts
 
 NOW_MS = 1_700_000_000_000
@@ -34,9 +35,10 @@ def parts_with_reference() -> Parts:
     return replace(parts(), arrays={"reference": reference.to_arrays()})
 
 
-def receipt(bundle: Bundle, vector: Any, visitor: str, ts_ms: int = NOW_MS) -> bytes:
+def receipt(bundle: Bundle, vector: Any, visitor: str, ts_ms: int = NOW_MS, leave_line: Line = NO_LINE) -> bytes:
     """The part of a receipt that is read for drift, and something that is not."""
     scores = bundle.score(vector)
+    intent = levelled(scores.intent, vector, leave_line)
     return msgspec.json.encode(
         {
             "version": 1,
@@ -45,7 +47,8 @@ def receipt(bundle: Bundle, vector: Any, visitor: str, ts_ms: int = NOW_MS) -> b
             "bundle": bundle.id,
             "features": FINGERPRINT,
             "vector": vector.tobytes(),
-            "scores": {"stage": scores.stage.tolist(), "intent": scores.intent.tolist()},
+            "scores": {"stage": scores.stage.tolist(), "intent": intent.tolist()},
+            "inputs": {"tail": None, "leave_line": leave_line},
             "something": {"else": 1},
         }
     )

@@ -15,6 +15,7 @@ from models.arbitration import Draws, prior_draws
 from models.bundle import decode as decode_bundle
 from models.bundle import encode as encode_bundle
 from models.decision import answer, decide
+from models.intent import INTENTS
 from models.policy import empty_policy
 from models.policy_terms import Policy
 from models.receipt import BundleGone, DrawsGone, FeaturesGone, InvalidReceipt, PolicyGone, Receipt, replay, why
@@ -70,6 +71,28 @@ def test_five_hundred_receipts_replay_to_identical_bytes():
         again = replay(kept, find_bundle, find_policy)
         assert again.identical, again.differs
         assert again.answer == body == bytes(kept.answer)
+
+
+def test_a_receipt_keeps_the_line_of_leave_and_replays_with_them():
+    inputs = structs.replace(visitor().inputs("top", "side"), leave_line=(0.1, -0.3, 0.05))
+    kept = receipts.decode(receipts.encode(decide(inputs, BUNDLE, POLICY, DRAWS)))
+    assert (
+        kept.scores is not None and kept.scores.intent[INTENTS.index("leave")] < BUNDLE.intent[INTENTS.index("leave")]
+    )
+    assert why(kept)["leave_line"] == {"first": 0.1, "later": -0.3, "slope": 0.05}
+    again = replay(kept, find_bundle, find_policy)
+    assert again.identical, again.differs
+    others = structs.replace(kept, inputs=structs.replace(kept.inputs, leave_line=(0.1, -0.2, 0.05)))
+    assert "scores" in replay(others, find_bundle, find_policy).differs
+
+
+def test_a_receipt_of_before_there_was_a_line_replays():
+    kept, _ = receipt_of()
+    now = receipts.encode(decide(visitor().inputs("top", "side"), BUNDLE, POLICY, DRAWS))
+    old = now.replace(b',"leave_line":[0.0,0.0,0.0]', b"")
+    assert len(old) < len(now)
+    assert receipts.decode(old).inputs == kept.inputs
+    assert replay(receipts.decode(old), find_bundle, find_policy).identical
 
 
 def test_a_receipt_from_a_real_bundle_replays_on_a_bundle_loaded_again():

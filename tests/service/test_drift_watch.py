@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
@@ -11,9 +13,11 @@ from prometheus_client import CollectorRegistry
 from features.schema import INDEX
 from models import bundle as bundles
 from models.bundle import Bundle
+from models.leave_level import NO_LINE, Line
 from models.registry import Registry
 from service import drift_watch
 from service.drift_watch import DriftMetrics, DriftWatch
+from service.leave_watch import KeptLevel
 from tests.models.bundles import parts
 from tests.models.drifting import NOW_MS, parts_with_reference, receipt, vectors
 
@@ -121,3 +125,57 @@ def test_a_shop_without_a_bundle_or_with_one_without_a_reference_is_left_alone(t
     seen.watch.decided("demo", NOW_MS, b"no receipt at all")
     seen.look()
     assert seen.gauge("tact_drift_alerts") is None
+
+
+def leave(seen: Watched, bundle: Bundle, at_ms: int, line: Line = NO_LINE, n: int = 900) -> None:
+    """Decisions of visitors of whom nothing more is heard, and an event long after."""
+    for at, vector in enumerate(vectors(n, 11)):
+        seen.watch.decided("demo", at_ms + at * 100, receipt(bundle, vector, f"v{at_ms}-{at}", at_ms + at * 100, line))
+    seen.watch.happened("demo", SimpleNamespace(visitor_id="other", ts_ms=at_ms + 3_600_000, event="view_item"))
+    seen.look(at_ms + 3_600_000)
+
+
+def test_the_level_of_leaving_follows_what_came_about_and_belongs_to_its_bundle(live: tuple[str, Bundle]) -> None:
+    seen = Watched(live[0])
+    leave(seen, live[1], NOW_MS)
+    bundle, (first, *_) = seen.watch.leave_of("demo")
+    assert bundle == live[1].id and first > 0.2  # everybody left, and the bundle did not say so
+    shown = seen.page.get_sample_value("tact_online_leave_line", {"shop": "demo", "part": "first"})
+    assert shown == first
+
+
+def test_what_was_said_is_learned_from_as_the_bundle_said_it(live: tuple[str, Bundle]) -> None:
+    plain, moved = Watched(live[0]), Watched(live[0])
+    leave(plain, live[1], NOW_MS)
+    leave(moved, live[1], NOW_MS, (0.4, -0.4, 0.2))
+    assert moved.watch.leave_of("demo")[1] == pytest.approx(plain.watch.leave_of("demo")[1], abs=1e-9)
+
+
+def test_the_level_of_leaving_outlives_a_restart_with_the_same_bundle_only(live: tuple[str, Bundle]) -> None:
+    before = Watched(live[0])
+    leave(before, live[1], NOW_MS)
+    kept = msgspec.convert(msgspec.to_builtins(before.watch.levels()), dict[str, KeptLevel])
+    again = Watched(live[0])
+    again.watch.take_levels(kept)
+    assert again.watch.leave_of("demo") == before.watch.leave_of("demo")
+    again.see(live[1], vectors(1, 3))
+    assert again.watch.leave_of("demo") == before.watch.leave_of("demo")
+    other = Watched(live[0])
+    other.watch.take_levels({"demo": msgspec.structs.replace(kept["demo"], bundle="another")})
+    other.see(live[1], vectors(1, 3))
+    assert other.watch.leave_of("demo") == (live[1].id, NO_LINE)
+
+
+def test_sums_of_another_form_are_refused(live: tuple[str, Bundle]) -> None:
+    with pytest.raises(ValueError, match="level of leaving"):
+        Watched(live[0]).watch.take_levels({"demo": KeptLevel("b", ((0.0,), (0.0, 0.0)))})
+
+
+def test_a_new_bundle_begins_without_a_level(live: tuple[str, Bundle], tmp_path: Path) -> None:
+    seen = Watched(live[0])
+    leave(seen, live[1], NOW_MS)
+    bundles.write(tmp_path / "next", parts(again=True))
+    Registry(live[0]).publish(tmp_path / "next", "demo", "test", "", 0)
+    seen.look()
+    assert seen.watch.leave_of("demo")[1] == NO_LINE
+    Registry(live[0]).rollback("demo", "test", "", 0)

@@ -174,6 +174,28 @@ def test_facts_come_from_the_learner_s_snapshot(home: Path, redis_url: str) -> N
     watch(shop, body)
 
 
+def test_the_learner_s_line_of_leave_is_served_with_their_own_bundle_only(home: Path, redis_url: str) -> None:
+    shop = make_shop(home, redis_url)
+
+    def tell(bundle: str) -> None:
+        told = {"bundle": bundle, "line": (0.1, -0.2, 0.05)}
+        facts = {"shop": SHOP, "as_of_ms": 1, "events": 1, "duplicates": 0, "items": 0, "cursor": {}, "leave": told}
+        snapshots.publish(shop.settings.live / SHOP, ShopState().published(), facts)
+
+    async def body(watcher: Watcher) -> None:
+        await watcher.refresh()
+        live = watcher.get(SHOP)
+        assert live.bundle is not None and live.leave_line == (0.0, 0.0, 0.0)
+        tell(live.bundle.id)
+        await watcher.refresh()
+        assert watcher.get(SHOP).leave_line == (0.1, -0.2, 0.05)
+        tell("another")
+        await watcher.refresh()
+        assert watcher.get(SHOP).leave_line == (0.0, 0.0, 0.0)
+
+    watch(shop, body)
+
+
 def test_until_there_is_a_snapshot_the_bundle_s_own_index_and_statistics_serve(home: Path, redis_url: str) -> None:
     shop = make_shop(home, redis_url, publish=False)
     row = Row(SHOP, "v", "e", 1000, "view_item", item_id="item-1")
