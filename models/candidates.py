@@ -100,6 +100,11 @@ FEATURES: Final = (
     "self_share",
     "next_part",
     "knn_part",
+    "rare_share",
+    "named",
+    "overlap",
+    "trend_to_last",
+    "views_to_last",
 )
 """What is known of a candidate, in columns. Ranks begin at 0 and are NO_RANK where the source does not have it."""
 
@@ -174,6 +179,11 @@ FEATURES: Final = (
     SELF_SHARE,
     NEXT_PART,
     KNN_PART,
+    RARE_SHARE,
+    NAMED,
+    OVERLAP,
+    TREND_TO_LAST,
+    VIEWS_TO_LAST,
 ) = range(len(FEATURES))
 
 SOURCES: Final = ("together", "next", "alike", "own", "earlier", "category", "popular", "new")
@@ -209,6 +219,8 @@ BEST_OF_A_SOURCE: Final = 60
 """Sources whose candidates are chosen by a number, and of how many of each the rank counts, at most."""
 _DAY_S: Final = 86_400.0
 _POSITION, _HALF_LIFE_D, _FRESH_HALF_LIFE_D, _DISTANCE, _LENGTH = 0.8, 14.0, 1.0, 2.0, 0.25
+_NAMING: Final = 3.0
+"""What a product of the session is seen with fades so slowly with the product's position."""
 _njit: Final[Any] = numba.njit  # whose types do not tell of _nrt
 _FADE: Final = np.exp(-np.arange(64) / _DISTANCE).astype(np.float32)
 
@@ -231,6 +243,8 @@ class Scratch(NamedTuple):
     call: Times
     item_call: Rows
     item_place: Rows
+    named_call: Rows
+    named: Floats
     root_call: Rows
     root_like: Floats
     root_met: Rows
@@ -255,6 +269,8 @@ def scratch(items: int, entries: int) -> Scratch:
         np.zeros(1, np.int64),
         np.zeros(n, np.int32),
         np.zeros(n, np.int32),
+        np.zeros(n, np.int32),
+        np.zeros(n, np.float32),
         np.zeros(m, np.int32),
         np.zeros(m, np.float32),
         np.zeros(m, np.int32),
@@ -519,12 +535,19 @@ def _neighbours(t: Tables, s: Scratch, met: int, now_s: int, n: int) -> int:
 
 
 @_uncounted
-def _linked(t: Tables, s: Scratch, product: int, fade: float, n: int) -> int:
-    """Adds a product's long-lived neighbours, as shares of all its pairs."""
+def _pairs(t: Tables, product: int) -> float:
+    """What all of a product's long-lived pairs count together."""
     total = 0.0
     for k in range(t.neighbours.shape[1]):
         if t.neighbours[product, k] >= 0:
             total += t.scores[product, k]
+    return total
+
+
+@_uncounted
+def _linked(t: Tables, s: Scratch, product: int, fade: float, n: int) -> int:
+    """Adds a product's long-lived neighbours, as shares of all its pairs."""
+    total = _pairs(t, product)
     if total <= 0:
         return n
     for k in range(t.neighbours.shape[1]):
@@ -539,6 +562,40 @@ def _linked(t: Tables, s: Scratch, product: int, fade: float, n: int) -> int:
         if share * 0.01 > s.by_weight[j]:
             s.by_weight[j], s.by[j] = share * 0.01, product
     return n
+
+
+@_uncounted
+def _name(t: Tables, s: Scratch, product: int, fade: float) -> None:
+    """Marks a product's long-lived neighbours with their shares of all its pairs; adds no candidate."""
+    total = _pairs(t, product)
+    if total <= 0:
+        return
+    for k in range(t.neighbours.shape[1]):
+        item = t.neighbours[product, k]
+        if item < 0:
+            continue
+        if s.named_call[item] != s.call[0]:
+            s.named_call[item], s.named[item] = s.call[0], 0.0
+        s.named[item] += np.float32(fade * t.scores[product, k] / total)
+
+
+@_uncounted
+def _compare(t: Tables, s: Scratch, taken: int, products: Rows, known: int) -> None:
+    """Tells how much the session's products name each candidate, and how much its own neighbours are those that they
+    name: products seen with the same others are alike, if nobody ever saw both."""
+    for p in range(known):
+        _name(t, s, products[p], np.exp(-p / _NAMING))
+    for j in s.chosen[:taken]:
+        item = s.rows[j]
+        if item >= t.counts.size:  # the visitor's own, that the index has not met yet
+            continue
+        if s.named_call[item] == s.call[0]:
+            s.x[j, NAMED] = s.named[item]
+        total = _pairs(t, item)
+        for k in range(t.neighbours.shape[1]):
+            other = t.neighbours[item, k]
+            if other >= 0 and total > 0 and s.named_call[other] == s.call[0]:
+                s.x[j, OVERLAP] += min(np.float32(t.scores[item, k] / total), s.named[other])
 
 
 @_uncounted
@@ -694,7 +751,7 @@ def _choose(s: Scratch, n: int, own: bool, keep: int) -> int:
         for j in range(n):
             if s.x[j, mark] == 1.0:
                 taken = _take(s, j, taken, keep)
-    shares, of = (KNN_SHARE, FLAT_SHARE, AFTER_SHARE, TWO_STEPS_SHARE), (0, 2, 4, 7)
+    shares, of = (KNN_SHARE, FLAT_SHARE, AFTER_SHARE, TWO_STEPS_SHARE, RARE_SHARE), (0, 2, 4, 7, 1)
     for k in range(len(of)):
         most = s.x[best[of[k], 0], columns[of[k]]] if sizes[of[k]] else np.float32(1)
         for j in s.chosen[:taken]:
@@ -785,6 +842,7 @@ def _facts(t: Tables, x: Floats, item: int, items: Rows, begin: int, last: int, 
     x[TREND], x[POPULAR], x[RISING], x[VIEWS] = 0.0, 0.0, 0.0, 0.0
     x[AGE], x[SINCE], x[PRICE], x[PRICE_TO_LAST] = np.nan, np.nan, np.nan, np.nan
     x[SAME_CATEGORY], x[CATEGORY_SHARE] = np.nan, np.nan
+    x[TREND_TO_LAST], x[VIEWS_TO_LAST] = np.nan, np.nan
     if item >= t.counts.size:  # the visitor's own, that the index has not met yet
         return
     newest = t.last[item]
@@ -796,6 +854,9 @@ def _facts(t: Tables, x: Floats, item: int, items: Rows, begin: int, last: int, 
     x[VIEWS] = t.counts[item]
     x[PRICE] = t.price[item]
     x[PRICE_TO_LAST] = np.log((t.price[item] + 1.0) / (last_price + 1.0))
+    if last >= 0:
+        x[TREND_TO_LAST] = np.log((trend + 0.1) / (t.popularity[last, 0] + 0.1))
+        x[VIEWS_TO_LAST] = np.log((t.counts[item] + 1.0) / (t.counts[last] + 1.0))
     category = t.category[item]
     if category > 0:
         alike = 0
@@ -845,5 +906,6 @@ def gather(
     n = _listed(s, t.fresh, 5, AGE, n)
     n = _own(s, named, at_s, begin, now_s, own, n)
     taken = _choose(s, n, own, keep)
+    _compare(t, s, taken, products, known)
     _describe(t, s, taken, items, named, at_s, begin, now_s, different, met, own)
     return int(taken)

@@ -38,8 +38,8 @@ _OWN, _EARLIER = 1.0, 0.25
 
 @dataclass(frozen=True, slots=True)
 class Ranker:
-    """Scores candidates. forest: of columns COLUMNS. rows: the same for many rows at once, None where it has no such
-    form."""
+    """Scores candidates. forest: of the first of COLUMNS. rows: the same for many rows at once, None where it has no
+    such form."""
 
     forest: Forest
     rows: ForestRows | None = None
@@ -52,13 +52,17 @@ class Ranker:
 
     def score(self, x: Matrix) -> Floats:
         """The score of each candidate, the larger the better. x: float32 (n, len(COLUMNS)) -> float64 (n,)."""
+        known = len(self.forest.names)
+        x = x if known == x.shape[1] else np.ascontiguousarray(x[:, :known])
         return self.forest.predict(x) if self.rows is None else self.rows.predict(x)
 
 
 def _checked(forest: Forest) -> Forest:
     if forest.outputs != 1:
         raise InvalidModel("a ranker gives one number a row")
-    if forest.names != COLUMNS:
+    if (
+        forest.names != COLUMNS[: len(forest.names)]
+    ):  # columns are added at the end: an older bundle's ranker still ranks
         raise InvalidModel("the ranker was trained on other columns than this code makes: train again")
     return forest
 

@@ -35,6 +35,8 @@ FASTEST: Final = 0.08
 SLOWEST_GROUPS: Final = 4_500
 """Up to so many groups the slowest learning rate is best; beyond, it grows with the root of their number. More rounds
 would do the same, but the service walks every tree for every candidate (docs/recommend.md)."""
+JUDGED_BY: Final = 4_500
+"""Groups that the trees of the trial are grown on, at most, the latest: whether trees pay is told as well by few."""
 AGED_MS: Final = 6 * 3_600_000
 """How long an index that will be frozen goes without learning, at most; a short log has at least AGED_STEPS of them."""
 AGED_STEPS: Final = 8
@@ -179,8 +181,9 @@ def pays(found: Groups, seed: int) -> bool:
     cut = len(found.size) - len(found.size) // 5
     if cut < MIN_GROUPS:
         return False
-    rows = int(found.size[:cut].sum())
-    earlier = Groups(found.x[:rows], found.hit[:rows], found.size[:cut])
+    rows, first = int(found.size[:cut].sum()), max(0, cut - JUDGED_BY)
+    skipped = int(found.size[:first].sum())
+    earlier = Groups(found.x[skipped:rows], found.hit[skipped:rows], found.size[first:cut])
     later = Groups(found.x[rows:], found.hit[rows:], found.size[cut:])
     trees = np.asarray(fit(earlier, seed, ROUNDS // 2).predict(later.x, num_threads=1))
     return reciprocal_rank(later, trees) > reciprocal_rank(later, plain_scores(later.x))

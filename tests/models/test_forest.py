@@ -130,6 +130,14 @@ def test_a_ranker_of_other_columns_is_refused() -> None:
             Ranker.of(wrong)
 
 
+def test_a_ranker_trained_before_columns_were_added_still_ranks() -> None:
+    matrix = np.random.default_rng(1).normal(size=(300, len(COLUMNS))).astype(np.float32)
+    before = np.ascontiguousarray(matrix[:, :-5])
+    data = lgb.Dataset(before, matrix[:, 0].copy(), feature_name=list(COLUMNS[:-5]))
+    text = lgb.train({**FIXED, "objective": "regression"}, data, 3).model_to_string()
+    np.testing.assert_array_equal(Ranker.of(text).score(matrix), Forest.of(text).predict(before))
+
+
 def test_a_forest_of_several_outputs_gives_no_one_number_a_row() -> None:
     with pytest.raises(ValueError, match="6 outputs"):
         Forest.of(model_text(6)).predict(vectors(2))

@@ -127,6 +127,43 @@ def test_shares_of_what_came_next_and_of_the_neighbours_add_up() -> None:
     np.testing.assert_allclose(of["next_part"], of["next"] / of["next"].sum(), rtol=1e-5)
 
 
+def test_products_seen_with_the_same_others_are_alike_though_nobody_saw_both() -> None:
+    visits = [("a", n, 0) for n in range(4)] + [("b", n, 1) for n in range(2)] + [("c", n, 1) for n in (2, 3)]
+    visits += [("b", 5, 2), ("d", 5, 3), ("c", 6, 2), ("d", 6, 3), ("b", 7, 2), ("e", 7, 3), ("f", 7, 4)]
+    visits += [("p", 8, 4), ("q", 8, 5)]
+    found = Recommender.of(index_of(*visits).index()).find(asked("a"), True)
+    of = {
+        name: dict(zip(found.items.tolist(), column, strict=True))
+        for name, column in zip(COLUMNS, found.x.T, strict=True)
+    }
+    named = {item: float(of["named"][hash64(item)]) for item in "bcdeq"}
+    overlap = {item: float(of["overlap"][hash64(item)]) for item in "bcdeq"}
+    assert named == {"b": 0.5, "c": 0.5, "d": 0.0, "e": 0.0, "q": 0.0}
+    assert overlap["d"] == pytest.approx(1.0)  # all it is seen with is what "a" is seen with
+    assert 0 < overlap["e"] < overlap["d"]
+    assert overlap["q"] == 0
+
+
+def test_every_product_of_the_session_names_its_neighbours_the_newest_the_most() -> None:
+    index = index_of(("a", 1, 0), ("b", 1, 1), ("c", 2, 0), ("d", 2, 1)).index()
+    found = Recommender.of(index).find(asked("a", "c"), True)
+    named = dict(zip(found.items.tolist(), found.x[:, COLUMNS.index("named")], strict=True))
+    assert named[hash64("d")] == pytest.approx(1.0)
+    assert named[hash64("b")] == pytest.approx(np.exp(-1 / 3))
+
+
+def test_how_much_more_a_product_is_looked_at_than_the_current_one_is_told_where_both_are_known() -> None:
+    found = Recommender.of(SHOP.index()).find(asked("brand new", "c"), True)
+    more = dict(zip(found.items.tolist(), found.x[:, COLUMNS.index("views_to_last")], strict=True))
+    trend = dict(zip(found.items.tolist(), found.x[:, COLUMNS.index("trend_to_last")], strict=True))
+    assert more[hash64("a")] == pytest.approx(np.log(4 / 2))
+    assert (more[hash64("c")], trend[hash64("c")]) == (0.0, 0.0)
+    assert trend[hash64("a")] > 0
+    assert np.isnan(more[hash64("brand new")])
+    unknown = Recommender.of(SHOP.index()).find(asked("brand new"), True)
+    assert np.isnan(unknown.x[:, COLUMNS.index("views_to_last")]).all()
+
+
 def test_that_others_looked_at_a_product_twice_in_a_row_is_known_and_no_reason_for_it() -> None:
     index = index_of(("a", 1, 0), ("a", 1, 1), ("b", 1, 2), ("a", 2, 0), ("b", 2, 1)).index()
     recommender = Recommender.of(index)

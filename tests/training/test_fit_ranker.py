@@ -216,6 +216,15 @@ def test_trees_are_kept_only_where_they_rank_later_groups_better_than_the_source
     assert not pays(_made(told=True, groups=200), seed=1)
 
 
+def test_whether_trees_pay_is_told_by_the_latest_of_the_earlier_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, after = _made(told=True, groups=900), COLUMNS.index("after")
+    found.x[: 450 * 10, after] += 2.0  # once it was the others that had the high number
+    found.x[: 450 * 10 : 10, after] -= 4.0
+    assert not pays(found, seed=1)
+    monkeypatch.setattr("training.fit_ranker.JUDGED_BY", 250)
+    assert pays(found, seed=1)
+
+
 def test_each_tree_counts_more_the_more_groups_there_are_within_bounds() -> None:
     assert [round(learning_rate(n), 3) for n in (1, 4_500, 10_125, 18_000, 10**6)] == [0.04, 0.04, 0.06, 0.08, 0.08]
 
