@@ -96,12 +96,11 @@ class Known(msgspec.Struct, frozen=True):
         """The visitor's vector and scores. tail: tail_of(inputs.tail), if it is at hand."""
         tail = as_read(tail) if tail is not None else tail_of(inputs.tail or b"")
         vector = fold(tail, inputs.now_ms, inputs.facts or no_facts(tail))
-        return cls(tail, vector, _scores(inputs, bundle, vector))
+        return cls(tail, vector, at_its_level(inputs, bundle.score(vector), vector))
 
 
-def _scores(inputs: Inputs, bundle: Scoring, vector: Vector) -> Scores:
-    """What the bundle says, with `leave` at the level of lately."""
-    said = bundle.score(vector)
+def at_its_level(inputs: Inputs, said: Scores, vector: Vector) -> Scores:
+    """What the bundle said, with `leave` at the level of lately."""
     intent = levelled(said.intent, vector, inputs.leave_line)
     return said if intent is said.intent else msgspec.structs.replace(said, intent=intent)
 

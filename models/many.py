@@ -18,7 +18,7 @@ from features.tail import as_read, tail_of
 from models.arbitration import Draws
 from models.bundle import Scores
 from models.chosen import Decision
-from models.decision import Known, Scoring, decide
+from models.decision import Known, Scoring, at_its_level, decide
 from models.inputs import Inputs
 from models.policy_terms import Policy
 
@@ -56,4 +56,4 @@ def _known_of(batch: Sequence[Inputs], bundle: Scoring | None) -> list[Known | N
     matrix = np.empty((len(batch), N_FEATURES), np.float32)
     for one, tail, row in zip(batch, tails, matrix, strict=True):
         fold_into(tail, one.now_ms, one.facts or no_facts(tail), row)
-    return list(map(Known, tails, matrix, bundle.score_rows(matrix)))
+    return list(map(Known, tails, matrix, map(at_its_level, batch, bundle.score_rows(matrix), matrix)))

@@ -10,6 +10,7 @@ from models.arbitration import Draws, prior_draws
 from models.bundle import Bundle, decode, encode
 from models.decision import UnknownPlacement, decide
 from models.inputs import Inputs
+from models.leave_level import NO_LINE
 from models.many import BATCH, decide_many
 from models.policy_terms import Policy
 from models.receipt import BundleGone, FeaturesGone, PolicyGone, Receipt, ReplayResult, replay, replay_many
@@ -49,7 +50,8 @@ def asked(count: int, seed: int) -> list[Inputs]:
         inputs = structs.replace(visitor.inputs(*wanted, decision_id=f"d{seed}-{number}"), visitor_id=f"v{number}")
         because = {7: "store", 11: "policy"}.get(number % 16, "")
         lost = {"tail": None, "facts": None} if because == "store" else {"facts": None} if number % 16 == 3 else {}
-        made.append(structs.replace(inputs, degraded_because=because, **lost))
+        line = (0.2, -0.3, 0.1) if number % 5 == 0 else NO_LINE
+        made.append(structs.replace(inputs, degraded_because=because, leave_line=line, **lost))
     return made
 
 
