@@ -88,7 +88,7 @@ def test_a_receipt_keeps_the_line_of_leave_and_replays_with_them():
 
 def test_a_receipt_of_before_there_was_a_line_replays():
     kept, _ = receipt_of()
-    now = receipts.encode(decide(visitor().inputs("top", "side"), BUNDLE, POLICY, DRAWS))
+    now = receipts.spelled(receipts.encode(decide(visitor().inputs("top", "side"), BUNDLE, POLICY, DRAWS)))
     old = now.replace(b',"leave_line":[0.0,0.0,0.0]', b"")
     assert len(old) < len(now)
     assert receipts.decode(old).inputs == kept.inputs
