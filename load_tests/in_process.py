@@ -30,6 +30,7 @@ from models.many import BATCH, decide_many
 from service import stream
 from service.decide import Seen, entry_of, events_of, inputs_of
 from service.ingest import terms
+from service.memory import Keeper
 from service.metrics import Metrics
 from service.settings import Settings
 from service.shop_live import Live
@@ -185,6 +186,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="a file to write the figures to, as objectives.toml names them")
     given = parser.parse_args()
     load = Load.of(given)
+    Keeper().begin()  # the garbage collector as the service has it
     watch, made = singly(load, given.rounds, given.pause_ms / 1000)
     figures = {"p50_us": statistics.median(watch.took["answered"]), "receipt_us": statistics.median(watch.took["all"])}
     _print(load, watch, made)
